@@ -1,0 +1,65 @@
+# make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
+# make test   the same environment with the developers' tools: lint, types, tests, doctests
+# Every other target is a part of these two or a helper: venv lint format types pytest doctest benchmarks clean
+
+PYTHON ?= python3
+WORKERS ?= 2
+RUN_ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
+
+# Tests run on the CPU, which is one device per process, with one thread per worker in BLAS.
+TEST_ENV := JAX_PLATFORMS=cpu OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: run test venv lint format types pytest doctest benchmarks clean
+
+run: $(INSTALLED)
+	$(BIN)/abatax run $(RUN_ARGS)
+
+test: lint types pytest doctest
+
+venv: $(INSTALLED_DEV)
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: $(INSTALLED_DEV)
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+types: $(INSTALLED_DEV)
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+# A file of tests stays in one worker, so what a module's fixture solves is solved once.
+pytest: $(INSTALLED_DEV)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+doctest: $(INSTALLED_DEV)
+	$(TEST_ENV) $(BIN)/python -m pytest --doctest-modules --pyargs abatax
+
+benchmarks: $(INSTALLED_DEV)
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An installation is repeated only when pyproject.toml has changed; the sources are linked, not copied.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e .
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[dev]"
+	@touch $(INSTALLED) $@

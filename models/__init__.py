@@ -1,0 +1,37 @@
+"""What is asked: states, controls, dynamics, preferences, ambiguity, and the HJB equation they pose."""
+
+from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
+from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
+from ._climate import TCREClimate as TCREClimate
+from ._closures import (
+    AbstractClosure as AbstractClosure,
+    Growth as Growth,
+    Inflow as Inflow,
+    Outflow as Outflow,
+    Reflecting as Reflecting,
+    StateConstraint as StateConstraint,
+)
+from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
+from ._economy import AKEconomy as AKEconomy
+from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
+from ._linear_quadratic import LinearQuadratic as LinearQuadratic
+from ._maximise import maximise as maximise
+from ._model import (
+    AbstractModel as AbstractModel,
+    CarbonModel as CarbonModel,
+    ClosedFormControl as ClosedFormControl,
+    Jump as Jump,
+)
+from ._neutral import (
+    robust_mean as robust_mean,
+    scaled_expm1 as scaled_expm1,
+    tilted_weights as tilted_weights,
+)
+from ._preferences import (
+    AbstractPreferences as AbstractPreferences,
+    EpsteinZin as EpsteinZin,
+    TimeAdditive as TimeAdditive,
+)
+from ._problem import derivatives as derivatives, HJBProblem as HJBProblem
+from ._uncertain_damages import UncertainDamages as UncertainDamages
+from ._variable import Variable as Variable

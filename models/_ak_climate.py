@@ -1,0 +1,234 @@
+from typing import ClassVar, Generic, NamedTuple, TypeVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._ambiguity import Ambiguity
+from ._checks import check_positive
+from ._climate import TCREClimate
+from ._closures import Growth, Inflow
+from ._damages import ThresholdDamages
+from ._economy import AKEconomy
+from ._ensemble import Ensemble
+from ._model import CarbonModel, ClosedFormControl
+from ._preferences import AbstractPreferences, TimeAdditive
+from ._types import Point, Scalar, parameter
+from ._variable import Variable
+
+
+T = TypeVar("T")
+
+
+class CapitalTemperature(NamedTuple, Generic[T]):
+    log_capital: T
+    temperature: T
+
+
+class CapitalTemperatureProductivity(NamedTuple, Generic[T]):
+    log_capital: T
+    temperature: T
+    productivity: T
+
+
+class InvestmentEmissions(NamedTuple, Generic[T]):
+    investment: T
+    emissions: T
+
+
+class Productivity(eqx.Module):
+    r"""Mean-reverting deviation of the growth rate of capital: $dz = -\rho_zz\,dt + \sigma_z\,dW^z$.
+
+    **Arguments:**
+
+    - `reversion`: $\rho_z$, per year. `volatility`: $\sigma_z$, per year and square root of a year.
+    - `cost`, `steepness`: a flow cost $-\delta q\,e^{sz}$ that makes the value function non-linear in $z$; none by default.
+    """
+
+    reversion: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
+    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+    cost: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    steepness: Float[Array, "..."] = eqx.field(default=40.0, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("productivity.reversion", self.reversion, "per year")
+        check_positive("productivity.volatility", self.volatility, allow_zero=True)
+
+    def flow(self, z: Scalar) -> Scalar:
+        """The extra flow, before the factor delta."""
+        return -self.cost * jnp.exp(self.steepness * z)
+
+
+def _certain_climate() -> TCREClimate:
+    return TCREClimate(ensemble=Ensemble.certain(1.861949e-3))
+
+
+class AKClimate(ClosedFormControl, CarbonModel):
+    r"""Growth, warming and productivity whose value function separates into one-dimensional pieces.
+
+    $$\delta V = \max_{i,e}\; \delta\big[\eta\log e + (1-\eta)(\log(\alpha-i) + k - \Lambda(y))\big]
+        + V_k\big(\mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2 + z\big) + \tfrac12\sigma_k^2V_{kk}
+        + V_y\theta e + \tfrac12\varsigma^2e^2V_{yy} - \rho_zzV_z + \tfrac12\sigma_z^2V_{zz}$$
+
+    so that $V = (1-\eta)k + f(y) + g(z) + $ const: a solver that is not told so can be checked to many digits
+    (`abatax.validation.AKExact`). The flow is multiplied by $\delta$.
+
+    **Arguments:**
+
+    - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `UncertainDamages`.
+    - `productivity`: the block for $z$; `None` leaves it out (two states).
+
+    **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, investment per unit of capital per year.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.AKClimate(productivity=None).states._fields == ("log_capital", "temperature")
+        ```
+    """
+
+    preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
+    emissions_share: Float[Array, "..."] = eqx.field(default=0.032, converter=parameter)
+    economy: AKEconomy = eqx.field(default_factory=AKEconomy)
+    climate: TCREClimate = eqx.field(default_factory=_certain_climate)
+    damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
+    productivity: Productivity | None = eqx.field(default_factory=Productivity)
+    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+
+    name: ClassVar[str] = "ak_climate"
+    source: ClassVar[str] = "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668"
+
+    def __check_init__(self):
+        check_positive("emissions_share", self.emissions_share)
+
+    # -- names ------------------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> Point:
+        capital = Variable("log of capital", "log trillion US$", 4.0, 9.0, symbol="k")
+        warming = Variable(
+            "temperature anomaly above 1850-1900", "degC", 0.1, 4.0, "Surface Temperature (GSAT)", "y"
+        )
+        if self.productivity is None:
+            return CapitalTemperature(capital, warming)
+        growth = Variable("deviation of the growth rate", "1/yr", -0.1, 0.1, symbol="z")
+        return CapitalTemperatureProductivity(capital, warming, growth)
+
+    @property
+    def controls(self) -> InvestmentEmissions[Variable]:
+        return InvestmentEmissions(
+            Variable("investment per unit of capital", "1/yr", -0.5, 0.1149, symbol="i"),
+            Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"),
+        )
+
+    # -- dynamics ---------------------------------------------------------------------------------------
+
+    @property
+    def ensemble(self) -> Ensemble:
+        return self.climate.ensemble
+
+    def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
+        growth = self.economy.drift(u.investment)
+        warming = self.climate.drift(u.emissions + self.exogenous_emissions, climate)
+        if self.productivity is None:
+            return CapitalTemperature(growth, warming)
+        z = x.productivity
+        return CapitalTemperatureProductivity(growth + z, warming, -self.productivity.reversion * z)
+
+    def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
+        warming = self.climate.diffusion(u.emissions + self.exogenous_emissions)
+        loadings = [self.economy.volatility, warming]
+        if self.productivity is not None:
+            loadings.append(self.productivity.volatility)
+        return type(self.states)(*jnp.diag(jnp.stack(loadings)))
+
+    def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
+        eta = self.emissions_share
+        consumption = jnp.log(self.economy.productivity - u.investment) + x.log_capital
+        flow = eta * jnp.log(u.emissions) + (1.0 - eta) * (
+            consumption - self.damages.log_damages(x.temperature)
+        )
+        if self.productivity is not None:
+            flow = flow + self.productivity.flow(x.productivity)
+        return self.preferences.discount_rate * flow
+
+    def best_control(
+        self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
+    ) -> InvestmentEmissions:
+        delta, eta = self.preferences.discount_rate, self.emissions_share
+        shocks = self.ambiguity.shocks
+        bounds = self.controls
+        # where V_k <= 0 nothing is worth investing: the bound below takes over
+        price = jnp.maximum(costate.log_capital, 1e-12)
+        investment = self.economy.best_investment(delta * (1.0 - eta) / price)
+        emissions = self.climate.best_emissions(
+            delta * eta,
+            costate.temperature,
+            hessian[1, 1],
+            self.ambiguity,
+            shocks if shocks.ndim == 0 else shocks[1],
+            self.exogenous_emissions,
+            bounds.emissions.low,
+            bounds.emissions.high,
+        )
+        return InvestmentEmissions(
+            jnp.clip(investment, bounds.investment.low, bounds.investment.high), emissions
+        )
+
+    # -- the box ----------------------------------------------------------------------------------------
+
+    def closures(self) -> Point:
+        # V grows with slope 1 - eta in log capital, exactly: returns to scale are constant
+        homogeneous = Growth(self._capital_slope)
+        capital = (homogeneous, homogeneous)
+        warming = (Inflow(), Growth(self._damage_slope, extension=8.0))
+        if self.productivity is None:
+            return CapitalTemperature(capital, warming)
+        return CapitalTemperatureProductivity(capital, warming, (Inflow(), Inflow()))
+
+    def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
+        return 1.0 - self.emissions_share
+
+    def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
+        r"""$V_y$ where damages dominate: $p^2 + mp = (1-\eta)\eta\Lambda''$ with $m = (1-\eta)\Lambda'$, $p < 0$."""
+        share = 1.0 - self.emissions_share
+        m = share * self.damages.slope(x.temperature)
+        term = share * self.emissions_share * self.damages.bend(x.temperature)
+        return -0.5 * (m + jnp.sqrt(m**2 + 4.0 * term))
+
+    def initial_state(self) -> Point:
+        start = (jnp.log(self.economy.initial_capital), self.climate.initial_temperature)
+        return type(self.states)(*start, *([parameter(0.0)] if self.productivity is not None else []))
+
+    # -- what is reported -------------------------------------------------------------------------------
+
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        weight = self.preferences.discount_rate * (1.0 - self.emissions_share)
+        return weight / self._consumption(x, u)
+
+    def _consumption(self, x: Point, u: Point) -> Scalar:
+        return (self.economy.productivity - u.investment) * jnp.exp(x.log_capital)
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        capital, consumption = jnp.exp(x.log_capital), self._consumption(x, u)
+        return {
+            "output": self.economy.productivity * capital,
+            "investment_flow": u.investment * capital,
+            "consumption": consumption,
+            "damages": -consumption * jnp.expm1(-self.damages.log_damages(x.temperature)),
+            "capital": capital,
+        }
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        flow = "trillion US$/yr"
+        return {
+            "output": Variable("output before damages", flow, iamc="GDP|MER"),
+            "investment_flow": Variable("investment", flow, iamc="Investment"),
+            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
+            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
+            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+        }

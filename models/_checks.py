@@ -1,0 +1,28 @@
+"""One-line errors for bad input. Values under a transformation (tracers) are let through."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from ._types import Point
+
+
+def check_positive(name: str, value: Any, unit: str = "", *, allow_zero: bool = False) -> None:
+    """Raise the one-line error for a parameter that must be positive."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    array = np.asarray(value)
+    good = np.all(array >= 0) if allow_zero else np.all(array > 0)
+    if not good or not np.all(np.isfinite(array)):
+        bound = ">= 0" if allow_zero else "> 0"
+        raise ValueError(f"`{name}` is {value}; it must be finite and {bound}{' ' + unit if unit else ''}.")
+
+
+def check_variables(kind: str, variables: Point) -> None:
+    """Raise if a box has low >= high."""
+    for field, variable in variables._asdict().items():
+        if not variable.low < variable.high:
+            raise ValueError(
+                f"{kind} `{field}`: low {variable.low:g} must be below high {variable.high:g} {variable.unit}."
+            )

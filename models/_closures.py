@@ -1,0 +1,73 @@
+r"""What closes the equation at a face of the box.
+
+The equation has no boundary data of its own: a box is a truncation of the state space, and each face
+needs a stated reason why the solution inside does not depend on it. Solvers read these objects; the
+validation moves the faces and reports what changed.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+
+from ._types import Point, Scalar
+
+
+class AbstractClosure(eqx.Module):
+    """The closure of one face.
+
+    `extension` is how far the computational box reaches beyond the region of interest at this face, in
+    the unit of the state; what is computed out there is thrown away.
+    """
+
+    extension: eqx.AbstractVar[float]
+
+    def __check_init__(self):
+        if not self.extension >= 0:
+            raise ValueError(f"the extension of a face is {self.extension}; it must be >= 0.")
+
+
+class Outflow(AbstractClosure):
+    """The drift points out, and nothing is known beyond: one-sided stencils, after a margin.
+
+    **Good values:** a margin of two to three times the region of interest.
+    """
+
+    extension: float = eqx.field(static=True, default=0.0)
+
+
+class Inflow(AbstractClosure):
+    """The drift points in: the equation itself, with one-sided stencils; a collar where noise crosses."""
+
+    extension: float = eqx.field(static=True, default=0.0)
+
+
+class StateConstraint(AbstractClosure):
+    """The state may not leave: the planner must choose a drift that points inward.
+
+    Rejects the spurious roots of stationary problems (Soner 1986, doi:10.1137/0324032). Solvers
+    check the sign of the drift afterwards.
+    """
+
+    extension: float = eqx.field(static=True, default=0.0)
+
+
+class Growth(AbstractClosure):
+    r"""The asymptote of the value function is known: $\partial V/\partial x_n = $ `slope(t, x)` at the face.
+
+    The second derivative follows from it. The right closure for homogeneous states (log capital) and for
+    damages that dominate far out.
+
+    **Arguments:**
+
+    - `slope`: a function of time and state, in units of $V$ per unit of the state.
+    - `extension`: the margin.
+    """
+
+    slope: Callable[[Scalar, Point], Scalar]
+    extension: float = eqx.field(static=True, default=0.0)
+
+
+class Reflecting(AbstractClosure):
+    """No slope at the face. Harmless at first order after a margin of three times the region; never without."""
+
+    extension: float = eqx.field(static=True, default=0.0)

@@ -1,0 +1,180 @@
+import abc
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+from equinox import AbstractVar
+from jaxtyping import Array, Float
+
+from ._ambiguity import Ambiguity
+from ._closures import Outflow
+from ._ensemble import Ensemble
+from ._preferences import AbstractPreferences
+from ._types import Point, Scalar
+from ._variable import Variable
+
+
+class NoAdditive(NamedTuple):
+    """The empty additive state: nothing has been split off."""
+
+
+class Jump(eqx.Module):
+    r"""A Poisson event after which the state lands elsewhere and the world may follow another model.
+
+    Contributes $\lambda\sum_m\pi_m\{g_m(V^m(x^+) - V) + \xi(1 - g_m + g_m\log g_m)\}$ to the equation.
+
+    **Arguments:**
+
+    - `name`: lower case with underscores; names the date of the jump in simulated paths.
+    - `intensity`: $\lambda(t, x, u)$, per year.
+    - `land`: the state just after the jump, as a function of the state just before.
+    - `probabilities`: $\pi_m$, one per outcome.
+    - `destination`: the model after the jump, with every array leaf stacked over the outcomes
+      (`eqx.filter_vmap` of a constructor makes one). It is solved first.
+    """
+
+    intensity: Callable[[Scalar, Point, Point], Scalar]
+    land: Callable[[Point], Point]
+    probabilities: Float[Array, "*family outcome"]
+    destination: "AbstractModel"
+    name: str = eqx.field(static=True)
+
+
+class AbstractModel(eqx.Module):
+    r"""A controlled jump-diffusion with flow utility: what is asked, at one point.
+
+    $$dx = b(x,u;\theta)\,dt + \sigma(x,u)\,dW + \sum_j (x^+_j - x)\,dN_j$$
+
+    All methods are pointwise: one time, one state, one control. Batch axes are `jax.vmap`, placed by the solver.
+    States and controls are NamedTuples of scalars; `states` and `controls` are the same NamedTuples filled with
+    [`Variable`][]s. Field order is grid-axis order, dimension order and network-input order.
+
+    **Additive states.** A state that enters the value function linearly with a known costate (log damages,
+    log capital) is not a dimension of the grid: it is listed in `additive`, with its costate. Its drift and
+    diffusion enter the equation through that costate, and simulation carries it along.
+
+    To write one's own model, implement `states`, `controls`, `drift`, `diffusion`, `utility` and
+    `initial_state`; everything else has a neutral default. If the maximising control has a closed form,
+    subclass [`ClosedFormControl`][] too.
+    """
+
+    preferences: AbstractVar[AbstractPreferences]
+    ambiguity: AbstractVar[Ambiguity]
+
+    name: ClassVar[str] = "model"
+    source: ClassVar[str] = ""
+    start_year: ClassVar[int] = 2020
+
+    # -- what must be given -------------------------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def states(self) -> Point:
+        """A NamedTuple of `Variable`s; low and high bound the region of interest."""
+
+    @property
+    @abc.abstractmethod
+    def controls(self) -> Point:
+        """A NamedTuple of `Variable`s; low and high bound the control."""
+
+    @abc.abstractmethod
+    def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
+        """Drift of the states, per year, if `climate` is the true member of the ensemble."""
+
+    @abc.abstractmethod
+    def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
+        """Loading of every state on every Brownian shock, per square root of a year."""
+
+    @abc.abstractmethod
+    def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
+        """Flow utility, before discounting."""
+
+    @abc.abstractmethod
+    def initial_state(self) -> Point:
+        """Where simulations start."""
+
+    # -- what has a neutral default -----------------------------------------------------------------
+
+    @property
+    def regime(self) -> str:
+        """What this phase of the world is called; destinations of jumps have their own names."""
+        return "initial"
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The climate models the planner entertains."""
+        return Ensemble.certain()
+
+    def jumps(self) -> tuple[Jump, ...]:
+        """The jumps out of this regime."""
+        return ()
+
+    def closures(self) -> Point:
+        """For each state the closures of its low and its high face."""
+        return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))
+
+    def breakpoints(self) -> dict[str, tuple[float, ...]]:
+        """For each state where coefficients have a kink; grids put nodes there and no stencil crosses.
+
+        Second derivatives jump there, and at the node itself the side above is taken.
+        """
+        return {}
+
+    @property
+    def additive(self) -> Point:
+        """Variables of the additive states."""
+        return NoAdditive()
+
+    def additive_costates(self) -> Point:
+        """The constant derivative of the value function in each additive state."""
+        return NoAdditive()
+
+    def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
+        """Drift of the additive states."""
+        return NoAdditive()
+
+    def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
+        """Loadings of the additive states on the same shocks."""
+        return NoAdditive()
+
+    def initial_additive(self) -> Point:
+        """Where the additive states start."""
+        return NoAdditive()
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        """Quantities to report, by name; `observable_variables` describes them."""
+        return {}
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        """Name, unit and IAMC name of each observable."""
+        return {}
+
+    @property
+    def climate_mean(self) -> Scalar:
+        """The prior mean of the ensemble: the climate that baseline simulations follow."""
+        return self.ensemble.mean
+
+
+class ClosedFormControl(AbstractModel):
+    """A model whose paper solves the first-order condition; otherwise solvers maximise numerically."""
+
+    @abc.abstractmethod
+    def best_control(
+        self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
+    ) -> Point:
+        """The control of the saddle point (nature's reply included), given value and derivatives."""
+
+
+class CarbonModel(AbstractModel):
+    """A model in which a tonne of carbon can be added and a dollar consumed: it has a social cost of carbon."""
+
+    exogenous_emissions: AbstractVar[Float[Array, "..."]]
+    """Emissions in GtC/yr from outside the model, added to its own. Zero; the social cost is a derivative in it."""
+
+    @abc.abstractmethod
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        """Derivative of the flow term of the equation in consumption, per trillion US$."""
+
+
+__all__ = ["AbstractModel", "CarbonModel", "ClosedFormControl", "Jump", "NoAdditive"]

@@ -1,0 +1,62 @@
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+
+class Checkpoint:
+    """The state of one regime's solve, kept in a file that is replaced in one go.
+
+    A checkpoint belongs to a problem and a solver; one of another problem is not used.
+    """
+
+    def __init__(self, folder: Path | None, regime: str, solver: Any, problem: Any):
+        self.path = None if folder is None else folder / f"{regime}.npz"
+        self.mark = "" if folder is None else fingerprint((solver, problem))
+
+    def restore(self, fresh: Any) -> tuple[Any, int]:
+        """The saved state and step, or the fresh state and 0."""
+        if self.path is None or not self.path.exists():
+            return fresh, 0
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                if str(file["mark"]) != self.mark:
+                    return fresh, 0
+                leaves = [file[f"leaf_{n}"] for n in range(int(file["leaves"]))]
+                return jax.tree.unflatten(jax.tree.structure(fresh), leaves), int(file["step"])
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+            return fresh, 0  # written by something else, or damaged: start anew
+
+    def save(self, state: Any, step: int, last: bool) -> None:
+        """Write beside, then rename."""
+        del last
+        if self.path is None:
+            return
+        leaves = jax.tree.leaves(state)
+        arrays = {f"leaf_{n}": np.asarray(leaf) for n, leaf in enumerate(leaves)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.npz")
+        np.savez(
+            beside,
+            allow_pickle=False,
+            mark=np.asarray(self.mark),
+            leaves=np.asarray(len(leaves)),
+            step=np.asarray(step),
+            **arrays,
+        )
+        os.replace(beside, self.path)
+
+
+def fingerprint(tree: Any) -> str:
+    """A hash of everything in a pytree: arrays by their bytes, the rest by its representation."""
+    arrays, static = eqx.partition(tree, eqx.is_array)
+    digest = hashlib.sha256(repr(static).encode())
+    for leaf in jax.tree.leaves(arrays):
+        array = np.asarray(leaf)
+        digest.update(repr((array.shape, array.dtype)).encode() + array.tobytes())
+    return digest.hexdigest()

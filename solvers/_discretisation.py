@@ -1,0 +1,178 @@
+"""The operators of a tensor grid, and the sparse matrix of a frozen policy."""
+
+import functools as ft
+import itertools as it
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float
+
+from ._stencils import Axis, centred, one_sided, slope_jump
+
+
+class Scheme(NamedTuple):
+    """Difference matrices of every state: forward, backward and second differences.
+
+    The centred scheme has equal forward and backward matrices.
+    """
+
+    forward: tuple[Float[np.ndarray, "n n"], ...]
+    backward: tuple[Float[np.ndarray, "n n"], ...]
+    second: tuple[Float[np.ndarray, "n n"], ...]
+    mixed: tuple[Float[np.ndarray, "n n"], ...]  # first derivatives used in mixed second derivatives
+
+
+class Derivatives(NamedTuple):
+    """One-sided first derivatives and the hessian at all nodes of all members."""
+
+    forward: Float[np.ndarray, "family node state"]
+    backward: Float[np.ndarray, "family node state"]
+    hessian: Float[np.ndarray, "family node state state"]
+
+
+class FaceSlopes(NamedTuple):
+    """Known normal derivatives at the faces, by state and side (0 low, 1 high); None where none is known."""
+
+    slope: dict[tuple[int, int], Float[np.ndarray, "family node"]]
+    bend: dict[tuple[int, int], Float[np.ndarray, "family node"]]
+
+
+class Discretisation:
+    """A tensor grid with its two schemes: monotone first-order, and centred of high order."""
+
+    def __init__(self, axes: tuple[Axis, ...], order: int):
+        self.axes = axes
+        self.order = order
+        self.shape = tuple(len(a.nodes) for a in axes)
+        self.size = int(np.prod(self.shape))
+        self.dimension = len(axes)
+
+    @property
+    def nodes(self) -> tuple[Float[np.ndarray, " node"], ...]:
+        """The nodes of each state."""
+        return tuple(a.nodes for a in self.axes)
+
+    @ft.cached_property
+    def points(self) -> Float[np.ndarray, "node state"]:
+        """Coordinates of all nodes, the last state fastest."""
+        mesh = np.meshgrid(*self.nodes, indexing="ij")
+        return np.stack([m.ravel() for m in mesh], axis=-1)
+
+    def on_face(self, axis: int, side: int) -> Float[np.ndarray, " node"]:
+        """Which nodes lie on a face."""
+        index = np.unravel_index(np.arange(self.size), self.shape)[axis]
+        return index == (self.shape[axis] - 1 if side else 0)
+
+    def scheme(self, high_order: bool, known_faces: frozenset[tuple[int, int]]) -> Scheme:
+        """Matrices of one of the two schemes; rows at faces with a known slope are zero."""
+        forward, backward, second, mixed = [], [], [], []
+        for d, axis in enumerate(self.axes):
+            first, bend = centred(axis, self.order if high_order else 2)
+            plus, minus, three_point = one_sided(axis)
+            mixed.append(first)
+            if high_order:
+                first, bend = first.copy(), bend.copy()
+                for side in (0, 1):
+                    if (d, side) in known_faces:
+                        first[-side], bend[-side] = 0.0, 0.0
+                forward.append(first)
+                backward.append(first)
+                second.append(bend)
+            else:
+                forward.append(plus)
+                backward.append(minus)
+                second.append(three_point)
+        return Scheme(tuple(forward), tuple(backward), tuple(second), tuple(mixed))
+
+    def differentiate(
+        self, scheme: Scheme, values: Float[np.ndarray, "family node"], faces: FaceSlopes, high_order: bool
+    ) -> Derivatives:
+        """Derivatives of all members at all nodes, face slopes filled in."""
+        family = values.shape[0]
+        grid = values.reshape(family, *self.shape)
+        n, d = self.size, self.dimension
+        forward, backward = np.zeros((family, n, d)), np.zeros((family, n, d))
+        hessian = np.zeros((family, n, d, d))
+
+        def along(matrix, axis, v=grid):
+            return np.moveaxis(np.tensordot(v, matrix, axes=(axis + 1, 1)), -1, axis + 1)
+
+        for a in range(d):
+            forward[:, :, a] = along(scheme.forward[a], a).reshape(family, n)
+            backward[:, :, a] = along(scheme.backward[a], a).reshape(family, n)
+            hessian[:, :, a, a] = along(scheme.second[a], a).reshape(family, n)
+        for a, b in it.combinations(range(d), 2):
+            cross = along(scheme.mixed[b], b, along(scheme.mixed[a], a)).reshape(family, n)
+            hessian[:, :, a, b] = hessian[:, :, b, a] = cross
+        for (a, side), slope in faces.slope.items():
+            on = self.on_face(a, side)
+            if high_order or side == 1:
+                forward[:, on, a] = slope[:, on]
+            if high_order or side == 0:
+                backward[:, on, a] = slope[:, on]
+            hessian[:, on, a, a] = faces.bend[a, side][:, on]
+        return Derivatives(forward, backward, hessian)
+
+    def _lift(self, matrix: Float[np.ndarray, "n n"], axis: int) -> sp.csr_matrix:
+        before, after = int(np.prod(self.shape[:axis])), int(np.prod(self.shape[axis + 1 :]))
+        return sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after), format="csr")
+
+    def matching(self) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
+        """Nodes on kinks, and the rows that say that the slope is continuous there.
+
+        On either side of a kink the equation holds with its own second derivative; what joins the sides is
+        that value and slope are continuous. The rows are scaled by the smallest cell, to be in the unit of the value.
+        """
+        on_kink, rows = np.zeros(self.size, dtype=bool), sp.csr_matrix((self.size, self.size))
+        for a, axis in enumerate(self.axes):
+            jump = np.zeros((self.shape[a], self.shape[a]))
+            for kink in axis.breaks:
+                jump[kink] = slope_jump(axis, kink, self.order) * np.diff(axis.nodes).min()
+            index = np.unravel_index(np.arange(self.size), self.shape)[a]
+            here = np.isin(index, axis.breaks) & ~on_kink
+            rows = rows + sp.diags(here.astype(float)) @ self._lift(jump, a)
+            on_kink |= here
+        return on_kink, sp.csr_matrix(rows)
+
+    def operators(self, scheme: Scheme, has_mixed: bool) -> "Operators":
+        """The scheme's matrices on the whole grid."""
+        d = self.dimension
+        mixed = {}
+        if has_mixed:
+            lifted = [self._lift(m, a) for a, m in enumerate(scheme.mixed)]
+            mixed = {(a, b): lifted[a] @ lifted[b] for a, b in it.combinations(range(d), 2)}
+        return Operators(
+            tuple(self._lift(m, a) for a, m in enumerate(scheme.forward)),
+            tuple(self._lift(m, a) for a, m in enumerate(scheme.backward)),
+            tuple(self._lift(m, a) for a, m in enumerate(scheme.second)),
+            mixed,
+        )
+
+
+class Operators(NamedTuple):
+    """A scheme's matrices on the whole grid."""
+
+    forward: tuple[sp.csr_matrix, ...]
+    backward: tuple[sp.csr_matrix, ...]
+    second: tuple[sp.csr_matrix, ...]
+    mixed: dict[tuple[int, int], sp.csr_matrix]
+
+    def assemble(
+        self,
+        discount: Float[np.ndarray, " node"],
+        drift: Float[np.ndarray, "node state"],
+        variance: Float[np.ndarray, "node state state"],
+    ) -> sp.csr_matrix:
+        r"""The matrix of $V\mapsto cV + b\cdot V_x + \tfrac12\mathrm{tr}(\sigma\sigma^\top V_{xx})$, upwinded by the sign of $b$."""
+        total = sp.diags(discount)
+        for a in range(drift.shape[1]):
+            if self.forward[a] is self.backward[a]:
+                total = total + sp.diags(drift[:, a]) @ self.forward[a]
+            else:
+                total = total + sp.diags(np.maximum(drift[:, a], 0.0)) @ self.forward[a]
+                total = total + sp.diags(np.minimum(drift[:, a], 0.0)) @ self.backward[a]
+            total = total + sp.diags(variance[:, a, a]) @ self.second[a]
+        for (a, b), matrix in self.mixed.items():
+            total = total + sp.diags(variance[:, a, b] + variance[:, b, a]) @ matrix
+        return sp.csr_matrix(total)

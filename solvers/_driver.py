@@ -1,0 +1,156 @@
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from ..models import AbstractModel, HJBProblem
+from ..models._types import Point, Scalar
+from ._checkpoint import Checkpoint
+from ._progress import AbstractProgress, NoProgress
+from ._result import result_advice, result_name
+from ._solution import Continuation, Solution
+from ._solver import AbstractSolver
+from ._timing import compile_clock
+
+
+class SolverError(RuntimeError):
+    """A solve did not converge; the message is advice, `solution` what was computed so far."""
+
+    def __init__(self, message: str, solution: Solution):
+        super().__init__(message)
+        self.solution = solution
+
+
+def solve(
+    problem: HJBProblem,
+    solver: AbstractSolver | None = None,
+    *,
+    key: PRNGKeyArray | None = None,
+    guess: Callable[[Scalar, Point], Scalar] | None = None,
+    max_steps: int = 500,
+    throw: bool = True,
+    progress: AbstractProgress | None = None,
+    checkpoint: str | Path | None = None,
+) -> Solution:
+    """Solve a problem, and first everything that can happen after its jumps.
+
+    **Main arguments:**
+
+    - `problem`: what is asked.
+    - `solver`: how it is answered; `FiniteDifference()` if left out.
+
+    **Other arguments:**
+
+    - `key`: randomness, for solvers that use it.
+    - `guess`: a value function to start from (of the first regime); flat if left out.
+    - `max_steps`: most iterations per regime.
+    - `throw`: raise if a regime does not converge, instead of returning it with its result code.
+    - `progress`: an `AbstractProgress`.
+    - `checkpoint`: a folder. The state of every regime is kept there and an interrupted solve goes on from it.
+
+    **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
+    family, one solve.
+
+    **Raises:** `SolverError` under `throw` if a regime did not converge.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import abatax as ab
+
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()))
+        control = solution.policy(jnp.zeros(()), solution.problem.model.initial_state())
+        assert abs(float(control.control) + 1.0262) < 1e-3
+        ```
+    """
+    if solver is None:
+        from ._finite_difference import FiniteDifference
+
+        solver = FiniteDifference()
+    key = jr.key(0) if key is None else key
+    progress = NoProgress() if progress is None else progress
+    run = _Run(solver, max_steps, progress, None if checkpoint is None else Path(checkpoint), [])
+    lifted = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    solution = run.family(lifted, 1, key, guess).member(0)
+    if throw and not solution.converged:
+        raise SolverError(solution.advice, solution)
+    return solution
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """One call of `solve`: its options, and the families already solved."""
+
+    solver: AbstractSolver
+    max_steps: int
+    progress: AbstractProgress
+    folder: Path | None
+    solved: list[tuple[AbstractModel, Solution]]
+
+    def family(self, problem: HJBProblem, size: int, key, guess) -> Solution:
+        """Solve a family of problems (leading axis on every array leaf), its destinations first."""
+        destinations = self.destinations(problem, size, key)
+        continuations = tuple(Continuation(d.value) for d in destinations)
+        problem = problem.replace(continuations=continuations)
+        regime = problem.model.regime
+        init_key, step_key = jr.split(key)
+        start, clock = time.perf_counter(), compile_clock()
+        state, workspace = self.solver.init(problem, size, init_key, guess)
+        kept = Checkpoint(self.folder, regime, self.solver, problem)
+        state, step = kept.restore(state)
+        while not self.solver.terminate(state) and step < self.max_steps:
+            state = self.solver.step(problem, state, workspace, jr.fold_in(step_key, step))
+            step += 1
+            numbers, stage = self.solver.progress(state)
+            self.progress.update(regime, stage, step, numbers)
+            kept.save(state, step, last=self.solver.terminate(state))
+        finish = self.solver.finish(problem, state, workspace)
+        compile_seconds = compile_clock() - clock
+        stats = finish.stats | {
+            "steps": step,
+            "seconds": time.perf_counter() - start - compile_seconds,
+            "compile_seconds": compile_seconds,
+        }
+        name = result_name(finish.result)
+        outcome = f"converged in {step} steps" if name == "successful" else f"{name}: {result_advice(finish.result)}"
+        self.progress.done(regime, outcome)
+        return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
+
+    def destinations(self, problem: HJBProblem, size: int, key) -> tuple[Solution, ...]:
+        """The solutions after each jump, leaves stacked (family, outcome)."""
+        jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
+        solutions = []
+        for number, jump in enumerate(jumps):
+            outcomes = jump.probabilities.shape[1]
+            flat = _reshape(jump.destination, (size * outcomes,), 2)
+            solution = next((s for m, s in self.solved if bool(eqx.tree_equal(m, flat))), None)
+            if solution is None:
+                asked = HJBProblem(flat, extension=problem.extension)
+                solution = self.family(asked, size * outcomes, jr.fold_in(key, number), None)
+                self.solved.append((flat, solution))
+            solutions.append(reshape_family(solution, (size, outcomes), 1))
+        return tuple(solutions)
+
+
+def _reshape(tree, shape: tuple[int, ...], leading: int):
+    """Replace the first `leading` axes of every array leaf by `shape`."""
+    return jax.tree.map(
+        lambda leaf: jnp.reshape(leaf, shape + leaf.shape[leading:]) if eqx.is_array(leaf) else leaf, tree
+    )
+
+
+def reshape_family(solution: Solution, shape: tuple[int, ...], leading: int) -> Solution:
+    """Reshape the family axes of everything in a solution that has them."""
+    return dataclasses.replace(
+        solution,
+        problem=_reshape(solution.problem, shape, leading),
+        value=_reshape(solution.value, shape, leading),
+        destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
+    )

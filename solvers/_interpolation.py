@@ -1,0 +1,92 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.interpolate import make_interp_spline
+
+from ..models._types import Point, Scalar
+
+
+class TensorSpline(eqx.Module):
+    """A value function on a tensor grid: the interpolating B-spline, twice continuously differentiable or better.
+
+    Linear interpolation would make the second derivative zero between nodes; every residual, policy and social cost
+    is taken on this spline instead. Outside the grid it extrapolates its last polynomial piece.
+
+    **Arguments:**
+
+    - `nodes`: for each state its grid nodes.
+    - `coefficients`: B-spline coefficients, one axis per state.
+    - `knots`: for each state the knots.
+    - `degree`: of the polynomial pieces, 5 where there are enough nodes.
+
+    Use `TensorSpline.interpolate(nodes, values)` to make one.
+    """
+
+    coefficients: Float[Array, "..."]
+    knots: tuple[Float[Array, "..."], ...]
+    degree: tuple[int, ...] = eqx.field(static=True)
+
+    @classmethod
+    def interpolate(
+        cls,
+        nodes: tuple[Float[np.ndarray, " node"], ...],
+        values: Float[np.ndarray, "..."],
+        breaks: tuple[tuple[int, ...], ...] | None = None,
+        degree: int = 5,
+    ) -> "TensorSpline":
+        """The spline through `values` on the tensor product of `nodes`.
+
+        `breaks` lists for each state the nodes at which second derivatives jump: the spline has separate pieces on
+        either side, and derivatives at the node are those from above.
+        """
+        coefficients, knots, degrees = np.asarray(values, dtype=float), [], []
+        for axis, x in enumerate(nodes):
+            t, k = _knots(np.asarray(x), breaks[axis] if breaks else (), degree)
+            spline = make_interp_spline(np.asarray(x), coefficients, k=k, t=t, axis=axis)
+            coefficients = np.moveaxis(spline.c, 0, axis)  # scipy puts the interpolated axis first
+            knots.append(jnp.asarray(spline.t))
+            degrees.append(k)
+        return cls(jnp.asarray(coefficients), tuple(knots), tuple(degrees))
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        local, starts = [], []
+        for knots, degree, z in zip(self.knots, self.degree, x, strict=True):
+            size = knots.shape[0] - degree - 1
+            span = jnp.clip(jnp.searchsorted(knots, z, side="right") - 1, degree, size - 1)
+            local.append(_basis(knots, degree, span, z))
+            starts.append(span - degree)
+        widths = tuple(d + 1 for d in self.degree)
+        block = jax.lax.dynamic_slice(self.coefficients, tuple(starts), widths)
+        for weights in local:
+            block = jnp.tensordot(weights, block, axes=1)
+        return block
+
+
+def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) -> tuple[np.ndarray, int]:
+    """Not-a-knot knots of odd degree, segment by segment between the breaks."""
+    edges = [0, *breaks, len(x) - 1]
+    shortest = min(np.diff(edges))
+    k = min(degree, shortest if shortest % 2 else shortest - 1)
+    skip = (k + 1) // 2
+    knots = [np.full(k + 1, x[0])]
+    for left, right in zip(edges[:-1], edges[1:], strict=True):
+        knots += [x[left + skip : right - skip + 1], np.full(k, x[right])]
+    return np.concatenate([*knots, x[-1:]]), k
+
+
+def _basis(knots: Array, degree: int, span: Array, z: Scalar) -> Float[Array, " local"]:
+    """The degree + 1 B-splines that are not zero at `z` (Cox-de Boor; de Boor 1978, algorithm X.8)."""
+    around = jax.lax.dynamic_slice(knots, (span - degree + 1,), (2 * degree,)) if degree else knots[:0]
+    values = [jnp.ones_like(z)]
+    for k in range(1, degree + 1):
+        saved = jnp.zeros_like(z)
+        new = []
+        for r in range(k):
+            right, left = around[degree + r], around[degree + r - k]
+            term = values[r] / (right - left)
+            new.append(saved + (right - z) * term)
+            saved = (z - left) * term
+        values = [*new, saved]
+    return jnp.stack(values)

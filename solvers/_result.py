@@ -1,0 +1,37 @@
+import equinox as eqx
+
+
+class RESULTS(eqx.Enumeration):
+    """How a solve ended. The text of each code is what to do next."""
+
+    successful = "The solution converged."
+    max_steps_reached = (
+        "The maximum number of solver steps was reached before convergence; the last iterate is kept. "
+        "Increase `max_steps`, or start from the solution of a nearby problem with `guess`."
+    )
+    nonfinite = (
+        "A value became infinite or not a number; the last finite iterate is kept. Start from a `guess` with the "
+        "right signs, weaken the aversion to ambiguity (raise the penalty), or check the utility at the bounds "
+        "of the controls."
+    )
+    outward_drift = (
+        "The optimal drift points out of the box at a face that is a state constraint: this is a spurious root, not the "
+        "value function. Enlarge the box, or start from a `guess` with the right signs."
+    )
+    stalled = (
+        "The high-order residual could not be reduced further; the monotone first-order solution converged. Use more "
+        "points, a lower `order`, or a larger margin at the outflow faces."
+    )
+
+
+_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled")
+
+
+def result_name(result: RESULTS) -> str:
+    """The name of a result code, as stored in files."""
+    return next(name for name in _NAMES if bool(result == getattr(RESULTS, name)))
+
+
+def result_advice(result: RESULTS) -> str:
+    """The advice of a result code."""
+    return RESULTS[result]

@@ -1,0 +1,131 @@
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..models import CarbonModel, derivatives, HJBProblem, WorstCase
+from ..models._types import Point, Scalar
+from ._result import result_advice, result_name, RESULTS
+
+
+# 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
+USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
+
+
+class Continuation(eqx.Module):
+    """The value functions after a jump, one per outcome (leaves stacked over the outcomes)."""
+
+    value: Callable[[Scalar, Point], Scalar]
+
+    def __call__(self, t: Scalar, x: Point) -> Float[Array, " outcome"]:
+        return eqx.filter_vmap(lambda v: v(t, x))(self.value)
+
+
+class GreedyPolicy(eqx.Module):
+    """The control and nature's reply that a value function implies.
+
+    States outside the computational box are moved to its edge first: beyond it nothing was solved.
+    """
+
+    problem: HJBProblem
+    value: Callable[[Scalar, Point], Scalar]
+
+    def __call__(self, t: Scalar, x: Point) -> Point:
+        return self.saddle(t, x)[0]
+
+    def worst_case(self, t: Scalar, x: Point) -> WorstCase:
+        """The distortions under which the policy is evaluated."""
+        return self.saddle(t, x)[1]
+
+    def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+        """Both at once."""
+        x = self.inside(x)
+        return self.problem.saddle(t, x, *derivatives(t, x, self.value), self.problem.after(t, x))
+
+    def inside(self, x: Point) -> Point:
+        """The nearest state of the computational box."""
+        return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
+
+    def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
+        """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
+        inside = self.inside(x)
+        v, costate, hessian = derivatives(t, inside, self.value)
+        u = self.problem.best_control(t, inside, v, costate, hessian, self.problem.after(t, inside))
+        return USD_PER_TCO2 * self.problem.social_cost_of_carbon(
+            t, inside, additive, u, v, costate, hessian
+        )
+
+
+class Solution(eqx.Module):
+    """The answer to a problem: value, policy, how it was found and what follows each jump.
+
+    **Fields:**
+
+    - `problem`: with its continuations filled in.
+    - `value`: twice differentiable, a callable of time and state.
+    - `nodes`: for each state the nodes of a grid that shows the solution well.
+    - `result`: a code of `RESULTS`; its text is advice.
+    - `stats`: steps, unknowns, seconds, seconds of compilation.
+    - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one).
+    """
+
+    problem: HJBProblem
+    value: Callable[[Scalar, Point], Scalar]
+    nodes: tuple[np.ndarray, ...]
+    result: RESULTS
+    stats: dict[str, Any]
+    destinations: tuple["Solution", ...] = ()
+
+    @property
+    def policy(self) -> GreedyPolicy:
+        """The maximising control, a callable of time and state."""
+        return GreedyPolicy(self.problem, self.value)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every regime converged."""
+        own = result_name(self.result) == "successful"
+        return own and all(d.converged for d in self.destinations)
+
+    @property
+    def advice(self) -> str:
+        """What to do next, for the first regime that did not converge."""
+        for part in (*self.destinations, self):
+            if result_name(part.result) != "successful":
+                inner = part.advice if part is not self else result_advice(self.result)
+                return inner
+        return result_advice(self.result)
+
+    def member(self, index: int) -> "Solution":
+        """One outcome of a stacked solution."""
+
+        def take(tree):
+            return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, tree)
+
+        return dataclasses.replace(
+            self,
+            problem=take(self.problem),
+            value=take(self.value),
+            destinations=tuple(take_solution(d, index) for d in self.destinations),
+        )
+
+    def to_dataset(self, nodes: tuple[np.ndarray, ...] | None = None):
+        """Value, controls, social cost of carbon and residual on a grid, labelled (see `abatax.solvers.grid_dataset`)."""
+        from ._datasets import grid_dataset
+
+        return grid_dataset(self, nodes)
+
+
+def take_solution(solution: Solution, index: int) -> Solution:
+    """A member of a solution stacked over a family, its own destinations included."""
+    return solution.member(index)
+
+
+def has_carbon(solution: Solution) -> bool:
+    """Whether the solution has a social cost of carbon."""
+    return isinstance(solution.problem.model, CarbonModel)

@@ -1,0 +1,132 @@
+"""Grids and difference matrices in one dimension; everything else is their tensor product."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import brentq
+
+
+# Growth of the cell size per unit of distance: neighbouring cells differ by about this share.
+STRETCH = 0.12
+# Cells at a kink are this much smaller: the noise smooths a kink over a layer far thinner than the region.
+KINK_REFINEMENT = 16.0
+
+
+class Axis(NamedTuple):
+    """The nodes of one state, and which of them are kinks that no stencil may cross."""
+
+    nodes: Float[np.ndarray, " node"]
+    breaks: tuple[int, ...]
+
+
+def make_axis(
+    region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]
+) -> Axis:
+    """Nodes with even spacing in the region of interest, stretched geometrically in the margins.
+
+    The size of a cell at distance d from the region is h + STRETCH * d, and near a kink it falls to
+    h / KINK_REFINEMENT; h follows from the number of points. Kinks become nodes.
+    """
+    low, high = domain
+    kinks = sorted(b for b in breaks if low < b < high)
+    fine = np.linspace(low, high, 40001)
+    outside = np.maximum(np.maximum(region[0] - fine, fine - region[1]), 0.0)
+    to_kink = np.min([np.abs(fine - k) for k in kinks], axis=0) if kinks else np.full_like(fine, np.inf)
+
+    def cells(h):
+        """Number of cells between the low end of the domain and each point."""
+        size = np.minimum(h + STRETCH * outside, h / KINK_REFINEMENT + 2.0 * STRETCH * to_kink)
+        density = 1.0 / size
+        return np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(fine)))
+
+    h = brentq(lambda h: cells(h)[-1] - (points - 1), 1e-6 * (high - low), 1e3 * (high - low))
+    counts = cells(h)
+    fixed = [low, *kinks, high]
+    at = np.interp(fixed, fine, counts)
+    least = 6  # cells between kinks: a spline of degree five needs them
+    pieces = np.maximum(np.rint(np.diff(at)).astype(int), min(least, points - 1))
+    while pieces.sum() > points - 1 and pieces.max() > least:
+        pieces[np.argmax(pieces)] -= 1
+    while pieces.sum() < points - 1:
+        pieces[np.argmax(np.diff(at) / pieces)] += 1
+    nodes = [np.array([low])]
+    for left, right, n, end in zip(at[:-1], at[1:], pieces, fixed[1:], strict=True):
+        inner = np.interp(np.linspace(left, right, n + 1)[1:-1], counts, fine)
+        nodes.append(np.append(inner, end))
+    inner_breaks = tuple(int(n) for n in np.cumsum(pieces)[:-1])
+    return Axis(np.concatenate(nodes), inner_breaks)
+
+
+def fornberg(z: float, x: Float[np.ndarray, " point"], order: int) -> Float[np.ndarray, "derivative point"]:
+    """Weights of derivatives 0 to `order` at `z` from values at `x` (Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0)."""
+    n = len(x)
+    weights = np.zeros((order + 1, n))
+    weights[0, 0] = 1.0
+    c1, c4 = 1.0, x[0] - z
+    for i in range(1, n):
+        c2, c5, c4 = 1.0, c4, x[i] - z
+        top = min(i, order)
+        for j in range(i):
+            c3 = x[i] - x[j]
+            c2 *= c3
+            if j == i - 1:
+                for k in range(top, 0, -1):
+                    weights[k, i] = c1 * (k * weights[k - 1, i - 1] - c5 * weights[k, i - 1]) / c2
+                weights[0, i] = -c1 * c5 * weights[0, i - 1] / c2
+            for k in range(top, 0, -1):
+                weights[k, j] = (c4 * weights[k, j] - k * weights[k - 1, j]) / c3
+            weights[0, j] = c4 * weights[0, j] / c3
+        c1 = c2
+    return weights
+
+
+def centred(axis: Axis, order: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
+    """First and second derivative matrices of a given order, one-sided at the ends and at kinks.
+
+    A kink belongs to the segment above it.
+    """
+    nodes, n = axis.nodes, len(axis.nodes)
+    edges = [0, *axis.breaks, n - 1]
+    first, second = np.zeros((n, n)), np.zeros((n, n))
+    for i in range(n):
+        right = next(k for k in range(1, len(edges)) if i < edges[k] or k == len(edges) - 1)
+        low, high = edges[right - 1], edges[right]
+        for matrix, derivative in ((first, 1), (second, 2)):
+            # symmetric stencils gain an order for the second derivative; one-sided ones need a point more
+            width = order + 1
+            start = i - width // 2
+            if derivative == 2 and not low <= start <= high - width + 1:
+                width += 1
+            start = min(max(i - width // 2, low), max(high - width + 1, low))
+            window = slice(start, min(start + width, high + 1))
+            matrix[i, window] = fornberg(nodes[i], nodes[window], derivative)[derivative]
+    return first, second
+
+
+def slope_jump(axis: Axis, kink: int, order: int) -> Float[np.ndarray, " n"]:
+    """Weights of the jump of the first derivative at a kink: slope from above minus slope from below."""
+    nodes = axis.nodes
+    edges = [0, *axis.breaks, len(nodes) - 1]
+    at = edges.index(kink)
+    weights = np.zeros(len(nodes))
+    below = slice(max(edges[at - 1], kink - order), kink + 1)
+    above = slice(kink, min(edges[at + 1], kink + order) + 1)
+    weights[below] -= fornberg(nodes[kink], nodes[below], 1)[1]
+    weights[above] += fornberg(nodes[kink], nodes[above], 1)[1]
+    return weights
+
+
+def one_sided(
+    axis: Axis,
+) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
+    """Forward and backward differences and the three-point second difference; rows outside are zero."""
+    nodes, n = axis.nodes, len(axis.nodes)
+    forward, backward, second = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
+    h = np.diff(nodes)
+    at = np.arange(n - 1)
+    forward[at, at], forward[at, at + 1] = -1.0 / h, 1.0 / h
+    backward[at + 1, at], backward[at + 1, at + 1] = -1.0 / h, 1.0 / h
+    for i in range(1, n - 1):
+        second[i, i - 1 : i + 2] = fornberg(nodes[i], nodes[i - 1 : i + 2], 2)[2]
+    return forward, backward, second

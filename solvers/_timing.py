@@ -1,0 +1,22 @@
+"""Seconds that JAX has spent tracing and compiling in this process, so that they can be reported apart."""
+
+import threading
+
+import jax
+
+
+_EVENTS = ("/jax/core/compile/",)
+_seconds = threading.local()
+
+
+def _listen(event: str, duration: float, **_: object) -> None:
+    if event.startswith(_EVENTS):
+        _seconds.total = getattr(_seconds, "total", 0.0) + duration
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)
+
+
+def compile_clock() -> float:
+    """Seconds of tracing and compilation so far, in this thread."""
+    return getattr(_seconds, "total", 0.0)

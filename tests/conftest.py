@@ -1,0 +1,38 @@
+"""Strict JAX for every test, and the fixtures that all of them share."""
+
+import itertools
+import os
+from pathlib import Path
+
+import jax
+import jax.random as jr
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_configure(config):
+    # Compiled programs outlive the run. JAX names an entry by the hash of its program and writes it
+    # once, so workers may share the folder; `filterwarnings` covers a reader that meets a writer.
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or not hasattr(config, "cache"):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def getkey():
+    """`getkey()` returns a fresh random key, the same sequence in every run."""
+    numbers = itertools.count()
+    return lambda: jr.fold_in(jr.key(5678), next(numbers))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with third-party reference data, which is not part of the repository."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no reference data: the folder ../shared/data beside the repository is absent")
+    return folder
