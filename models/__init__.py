@@ -35,3 +35,5 @@ from ._preferences import (
 from ._problem import derivatives as derivatives, HJBProblem as HJBProblem
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._variable import Variable as Variable
+from ._configuration import build as build, configure as configure, parameters_of as parameters_of
+from ._registry import model_class as model_class, MODELS as MODELS, nearest as nearest

@@ -17,3 +17,5 @@ from ._progress import (
 from ._result import result_advice as result_advice, result_name as result_name, RESULTS as RESULTS
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
+from ._datasets import grid_dataset as grid_dataset, paths_dataset as paths_dataset, regime_datasets as regime_datasets
+from ._simulate import Paths as Paths, simulate as simulate

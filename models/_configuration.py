@@ -1,0 +1,197 @@
+"""A model as plain numbers and words, and back: what `--set`, configuration files and run.json speak."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._ak_climate import Productivity
+from ._ambiguity import Ambiguity
+from ._climate import TCREClimate
+from ._damages import DamageJump, ThresholdDamages
+from ._economy import AKEconomy
+from ._ensemble import Ensemble, load_ensemble
+from ._model import AbstractModel
+from ._preferences import EpsteinZin, TimeAdditive
+from ._registry import model_class, nearest
+
+
+BLOCKS: dict[str, type] = {
+    block.__name__: block
+    for block in (
+        AKEconomy,
+        Ambiguity,
+        DamageJump,
+        Ensemble,
+        EpsteinZin,
+        Productivity,
+        TCREClimate,
+        ThresholdDamages,
+        TimeAdditive,
+    )
+}
+
+
+def parameters_of(model: Any) -> dict[str, Any]:
+    """The parameters of a model (or block) as nested plain data.
+
+    Ambiguity is given by its penalties (`inf` is written as text, which JSON lacks). Blocks carry their class as `type`.
+    """
+    if isinstance(model, Ambiguity):
+        plain = {name: _plain(value) for name, value in model.penalties.items()}
+    else:
+        plain = {f.name: _plain(getattr(model, f.name)) for f in dataclasses.fields(model)}
+    return plain if isinstance(model, AbstractModel) else {"type": type(model).__name__} | plain
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (float, jax.Array, np.ndarray)):
+        numbers = np.asarray(value, dtype=float)
+        return _finite(numbers.item()) if numbers.ndim == 0 else [_plain(v) for v in numbers]
+    return parameters_of(value)
+
+
+def _finite(number: float) -> float | str:
+    return number if math.isfinite(number) else str(number)
+
+
+def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
+    """A model from its name and complete parameters, as `parameters_of` writes them.
+
+    **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
+    """
+    cls = model_class(name)
+    return _make(cls, parameters, name)
+
+
+def _make(cls: type, given: dict[str, Any], where: str) -> Any:
+    given = {key: value for key, value in given.items() if key != "type"}
+    if cls is Ambiguity:
+        return Ambiguity.from_penalties(**{k: _numbers(v, f"{where}.{k}") for k, v in given.items()})
+    known = [f.name for f in dataclasses.fields(cls)]
+    arguments = {}
+    for key, value in given.items():
+        if key not in known:
+            raise ValueError(f"unknown field `{where}.{key}`: {nearest(key, known)}")
+        arguments[key] = _value(value, f"{where}.{key}")
+    return cls(**arguments)
+
+
+def _value(value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        return _numbers(value, where) if isinstance(value, (list, float)) or value in ("inf", "nan") else value
+    kind = value.get("type")
+    if kind not in BLOCKS:
+        raise ValueError(f"`{where}.type` is {kind!r}: {nearest(str(kind), BLOCKS)}")
+    return _make(BLOCKS[kind], value, where)
+
+
+def _numbers(value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return [_numbers(v, where) for v in value]
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{where}` is {value!r}; it must be a number.") from None
+
+
+def configure(name: str, settings: dict[str, Any]) -> AbstractModel:
+    """A model from its name and the fields that differ from its defaults.
+
+    **Arguments:**
+
+    - `name`: as on the command line.
+    - `settings`: dotted field to value, numbers or text as typed: `{"ambiguity.shocks": "1", "climate.ensemble": "mine.csv"}`.
+      Penalties of `ambiguity` take `inf` for neutral; lists are written `1,2,3`; `none` leaves an optional block out; an
+      ensemble is a CSV file, `published` or `assessed`.
+
+    **Raises:** `ValueError`: one line with the field, the value and what is allowed.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.configure("uncertain_damages", {"ambiguity.climate": 0.01})
+        assert float(model.ambiguity.climate) == 100.0
+        ```
+    """
+    cls = model_class(name)
+    complete = parameters_of(cls())
+    for dotted, value in settings.items():
+        _set(complete, dotted, value)
+    try:
+        return build(name, complete)
+    except TypeError as error:
+        raise ValueError(f"`{name}`: {error}.") from None
+
+
+def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *blocks, last = dotted.split(".")
+    at = tree
+    for depth, block in enumerate(blocks):
+        known = [k for k in at if k != "type"]
+        if block not in known:
+            raise ValueError(f"unknown field `{dotted}`: {nearest(block, known)}")
+        if not isinstance(at[block], dict):
+            raise ValueError(f"unknown field `{dotted}`: `{'.'.join(blocks[: depth + 1])}` has no fields of its own.")
+        at = at[block]
+    known = [k for k in at if k != "type"]
+    if last not in known:
+        raise ValueError(f"unknown field `{dotted}`: {nearest(last, known)}")
+    at[last] = _read(dotted, value, at[last])
+
+
+def _read(dotted: str, value: Any, default: Any) -> Any:
+    """Interpret a value as typed, by the type of the default."""
+    if isinstance(default, dict):
+        if default["type"] == "Ensemble":
+            return parameters_of(_ensemble(dotted, value))
+        if str(value).lower() == "none":
+            return None
+        fields = ", ".join(f"{dotted}.{k}" for k in default if k != "type")
+        raise ValueError(f"`{dotted}` is a block, not a number; set one of its fields: {fields}.")
+    if isinstance(value, str) and isinstance(default, str) and default not in ("inf", "-inf", "nan"):
+        return value
+    if isinstance(default, bool) or default is None:
+        parts = [_number(dotted, v) for v in (value if isinstance(value, list) else str(value).split(","))]
+        return parts
+    if isinstance(default, int):
+        number = _number(dotted, value)
+        if number != int(number):
+            raise ValueError(f"`{dotted}` is {value}; it must be a whole number.")
+        return int(number)
+    if isinstance(value, str) and "," in value:
+        value = value.split(",")
+    if isinstance(value, list):
+        return [_number(dotted, v) for v in value]
+    number = _number(dotted, value)
+    return [number] if isinstance(default, list) else number
+
+
+def _number(dotted: str, value: Any) -> float | str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{dotted}` is {value!r}; it must be a number.") from None
+    if math.isnan(number):
+        raise ValueError(f"`{dotted}` is {value!r}; it must be a number.")
+    return number
+
+
+def _ensemble(dotted: str, value: Any) -> Ensemble:
+    if value == "published":
+        return Ensemble.published()
+    if value == "assessed":
+        return Ensemble.assessed()
+    if isinstance(value, list):
+        return Ensemble(jnp.asarray(value, dtype=jnp.float64))
+    try:
+        return load_ensemble(str(value))
+    except ValueError as error:
+        raise ValueError(f"`{dotted}`: {error}") from None

@@ -1,0 +1,32 @@
+"""Names on the command line."""
+
+import difflib
+from collections.abc import Iterable
+
+from ._ak_climate import AKClimate
+from ._linear_quadratic import LinearQuadratic
+from ._model import AbstractModel
+from ._uncertain_damages import UncertainDamages
+
+
+MODELS: dict[str, type[AbstractModel]] = {
+    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages)
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, and all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    guess = f"did you mean `{close[0]}`? " if close else ""
+    return f"{guess}Known: {', '.join(known)}."
+
+
+def model_class(name: str) -> type[AbstractModel]:
+    """The model of a name.
+
+    **Raises:** `ValueError` with the nearest known name.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model `{name}`: {nearest(name, MODELS)}")
+    return MODELS[name]

@@ -1,0 +1,175 @@
+"""Labelled arrays: the end of the way of the data inside the solver layer."""
+
+import json
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from ..models import CarbonModel, derivatives, HJBProblem, Variable
+from ..models._configuration import parameters_of
+from ..models._types import Point
+from ._simulate import Paths
+from ._solution import Solution, USD_PER_TCO2
+
+
+SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
+PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
+
+
+def _attributes(variable: Variable) -> dict[str, Any]:
+    given = {"long_name": variable.name, "units": variable.unit, "iamc": variable.iamc, "symbol": variable.symbol}
+    return {key: text for key, text in given.items() if text}
+
+
+def _described(model) -> dict[str, Variable]:
+    """Every variable of a model by name."""
+    named: dict[str, Variable] = {}
+    for group in (model.states, model.additive, model.controls):
+        named |= group._asdict()
+    return named | model.observable_variables
+
+
+def _common(solution: Solution) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    model = solution.problem.model
+    return {
+        "model": model.name,
+        "regime": model.regime,
+        "parameters": json.dumps(parameters_of(model)),
+        "abatax_version": version("abatax"),
+        "converged": int(solution.converged),
+        "price_year": PRICE_YEAR,
+    }
+
+
+def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None) -> xr.Dataset:
+    """Value, controls, social cost of carbon and residual over delta of a single solution on a grid.
+
+    **Arguments:**
+
+    - `solution`: not stacked (`Solution.member` takes one of a family).
+    - `nodes`: for each state where to evaluate; the solution's own nodes if left out.
+
+    **Returns:** a Dataset whose dims are the names of the states; units as attributes.
+    """
+    nodes = solution.nodes if nodes is None else nodes
+    fields = _evaluate(solution, nodes)
+    return _label(solution, nodes, {k: np.asarray(v) for k, v in fields.items()}, ())
+
+
+def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
+    """For each regime after a jump a Dataset with a leading dim `outcome`, by the name of the regime."""
+    found: dict[str, xr.Dataset] = {}
+    for jump, destination in zip(solution.problem.model.jumps(), solution.destinations, strict=True):
+        fields = eqx.filter_vmap(lambda part: _evaluate_arrays(part, destination.nodes))(
+            (destination.problem, destination.value)
+        )
+        arrays = {k: np.asarray(v) for k, v in fields.items()}
+        dataset = _label(destination, destination.nodes, arrays, ("outcome",))
+        dataset["probability"] = ("outcome", np.asarray(jump.probabilities))
+        dataset["probability"].attrs.update(long_name="prior probability of the outcome", units="1")
+        dataset.attrs["jump"] = jump.name
+        found[destination.problem.model.regime] = dataset
+        single = destination.member(0)
+        found |= {f"{destination.problem.model.regime}/{k}": v for k, v in regime_datasets(single).items()}
+    return found
+
+
+def _evaluate(solution: Solution, nodes) -> dict[str, Any]:
+    return _evaluate_arrays((solution.problem, solution.value), nodes)
+
+
+def _evaluate_arrays(part, nodes) -> dict[str, Any]:
+    problem, value = part
+    mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
+    points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
+    out = _at_points(problem.replace(box=None), value, points)
+    return {name: v.reshape(mesh[0].shape) for name, v in out.items()}
+
+
+@eqx.filter_jit
+def _at_points(problem: HJBProblem, value, points) -> dict[str, Any]:
+    def at(z):
+        t, x, model = jnp.zeros(()), problem.state(z), problem.model
+        v, costate, hessian = derivatives(t, x, value)
+        after = problem.after(t, x)
+        u = problem.best_control(t, x, v, costate, hessian, after)
+        residual = problem.hamiltonian(t, x, u, v, costate, hessian, after)
+        out = {"value": v} | u._asdict()
+        if isinstance(model, CarbonModel):
+            price = problem.social_cost_of_carbon(t, x, model.initial_additive(), u, v, costate, hessian)
+            out["scc"] = USD_PER_TCO2 * price
+        out["residual"] = residual / model.preferences.discount_rate
+        return out
+
+    return jax.vmap(at)(points)
+
+
+def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tuple[str, ...]) -> xr.Dataset:
+    model, region = solution.problem.model, solution.problem.region
+    dims = (*leading, *model.states._fields)
+    dataset = xr.Dataset(
+        {name: (dims, array) for name, array in arrays.items()},
+        coords={name: np.asarray(n) for name, n in zip(model.states._fields, nodes, strict=True)},
+    )
+    described = _described(model) | {
+        "value": Variable("value function", "flow utility times years"),
+        "scc": SCC,
+        "residual": Variable("residual of the HJB equation over the discount rate", "flow utility times years"),
+    }
+    for name in dataset.variables:
+        if name in described:
+            dataset[name].attrs.update(_attributes(described[str(name)]))
+    for name, (low, high) in zip(model.states._fields, region, strict=True):
+        dataset[name].attrs["region"] = [low, high]
+    dataset.attrs.update(_common(solution))
+    return dataset
+
+
+def paths_dataset(paths: Paths) -> xr.Dataset:
+    """Simulated paths with dims realization and year.
+
+    Variables: every state, control, observable, `scc`, `regime`, `outcome`, and `jump_year_<jump>` by realization.
+    """
+    solution, model = paths.solution, paths.solution.problem.model
+    fields: dict[str, Any] = {}
+    groups: tuple[Point, ...] = (paths.states, paths.additive, paths.controls)
+    for group in groups:
+        fields |= group._asdict()
+    fields |= paths.observables
+    if paths.scc is not None:
+        fields["scc"] = paths.scc
+    described = _described(model) | {"scc": SCC}
+    dataset = xr.Dataset(
+        {
+            name: (("realization", "year"), np.asarray(array), _attributes(described[name]))
+            for name, array in fields.items()
+        },
+        coords={
+            "realization": np.arange(paths.regime.shape[0], dtype=np.int32),
+            "year": np.asarray(paths.years, dtype=np.int32),
+        },
+    )
+    for name in ("regime", "outcome"):
+        text = "regime (0 before any jump)" if name == "regime" else "outcome of the last jump"
+        values = np.asarray(getattr(paths, name), dtype=np.int32)
+        dataset[name] = (("realization", "year"), values, {"long_name": text, "units": "1"})
+    for name, dates in paths.jump_years.items():
+        attributes = {"long_name": f"date of the {name.replace('_', ' ')}", "units": "calendar year"}
+        dataset[f"jump_year_{name}"] = ("realization", np.asarray(dates), attributes)
+    dataset["outside"] = ("realization", np.asarray(paths.outside, dtype=np.int8))
+    dataset["outside"].attrs.update(long_name="whether the path ever left the computational box", units="1")
+    dataset.attrs.update(_common(solution))
+    dataset.attrs.update(
+        measure=paths.measure,
+        shocks="on" if paths.shocks else "off",
+        num_paths=int(paths.regime.shape[0]),
+        start_year=int(paths.years[0]),
+        ambiguity="neutral" if model.ambiguity.is_neutral() else "averse",
+    )
+    return dataset

@@ -1,0 +1,314 @@
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ..models import CarbonModel, derivatives, Jump
+from ..models._types import Point
+from ._driver import reshape_family
+from ._solution import GreedyPolicy, Solution, USD_PER_TCO2
+
+
+MEASURES = ("baseline", "worst-case")
+
+
+class Paths(eqx.Module):
+    """Simulated paths under the optimal policy, at the start of each year.
+
+    **Fields:** `years` (calendar), and with axes (path, year): `states`, `additive`, `controls` (NamedTuples),
+    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump) and `outcome` (which member of the
+    regime). `jump_years`: by jump, the date of the first (NaN if none). `outside`: whether a path ever left the
+    computational box, where the policy is that of the nearest edge.
+    """
+
+    years: Int[Array, " year"]
+    states: Point
+    additive: Point
+    controls: Point
+    observables: dict[str, Float[Array, "path year"]]
+    scc: Float[Array, "path year"] | None
+    regime: Int[Array, "path year"]
+    outcome: Int[Array, "path year"]
+    jump_years: dict[str, Float[Array, " path"]]
+    outside: Bool[Array, " path"]
+    solution: Solution
+    measure: str = eqx.field(static=True)
+    shocks: bool = eqx.field(static=True)
+
+    def to_dataset(self):
+        """Labelled: dims realization and year (see `abatax.solvers.paths_dataset`)."""
+        from ._datasets import paths_dataset
+
+        return paths_dataset(self)
+
+
+class _Branch(eqx.Module):
+    """A regime as simulation sees it: its members stacked on one axis, and where its jumps lead."""
+
+    policy: GreedyPolicy
+    size: int = eqx.field(static=True)
+    destinations: tuple[int, ...] = eqx.field(static=True)  # branch number, by jump
+
+
+class _View(NamedTuple):
+    """What a regime says at a state."""
+
+    control: Point
+    observables: dict[str, Float[Array, ""]]
+    scc: Float[Array, ""]
+    drift: tuple[Point, Point]
+    loadings: tuple[Point, Point]
+    intensity: Float[Array, " jump"]
+    outcomes: Float[Array, "jump outcome"]
+    landings: Point
+    outside: Bool[Array, ""]
+
+
+class _Walker(NamedTuple):
+    states: Point
+    additive: Point
+    regime: Int[Array, ""]
+    outcome: Int[Array, ""]
+    jumped: Float[Array, " jump"]
+    outside: Bool[Array, ""]
+
+
+def simulate(
+    solution: Solution,
+    *,
+    years: int = 80,
+    num_paths: int = 1000,
+    key: PRNGKeyArray | None = None,
+    measure: str = "baseline",
+    shocks: bool = True,
+    steps_per_year: int = 4,
+) -> Paths:
+    r"""Simulate the economy under the optimal policy: Euler-Maruyama by a scan over noise drawn once.
+
+    **Arguments:**
+
+    - `solution`: of any solver.
+    - `years`: horizon; the paths have `years + 1` dates.
+    - `num_paths`: number of paths; one if `shocks` is off.
+    - `key`: randomness; `jax.random.key(0)` if left out.
+    - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the distortions against which the
+      planner guards: drift of the shocks, weights on climates, intensities and outcomes of jumps).
+    - `shocks`: off means one path without Brownian shocks and without jumps.
+    - `steps_per_year`: Euler steps; controls are held over a step.
+
+    **Returns:** [`Paths`][].
+
+    **Raises:** `ValueError` naming the argument; regimes must share their states and controls.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+        paths = ab.simulate(solution, years=5, shocks=False)
+        assert paths.states.state.shape == (1, 6)
+        ```
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"`measure` is {measure!r}; use one of {', '.join(MEASURES)}.")
+    for name, value in (("years", years), ("num_paths", num_paths), ("steps_per_year", steps_per_year)):
+        if value < 1:
+            raise ValueError(f"`{name}` is {value}; it must be at least 1.")
+    key = jr.key(0) if key is None else key
+    branches = _branches(solution)
+    num_paths = num_paths if shocks else 1
+    flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
+    walkers, controls, observables, scc = _simulate(branches, key, years, num_paths, *flags, steps_per_year)
+    start = solution.problem.model.start_year
+    return Paths(
+        years=start + jnp.arange(years + 1),
+        states=walkers.states,
+        additive=walkers.additive,
+        controls=controls,
+        observables=observables,
+        scc=scc if isinstance(solution.problem.model, CarbonModel) else None,
+        regime=walkers.regime,
+        outcome=walkers.outcome,
+        jump_years={
+            name: start + walkers.jumped[:, -1, number] for name, number in _jump_numbers(branches).items()
+        },
+        outside=walkers.outside[:, -1],
+        solution=solution,
+        measure=measure,
+        shocks=shocks,
+    )
+
+
+def _branches(solution: Solution) -> tuple[_Branch, ...]:
+    """Every regime that can be reached, root first."""
+    found: dict[int, _Branch] = {}
+
+    def add(part: Solution, size: int) -> int:
+        number = len(found)
+        found[number] = _Branch(part.policy, size, ())
+        targets = []
+        for destination in part.destinations:
+            outcomes = jax.tree.leaves(eqx.filter(destination.value, eqx.is_array))[0].shape[1]
+            targets.append(add(reshape_family(destination, (size * outcomes,), 2), size * outcomes))
+        found[number] = _Branch(part.policy, size, tuple(targets))
+        return number
+
+    add(jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, solution), 1)
+    models = [branch.policy.problem.model for branch in found.values()]
+    if len({(type(m.states), type(m.controls)) for m in models}) > 1:
+        raise ValueError("simulate: the regimes have different states or controls; simulate them one by one.")
+    return tuple(found.values())
+
+
+@eqx.filter_jit
+def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year):
+    """All paths. `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation."""
+    dt = 1.0 / steps_per_year
+    numbers = _jump_numbers(branches)
+    num_jumps = len(numbers)
+    targets, widths = _targets(branches, numbers)
+    root = branches[0].policy.problem.model
+    single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, root)
+    start = _Walker(
+        states=single.initial_state(),
+        additive=single.initial_additive(),
+        regime=jnp.array(0),
+        outcome=jnp.array(0),
+        jumped=jnp.full(num_jumps, jnp.nan),
+        outside=jnp.array(False),
+    )
+
+    def look(walker, t) -> _View:
+        """What the walker's own regime and outcome say at its state."""
+        views = []
+        for branch in branches:
+            at = jnp.clip(walker.outcome, 0, branch.size - 1)
+            policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, branch.policy)
+            views.append(_view(policy, walker, t, distorted, numbers))
+        chosen = views[0]
+        for number, view in enumerate(views[1:], 1):
+            here = walker.regime == number
+            chosen = jax.tree.map(lambda new, old, here=here: jnp.where(here, new, old), view, chosen)
+        return chosen
+
+    def step(walker, noise):
+        t, dw, (u_event, u_which, u_outcome) = noise
+        view = look(walker, t)
+        seen = walker, view.control, view.observables, view.scc
+        move = jax.tree.map(lambda d, s: d * dt + s @ dw, view.drift, view.loadings)
+        states, additive = jax.tree.map(lambda z, m: z + m, (walker.states, walker.additive), move)
+        new = walker._replace(states=states, additive=additive, outside=walker.outside | view.outside)
+        if not num_jumps:
+            return new, seen
+        total = jnp.sum(view.intensity)
+        happens = noisy & (u_event < -jnp.expm1(-total * dt))
+        share = jnp.cumsum(view.intensity) / jnp.where(total > 0, total, 1.0)
+        which = jnp.clip(jnp.sum(u_which > share), 0, num_jumps - 1)
+        width = widths[walker.regime, which]
+        outcome = jnp.minimum(jnp.sum(u_outcome > jnp.cumsum(view.outcomes[which])), width - 1)
+        first = jnp.isnan(walker.jumped[which])
+        after = new._replace(
+            states=jax.tree.map(lambda z: z[which], view.landings),
+            regime=targets[walker.regime, which],
+            outcome=walker.outcome * width + outcome,
+            jumped=walker.jumped.at[which].set(jnp.where(first, t + dt, walker.jumped[which])),
+        )
+        return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), seen
+
+    def one(key):
+        noise_key, event_key = jr.split(key)
+        # the year after the horizon is simulated too: its first date is the last one reported
+        shape = (years + 1, steps_per_year)
+        dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (*shape, _noise_size(single)))
+        draws = jr.uniform(event_key, (3, *shape))
+        ts = dt * jnp.arange(shape[0] * shape[1], dtype=jnp.float64).reshape(shape)
+
+        def year(walker, noise):
+            walker, seen = jax.lax.scan(step, walker, noise)
+            return walker, jax.tree.map(lambda leaf: leaf[0], seen)
+
+        return jax.lax.scan(year, start, (ts, dw, tuple(draws)))[1]
+
+    return jax.vmap(one)(jr.split(key, num_paths))
+
+
+def _view(policy: GreedyPolicy, walker: _Walker, t, distorted, numbers: dict[str, int]) -> _View:
+    """Control, dynamics and jumps of one regime at a walker's state."""
+    problem, x = policy.problem, walker.states
+    model, inside = problem.model, policy.inside(walker.states)
+    v, costate, hessian = derivatives(t, inside, policy.value)
+    u, worst = problem.saddle(t, inside, v, costate, hessian, problem.after(t, inside))
+    weights = jnp.where(distorted, worst.climate, model.ensemble.weights)
+
+    def drifts(climate):
+        return model.drift(t, x, u, climate), model.additive_drift(t, x, u, climate)
+
+    loadings = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
+    shocks = jnp.where(distorted, worst.shocks, 0.0)
+    mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.ensemble.values))
+    drift = jax.tree.map(lambda d, s: d + s @ shocks, mean, loadings)
+    intensity = jnp.zeros(len(numbers))
+    outcomes = jnp.zeros((len(numbers), _MOST_OUTCOMES))
+    landings = [x] * len(numbers)
+    for j, jump in enumerate(model.jumps()):
+        number = numbers[jump.name]
+        mass = jump.probabilities * jnp.where(distorted, worst.jumps[j], 1.0)
+        intensity = intensity.at[number].set(jump.intensity(t, inside, u) * jnp.sum(mass))
+        outcomes = outcomes.at[number, : mass.shape[0]].set(mass / jnp.sum(mass))
+        landings[number] = jump.land(x)
+    scc = jnp.zeros(())
+    if isinstance(model, CarbonModel):
+        price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, hessian)
+        scc = USD_PER_TCO2 * price
+    outside = [(z < low) | (z > high) for z, (low, high) in zip(x, problem.domain, strict=True)]
+    return _View(
+        control=u,
+        observables=model.observables(t, x, u, walker.additive),
+        scc=scc,
+        drift=drift,
+        loadings=loadings,
+        intensity=intensity,
+        outcomes=outcomes,
+        landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else x,
+        outside=jnp.any(jnp.stack(outside)),
+    )
+
+
+_MOST_OUTCOMES = 64  # room for the outcomes of a jump
+
+
+def _noise_size(model) -> int:
+    u = type(model.controls)(*(jnp.clip(jnp.asarray(0.01), c.low, c.high) for c in model.controls))
+    loadings = jax.eval_shape(lambda: model.diffusion(jnp.zeros(()), model.initial_state(), u))
+    return loadings[0].shape[0]
+
+
+def _jumps_of(branch: _Branch) -> tuple[Jump, ...]:
+    return eqx.filter_vmap(lambda model: model.jumps())(branch.policy.problem.model)
+
+
+def _jump_numbers(branches: tuple[_Branch, ...]) -> dict[str, int]:
+    """A number for every jump, by name."""
+    numbers: dict[str, int] = {}
+    for branch in branches:
+        for jump in _jumps_of(branch):
+            numbers.setdefault(jump.name, len(numbers))
+            if jump.probabilities.shape[-1] > _MOST_OUTCOMES:
+                raise ValueError(f"simulate: jump `{jump.name}` has more than {_MOST_OUTCOMES} outcomes.")
+    return numbers
+
+
+def _targets(branches, numbers) -> tuple[Int[Array, "branch jump"], Int[Array, "branch jump"]]:
+    """The branch each jump leads to, and its number of outcomes."""
+    target = np.zeros((len(branches), len(numbers)), dtype=int)
+    width = np.ones_like(target)
+    for row, branch in enumerate(branches):
+        for jump, to in zip(_jumps_of(branch), branch.destinations, strict=True):
+            target[row, numbers[jump.name]] = to
+            width[row, numbers[jump.name]] = branches[to].size // branch.size
+    return jnp.asarray(target), jnp.asarray(width)
