@@ -11,6 +11,7 @@ from ._closures import (
     Reflecting as Reflecting,
     StateConstraint as StateConstraint,
 )
+from ._configuration import build as build, configure as configure, parameters_of as parameters_of
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
 from ._economy import AKEconomy as AKEconomy
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
@@ -32,8 +33,7 @@ from ._preferences import (
     EpsteinZin as EpsteinZin,
     TimeAdditive as TimeAdditive,
 )
-from ._problem import derivatives as derivatives, HJBProblem as HJBProblem
+from ._problem import HJBProblem as HJBProblem, derivatives as derivatives
+from ._registry import MODELS as MODELS, model_class as model_class, nearest as nearest
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._variable import Variable as Variable
-from ._configuration import build as build, configure as configure, parameters_of as parameters_of
-from ._registry import model_class as model_class, MODELS as MODELS, nearest as nearest

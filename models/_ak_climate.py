@@ -16,7 +16,6 @@ from ._preferences import AbstractPreferences, TimeAdditive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
 
-
 T = TypeVar("T")
 
 
@@ -109,9 +108,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         capital = Variable("log of capital", "log trillion US$", 4.0, 9.0, symbol="k")
-        warming = Variable(
-            "temperature anomaly above 1850-1900", "degC", 0.1, 4.0, "Surface Temperature (GSAT)", "y"
-        )
+        warming = Variable("temperature anomaly above 1850-1900", "degC", 0.1, 4.0, "Surface Temperature (GSAT)", "y")
         if self.productivity is None:
             return CapitalTemperature(capital, warming)
         growth = Variable("deviation of the growth rate", "1/yr", -0.1, 0.1, symbol="z")
@@ -148,9 +145,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
         eta = self.emissions_share
         consumption = jnp.log(self.economy.productivity - u.investment) + x.log_capital
-        flow = eta * jnp.log(u.emissions) + (1.0 - eta) * (
-            consumption - self.damages.log_damages(x.temperature)
-        )
+        flow = eta * jnp.log(u.emissions) + (1.0 - eta) * (consumption - self.damages.log_damages(x.temperature))
         if self.productivity is not None:
             flow = flow + self.productivity.flow(x.productivity)
         return self.preferences.discount_rate * flow
@@ -174,9 +169,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
             bounds.emissions.low,
             bounds.emissions.high,
         )
-        return InvestmentEmissions(
-            jnp.clip(investment, bounds.investment.low, bounds.investment.high), emissions
-        )
+        return InvestmentEmissions(jnp.clip(investment, bounds.investment.low, bounds.investment.high), emissions)
 
     # -- the box ----------------------------------------------------------------------------------------
 

@@ -103,9 +103,7 @@ class Ambiguity(eqx.Module):
         r"""$-\tfrac1a\log\sum_\ell\pi_\ell e^{-a V_x\cdot b_\ell}$."""
         return robust_mean(self.climate, gains, prior)
 
-    def jump_term(
-        self, which: int, gains: Float[Array, " outcome"], prior: Float[Array, " outcome"]
-    ) -> Scalar:
+    def jump_term(self, which: int, gains: Float[Array, " outcome"], prior: Float[Array, " outcome"]) -> Scalar:
         r"""$\tfrac1a\sum_m\pi_m(1 - e^{-a\,(V^m - V)})$, to be multiplied by the intensity."""
         return prior @ scaled_expm1(-self._of_jump(which), gains)
 

@@ -18,7 +18,6 @@ from ._model import AbstractModel
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import model_class, nearest
 
-
 BLOCKS: dict[str, type] = {
     block.__name__: block
     for block in (

@@ -68,9 +68,7 @@ class DamageJump(eqx.Module):
     curvatures: Float[Array, "*family outcome"] = eqx.field(
         default_factory=lambda: np.linspace(0.0, 1.0 / 3.0, 20), converter=parameter
     )
-    probabilities: Float[Array, "*family outcome"] | None = eqx.field(
-        default=None, converter=_equal_weights
-    )
+    probabilities: Float[Array, "*family outcome"] | None = eqx.field(default=None, converter=_equal_weights)
     rate: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)
     steepness: Float[Array, "..."] = eqx.field(default=2.5, converter=parameter)
     onset: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)

@@ -185,8 +185,7 @@ def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
             )
         if float(cells[0]) <= 0 or (len(cells) == 2 and float(cells[1]) < 0):
             raise ValueError(
-                f"ensemble file {path}, row {number}: {','.join(row)!r} must be a sensitivity > 0"
-                " (and a weight >= 0)."
+                f"ensemble file {path}, row {number}: {','.join(row)!r} must be a sensitivity > 0 (and a weight >= 0)."
             )
         table.append([float(c) for c in cells])
     data = np.array(table)

@@ -11,7 +11,6 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from ._types import Scalar, ScalarLike
 
-
 # Below this size the series (ten terms) is accurate to 1e-17; above it expm1 and log1p are.
 _SMALL = 0.05
 
@@ -63,9 +62,7 @@ def scaled_expm1(rate: ScalarLike, x: Real[ArrayLike, "..."]) -> Float[Array, ".
     return x * _expm1_ratio(rate * x)
 
 
-def robust_mean(
-    aversion: ScalarLike, values: Float[Array, " outcome"], weights: Float[Array, " outcome"]
-) -> Scalar:
+def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights: Float[Array, " outcome"]) -> Scalar:
     r"""$-\tfrac1a\log\sum_\ell \pi_\ell e^{-a z_\ell}$, which is the plain mean at $a = 0$.
 
     The value of an expectation to a planner who doubts the weights and pays $1/a$ per unit of

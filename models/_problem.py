@@ -165,9 +165,7 @@ class HJBProblem(eqx.Module):
                 total = total + rate * model.ambiguity.jump_term(j, gains, priors[j])
             return total
         total = total + worst.climate @ terms.climate_gains + worst.shocks @ terms.exposure
-        for rate, gains, pi, g in zip(
-            terms.intensities, terms.jump_gains, priors, worst.jumps, strict=True
-        ):
+        for rate, gains, pi, g in zip(terms.intensities, terms.jump_gains, priors, worst.jumps, strict=True):
             total = total + rate * (pi @ (g * gains))
         return total + model.ambiguity.penalty(worst, prior, priors, terms.intensities)
 

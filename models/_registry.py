@@ -8,10 +8,7 @@ from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
 from ._uncertain_damages import UncertainDamages
 
-
-MODELS: dict[str, type[AbstractModel]] = {
-    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages)
-}
+MODELS: dict[str, type[AbstractModel]] = {model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages)}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -18,7 +18,6 @@ from ._preferences import AbstractPreferences, TimeAdditive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
 
-
 T = TypeVar("T")
 
 

@@ -1,6 +1,11 @@
 """How it is answered: one driver, solvers, the solution and its simulation."""
 
-from ._driver import solve as solve, SolverError as SolverError
+from ._datasets import (
+    grid_dataset as grid_dataset,
+    paths_dataset as paths_dataset,
+    regime_datasets as regime_datasets,
+)
+from ._driver import SolverError as SolverError, solve as solve
 from ._finite_difference import FiniteDifference as FiniteDifference
 from ._interpolation import TensorSpline as TensorSpline
 from ._linear import (
@@ -12,10 +17,11 @@ from ._linear import (
 from ._progress import (
     AbstractProgress as AbstractProgress,
     NoProgress as NoProgress,
+    RichProgress as RichProgress,
     TextProgress as TextProgress,
 )
-from ._result import result_advice as result_advice, result_name as result_name, RESULTS as RESULTS
+from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
+from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
+from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
-from ._datasets import grid_dataset as grid_dataset, paths_dataset as paths_dataset, regime_datasets as regime_datasets
-from ._simulate import Paths as Paths, simulate as simulate

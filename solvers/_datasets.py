@@ -1,6 +1,6 @@
 """Labelled arrays: the end of the way of the data inside the solver layer."""
 
-import json
+from importlib.metadata import version
 from typing import Any
 
 import equinox as eqx
@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Array, Float
 
-from ..models import CarbonModel, derivatives, HJBProblem, Variable
-from ..models._configuration import parameters_of
+from ..models import CarbonModel, HJBProblem, Variable, derivatives
 from ..models._types import Point
+from ._driver import reshape_family
 from ._simulate import Paths
-from ._solution import Solution, USD_PER_TCO2
-
+from ._solution import USD_PER_TCO2, Solution
 
 SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
@@ -34,13 +34,10 @@ def _described(model) -> dict[str, Variable]:
 
 
 def _common(solution: Solution) -> dict[str, Any]:
-    from importlib.metadata import version
-
     model = solution.problem.model
     return {
         "model": model.name,
         "regime": model.regime,
-        "parameters": json.dumps(parameters_of(model)),
         "abatax_version": version("abatax"),
         "converged": int(solution.converged),
         "price_year": PRICE_YEAR,
@@ -58,42 +55,55 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
     **Returns:** a Dataset whose dims are the names of the states; units as attributes.
     """
     nodes = solution.nodes if nodes is None else nodes
-    fields = _evaluate(solution, nodes)
+    fields = _evaluate(solution.problem, solution.value, nodes)
     return _label(solution, nodes, {k: np.asarray(v) for k, v in fields.items()}, ())
 
 
 def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
-    """For each regime after a jump a Dataset with a leading dim `outcome`, by the name of the regime."""
+    """For each regime after a jump a Dataset with a leading dim `outcome`, by the path of regimes that leads there.
+
+    A second jump adds a dim `outcome_2`, and so on.
+    """
+    lifted = reshape_family(solution, (1,), 0)
     found: dict[str, xr.Dataset] = {}
-    for jump, destination in zip(solution.problem.model.jumps(), solution.destinations, strict=True):
-        fields = eqx.filter_vmap(lambda part: _evaluate_arrays(part, destination.nodes))(
-            (destination.problem, destination.value)
-        )
-        arrays = {k: np.asarray(v) for k, v in fields.items()}
-        dataset = _label(destination, destination.nodes, arrays, ("outcome",))
-        dataset["probability"] = ("outcome", np.asarray(jump.probabilities))
-        dataset["probability"].attrs.update(long_name="prior probability of the outcome", units="1")
-        dataset.attrs["jump"] = jump.name
-        found[destination.problem.model.regime] = dataset
-        single = destination.member(0)
-        found |= {f"{destination.problem.model.regime}/{k}": v for k, v in regime_datasets(single).items()}
+    _collect(lifted, (), (), found)
     return found
 
 
-def _evaluate(solution: Solution, nodes) -> dict[str, Any]:
-    return _evaluate_arrays((solution.problem, solution.value), nodes)
+def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple[str, ...], found: dict[str, xr.Dataset]) -> None:
+    """Add the regimes after `stacked`, whose leaves have one leading axis."""
+    size = int(np.prod(lead, dtype=int))
+    jumps = eqx.filter_vmap(lambda model: model.jumps())(stacked.problem.model)
+    for jump, destination in zip(jumps, stacked.destinations, strict=True):
+        outcomes = jump.probabilities.shape[1]
+        flat = reshape_family(destination, (size * outcomes,), 2)
+        shape = (*lead, outcomes)
+        fields = eqx.filter_vmap(lambda p, v, nodes=flat.nodes: _evaluate(p, v, nodes))(flat.problem, flat.value)
+        arrays = {name: np.asarray(v).reshape(*shape, *v.shape[1:]) for name, v in fields.items()}
+        dims = tuple("outcome" if n == 0 else f"outcome_{n + 1}" for n in range(len(shape)))
+        dataset = _label(flat, flat.nodes, arrays, dims)
+        dataset["probability"] = (dims, np.asarray(jump.probabilities).reshape(shape))
+        dataset["probability"].attrs.update(long_name="prior probability of the outcome", units="1")
+        dataset.attrs["jump"] = jump.name
+        regime = (*path, flat.problem.model.regime)
+        found["/".join(regime)] = dataset
+        _collect(flat, shape, regime, found)
 
 
-def _evaluate_arrays(part, nodes) -> dict[str, Any]:
-    problem, value = part
+def _evaluate(problem: HJBProblem, value: Any, nodes) -> dict[str, Any]:
     mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
     points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
-    out = _at_points(problem.replace(box=None), value, points)
-    return {name: v.reshape(mesh[0].shape) for name, v in out.items()}
+    return {name: v.reshape(mesh[0].shape) for name, v in fields_at(problem, value, points).items()}
+
+
+def fields_at(problem: HJBProblem, value: Any, points: Float[Array, "point state"]) -> dict[str, Any]:
+    """Value, controls, social cost of carbon (US$/tCO2) and residual over delta at given states."""
+    # without its box: the same compilation serves every box
+    return _fields_at(HJBProblem(problem.model, continuations=problem.continuations), value, points)
 
 
 @eqx.filter_jit
-def _at_points(problem: HJBProblem, value, points) -> dict[str, Any]:
+def _fields_at(problem: HJBProblem, value, points) -> dict[str, Any]:
     def at(z):
         t, x, model = jnp.zeros(()), problem.state(z), problem.model
         v, costate, hessian = derivatives(t, x, value)

@@ -125,18 +125,25 @@ class _Run:
 
     def destinations(self, problem: HJBProblem, size: int, key) -> tuple[Solution, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""
-        jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
         solutions = []
-        for number, jump in enumerate(jumps):
-            outcomes = jump.probabilities.shape[1]
-            flat = _reshape(jump.destination, (size * outcomes,), 2)
-            solution = next((s for m, s in self.solved if bool(eqx.tree_equal(m, flat))), None)
+        for number, (asked, outcomes) in enumerate(destination_problems(problem, size)):
+            solution = next((s for m, s in self.solved if bool(eqx.tree_equal(m, asked.model))), None)
             if solution is None:
-                asked = HJBProblem(flat, extension=problem.extension)
                 solution = self.family(asked, size * outcomes, jr.fold_in(key, number), None)
-                self.solved.append((flat, solution))
+                self.solved.append((asked.model, solution))
             solutions.append(reshape_family(solution, (size, outcomes), 1))
         return tuple(solutions)
+
+
+def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
+    """For each jump of a family the family of problems after it, (family, outcome) joined, and its outcomes."""
+    jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
+    found = []
+    for jump in jumps:
+        outcomes = jump.probabilities.shape[1]
+        flat = _reshape(jump.destination, (size * outcomes,), 2)
+        found.append((HJBProblem(flat, extension=problem.extension), outcomes))
+    return found
 
 
 def _reshape(tree, shape: tuple[int, ...], leading: int):

@@ -11,15 +11,14 @@ from scipy.interpolate import make_interp_spline
 
 from ..models import Growth, HJBProblem, Reflecting, StateConstraint
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
-from ._interpolation import TensorSpline
+from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, Automatic
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 from ._stencils import make_axis
 
-
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
-_SMALLEST, _LARGEST = 128, 4096
+_SMALLEST, _LARGEST = 256, 4096
 
 
 class _Local(NamedTuple):
@@ -208,13 +207,16 @@ class FiniteDifference(AbstractSolver):
             values = workspace.transfer(level, state.values)
             nothing, norm = np.zeros_like(values), np.full(len(values), np.inf)
             return state._replace(
-                level=np.array(level + 1), values=values, move=nothing, norm=norm, monotone=values, change=np.array(np.inf)
+                level=np.array(level + 1),
+                values=values,
+                move=nothing,
+                norm=norm,
+                monotone=values,
+                change=np.array(np.inf),
             )
         if not high and self.order > 1:
             norm = np.full(len(state.values), np.inf)
-            return state._replace(
-                high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf)
-            )
+            return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
         local = workspace.evaluate(level, high, state.values)
         return state._replace(
             status=np.array(4 if np.any(workspace.leaves(level, local)) else 1), monotone=state.monotone
@@ -244,9 +246,7 @@ class FiniteDifference(AbstractSolver):
         grid = workspace.grid(level)
         values = state.values if status != 2 else state.monotone
         values = np.where(np.isfinite(values), values, 0.0)
-        breaks = tuple(a.breaks for a in grid.axes)
-        splines = [TensorSpline.interpolate(grid.nodes, v.reshape(grid.shape), breaks) for v in values]
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *splines)
+        stacked = splines_through(problem, grid.nodes, values.reshape(-1, *grid.shape))
         stats = {
             "steps_first_order": int(state.steps[:, 0].sum()),
             "steps_high_order": int(state.steps[:, 1].sum()),

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import make_interp_spline
 
+from ..models import HJBProblem
 from ..models._types import Point, Scalar
 
 
@@ -74,6 +75,19 @@ def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) 
     for left, right in zip(edges[:-1], edges[1:], strict=True):
         knots += [x[left + skip : right - skip + 1], np.full(k, x[right])]
     return np.concatenate([*knots, x[-1:]]), k
+
+
+def splines_through(
+    problem: HJBProblem, nodes: tuple[Float[np.ndarray, " node"], ...], values: Float[np.ndarray, "family ..."]
+) -> TensorSpline:
+    """The value functions of a family from their values on a grid, leaves stacked; the model's kinks are kept."""
+    kinks = problem.model.breakpoints()
+    breaks = tuple(
+        tuple(int(n) for n in np.flatnonzero(np.isin(x[1:-1], kinks.get(field, ()))) + 1)
+        for field, x in zip(problem.model.states._fields, nodes, strict=True)
+    )
+    splines = [TensorSpline.interpolate(nodes, v, breaks) for v in values]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *splines)
 
 
 def _basis(knots: Array, degree: int, span: Array, z: Scalar) -> Float[Array, " local"]:

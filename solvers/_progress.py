@@ -1,9 +1,8 @@
 import abc
+import sys
 
-import equinox as eqx
 
-
-class AbstractProgress(eqx.Module):
+class AbstractProgress(abc.ABC):
     """What the user sees while a solver works."""
 
     @abc.abstractmethod
@@ -29,12 +28,49 @@ class TextProgress(AbstractProgress):
     """One line per iteration, named numbers, on standard error."""
 
     def update(self, task, stage, step, numbers):
-        import sys
-
         shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
         print(f"{task:>16} {step:4d} {stage:>10}  {shown}", file=sys.stderr)
 
     def done(self, task, outcome):
-        import sys
-
         print(f"{task:>16} {outcome}", file=sys.stderr)
+
+
+class RichProgress(AbstractProgress):
+    """A live line per task on a terminal, plain lines elsewhere.
+
+    Use as a context manager, so that the terminal is restored.
+    """
+
+    def __init__(self):
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True)
+        self._live = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<18}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[shown]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict = {}
+
+    def __enter__(self):
+        self._live.start()
+        return self
+
+    def __exit__(self, *error):
+        self._live.stop()
+
+    def update(self, task, stage, step, numbers):
+        shown = f"{stage} {step}  " + "  ".join(f"{name} {value:.2g}" for name, value in numbers.items())
+        if task not in self._tasks:
+            self._tasks[task] = self._live.add_task(task, total=None, shown=shown)
+        self._live.update(self._tasks[task], shown=shown)
+
+    def done(self, task, outcome):
+        if task in self._tasks:
+            self._live.update(self._tasks.pop(task), shown=outcome, total=1, completed=1)
+        if not self._console.is_terminal:
+            self._console.print(f"{task:<18} {outcome}", highlight=False)

@@ -7,11 +7,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..models import CarbonModel, derivatives, Jump
+from ..models import CarbonModel, Jump, derivatives
 from ..models._types import Point
 from ._driver import reshape_family
-from ._solution import GreedyPolicy, Solution, USD_PER_TCO2
-
+from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
 
 MEASURES = ("baseline", "worst-case")
 
@@ -134,9 +133,7 @@ def simulate(
         scc=scc if isinstance(solution.problem.model, CarbonModel) else None,
         regime=walkers.regime,
         outcome=walkers.outcome,
-        jump_years={
-            name: start + walkers.jumped[:, -1, number] for name, number in _jump_numbers(branches).items()
-        },
+        jump_years={name: start + walkers.jumped[:, -1, number] for name, number in _jump_numbers(branches).items()},
         outside=walkers.outside[:, -1],
         solution=solution,
         measure=measure,
@@ -158,7 +155,7 @@ def _branches(solution: Solution) -> tuple[_Branch, ...]:
         found[number] = _Branch(part.policy, size, tuple(targets))
         return number
 
-    add(jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, solution), 1)
+    add(reshape_family(solution, (1,), 0), 1)
     models = [branch.policy.problem.model for branch in found.values()]
     if len({(type(m.states), type(m.controls)) for m in models}) > 1:
         raise ValueError("simulate: the regimes have different states or controls; simulate them one by one.")

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import CarbonModel, derivatives, HJBProblem, WorstCase
+from ..models import CarbonModel, HJBProblem, WorstCase, derivatives
 from ..models._types import Point, Scalar
-from ._result import result_advice, result_name, RESULTS
-
+from ._result import RESULTS, result_advice, result_name
 
 # 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
 USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
@@ -56,9 +55,7 @@ class GreedyPolicy(eqx.Module):
         inside = self.inside(x)
         v, costate, hessian = derivatives(t, inside, self.value)
         u = self.problem.best_control(t, inside, v, costate, hessian, self.problem.after(t, inside))
-        return USD_PER_TCO2 * self.problem.social_cost_of_carbon(
-            t, inside, additive, u, v, costate, hessian
-        )
+        return USD_PER_TCO2 * self.problem.social_cost_of_carbon(t, inside, additive, u, v, costate, hessian)
 
 
 class Solution(eqx.Module):

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-
 # Growth of the cell size per unit of distance: neighbouring cells differ by about this share.
 STRETCH = 0.12
 # Cells at a kink are this much smaller: the noise smooths a kink over a layer far thinner than the region.
@@ -20,9 +19,7 @@ class Axis(NamedTuple):
     breaks: tuple[int, ...]
 
 
-def make_axis(
-    region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]
-) -> Axis:
+def make_axis(region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]) -> Axis:
     """Nodes with even spacing in the region of interest, stretched geometrically in the margins.
 
     The size of a cell at distance d from the region is h + STRETCH * d, and near a kink it falls to

@@ -4,7 +4,6 @@ import threading
 
 import jax
 
-
 _EVENTS = ("/jax/core/compile/",)
 _seconds = threading.local()
 

@@ -1,5 +1,56 @@
-import jax
-jax.config.update("jax_enable_x64", True)
-from . import models, solvers
-from .models import HJBProblem
-from .solvers import solve, simulate
+"""Climate-economic control problems under uncertainty: model, HJB equation, solution, paths, scenario.
+
+Importing abatax switches JAX to double precision (float64). The parts below are loaded when first used.
+"""
+
+import importlib as _importlib
+import os as _os
+import sys as _sys
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+# A value function discounted at 1 % per year needs more digits than float32 has. If JAX has not been imported yet, its
+# environment variable is as good as importing it, and costs nothing.
+if "jax" in _sys.modules:
+    _sys.modules["jax"].config.update("jax_enable_x64", True)
+else:
+    _os.environ["JAX_ENABLE_X64"] = "1"
+
+if TYPE_CHECKING:
+    from . import (
+        models as models,
+        neural_operators as neural_operators,
+        scenarios as scenarios,
+        solvers as solvers,
+        validation as validation,
+    )
+    from .models import HJBProblem as HJBProblem
+    from .scenarios import load as load, save as save
+    from .solvers import Solution as Solution, simulate as simulate, solve as solve
+    from .validation import validate as validate
+
+__version__ = _version("abatax")
+
+_FOLDERS = ("models", "neural_operators", "scenarios", "solvers", "validation")
+_VERBS = {
+    "HJBProblem": "models",
+    "Solution": "solvers",
+    "load": "scenarios",
+    "save": "scenarios",
+    "simulate": "solvers",
+    "solve": "solvers",
+    "validate": "validation",
+}
+__all__ = [*_FOLDERS, *_VERBS]  # noqa: PLE0604
+
+
+def __getattr__(name: str):
+    if name in _FOLDERS:
+        return _importlib.import_module(f".{name}", __name__)
+    if name in _VERBS:
+        return getattr(_importlib.import_module(f".{_VERBS[name]}", __name__), name)
+    raise AttributeError(f"module `abatax` has no attribute `{name}`")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

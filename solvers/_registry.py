@@ -1,0 +1,48 @@
+"""Names on the command line, and solvers from plain options."""
+
+import dataclasses
+from typing import Any
+
+from ..models import nearest
+from ._finite_difference import FiniteDifference
+from ._solver import AbstractSolver
+
+SOLVERS: dict[str, type[AbstractSolver]] = {"finite_difference": FiniteDifference}
+
+
+def solver_class(name: str) -> type[AbstractSolver]:
+    """The solver of a name.
+
+    **Raises:** `ValueError` with the nearest known name.
+    """
+    if name not in SOLVERS:
+        raise ValueError(f"unknown solver `{name}`: {nearest(name, SOLVERS)}")
+    return SOLVERS[name]
+
+
+def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver:
+    """A solver from its name and options as typed: `{"points": "41", "order": 4}`.
+
+    **Raises:** `ValueError` naming an option that is unknown or of the wrong kind.
+    """
+    cls = solver_class(name)
+    plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float))}
+    given = {}
+    for key, value in options.items():
+        if key not in plain:
+            raise ValueError(f"unknown field `solver.{key}`: {nearest(key, plain)}")
+        kind = type(plain[key])
+        parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
+        try:
+            numbers = tuple(kind(part) for part in parts)
+        except (TypeError, ValueError):
+            wanted = "a whole number" if kind is int else "a number"
+            raise ValueError(f"`solver.{key}` is {value!r}; it must be {wanted}.") from None
+        given[key] = numbers[0] if len(numbers) == 1 else numbers
+    return cls(**given)
+
+
+def solver_options(solver: AbstractSolver) -> dict[str, Any]:
+    """The plain options of a solver, as `make_solver` takes them."""
+    values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, tuple))}

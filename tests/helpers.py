@@ -1,0 +1,56 @@
+"""Small models, sample points and exact references that several test files share."""
+
+from decimal import Decimal, localcontext
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import abatax as ab
+
+TIME = jnp.zeros(())
+
+# Penalties in the units of each model's value function: UncertainDamages does not multiply its flow by
+# the discount rate, the other two do (linear_quadratic: above volatility^2 * control_cost = 0.09).
+DISTRUST = {
+    "linear_quadratic": {"shocks": 0.5},
+    "ak_climate": {"shocks": 0.01, "climate": 1e-4},
+    "uncertain_damages": {"shocks": 1.0, "climate": 0.01, "jumps": 1.0},
+}
+
+
+def small_model(name, ambiguity=None, **fields):
+    """A model with few members and outcomes, so that it compiles and runs quickly."""
+    ambiguity = ab.models.Ambiguity() if ambiguity is None else ambiguity
+    if name == "linear_quadratic":
+        return ab.models.LinearQuadratic(ambiguity=ambiguity, **{"dimension": 2} | fields)
+    climate = ab.models.TCREClimate(ab.models.Ensemble([1.2e-3, 1.6e-3, 1.9e-3, 2.6e-3], [0.2, 0.3, 0.4, 0.1]))
+    if name == "ak_climate":
+        return ab.models.AKClimate(climate=climate, ambiguity=ambiguity, **fields)
+    jump = ab.models.DamageJump(curvatures=[0.0, 0.1, 0.3], probabilities=[0.5, 0.3, 0.2])
+    return ab.models.UncertainDamages(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
+
+
+def distrusting(name):
+    """The penalties of `DISTRUST` as an `Ambiguity`."""
+    return ab.models.Ambiguity.from_penalties(**DISTRUST[name])
+
+
+def tree_allclose(x, y, rtol=0.0, atol=0.0):
+    """Whether two pytrees have the same structure, the same static parts and close arrays."""
+    if jax.tree.structure(x) != jax.tree.structure(y):
+        return False
+    return bool(eqx.tree_equal(x, y, rtol=rtol, atol=atol))
+
+
+def exact(formula, *arguments):
+    """A formula of `Decimal`s at 80 digits, rounded to a float: no cancellation down to aversions of 1e-12."""
+    with localcontext() as context:
+        context.prec = 80
+        return float(formula(*jax.tree.map(lambda v: Decimal(float(v)), arguments)))
+
+
+def on_points(function, *arrays):
+    """`function` mapped over the leading axis of `arrays`, compiled once, as numpy."""
+    return jax.tree.map(np.asarray, eqx.filter_jit(jax.vmap(function))(*arrays))

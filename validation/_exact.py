@@ -1,0 +1,239 @@
+"""Exact solutions: closed forms, and one-dimensional pieces solved by another method than the package's solvers."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.integrate
+import scipy.linalg
+from jaxtyping import Array, Float
+
+from ..models import AbstractModel, AKClimate, LinearQuadratic
+from ..models._types import Point, Scalar
+
+
+class QuadraticValue(eqx.Module):
+    """$V(x) = -\\tfrac12x^\\top Px - c$."""
+
+    matrix: Float[Array, "state state"]
+    constant: Float[Array, ""]
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        z = jnp.stack(x)
+        return -0.5 * z @ self.matrix @ z - self.constant
+
+
+def riccati(model: LinearQuadratic) -> QuadraticValue:
+    r"""The value function of the linear-quadratic model, from the stabilising root of its Riccati equation.
+
+    $$A^\top P + PA - P\big(BR^{-1}B^\top - SS^\top/\xi\big)P + Q - \delta P = 0$$
+
+    solved through the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178);
+    $c = \mathrm{tr}(SS^\top P)/(2\delta)$.
+
+    **Raises:** `ValueError` if ambiguity is so strong that no finite value exists.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert abs(float(ab.validation.riccati(ab.models.LinearQuadratic()).matrix[0, 0]) - 1.025312) < 1e-6
+        ```
+    """
+    n = model.dimension
+    delta = float(model.preferences.discount_rate)
+    shocks = np.broadcast_to(np.asarray(model.ambiguity.shocks), (n,))
+    variance = float(model.volatility) ** 2
+    a = np.asarray(model.matrix) - 0.5 * delta * np.eye(n)
+    gain = np.eye(n) / float(model.control_cost) - variance * np.diag(shocks)
+    cost = float(model.state_cost) * np.eye(n)
+    hamiltonian = np.block([[a, -gain], [-cost, -a.T]])
+    _, vectors, stable = scipy.linalg.schur(hamiltonian, sort="lhp")
+    if stable != n or np.any(np.linalg.eigvalsh(gain) <= 0):
+        raise ValueError(
+            f"`ambiguity.shocks` is {model.ambiguity.penalties['shocks']}; the penalty must exceed"
+            f" {variance * float(model.control_cost):g} for the value to be finite."
+        )
+    root = np.linalg.solve(vectors[:n, :n].T, vectors[n:, :n].T).T
+    root = 0.5 * (root + root.T)
+    return QuadraticValue(jnp.asarray(root), jnp.asarray(0.5 * variance * np.trace(root) / delta))
+
+
+class _Barycentric(NamedTuple):
+    nodes: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _chebyshev(low: float, high: float, count: int) -> _Barycentric:
+    """Chebyshev points of the second kind and their differentiation matrices (Trefethen 2000, chapter 6)."""
+    j = np.arange(count)
+    x = -np.cos(np.pi * j / (count - 1))
+    c = np.where((j == 0) | (j == count - 1), 2.0, 1.0) * (-1.0) ** j
+    dx = x[:, None] - x[None, :]
+    first = np.outer(c, 1.0 / c) / (dx + np.eye(count))
+    first -= np.diag(first.sum(axis=1))
+    scale = 2.0 / (high - low)
+    return _Barycentric(low + (x + 1.0) / scale, first * scale, first @ first * scale**2)
+
+
+class AKExact(eqx.Module):
+    r"""The value function of `ak_climate` from its one-dimensional pieces: $(1-\eta)k + f(y) + g(z) + c$.
+
+    $f$ by Chebyshev collocation on a far larger interval (another method than finite differences); $g$ is linear,
+    plus an integral over the law of the Ornstein-Uhlenbeck process if $z$ has a flow cost.
+
+    **Arguments:**
+
+    - `model`: with shocks' ambiguity only if productivity has no flow cost (otherwise it does not separate).
+    - `count`: Chebyshev nodes. `top`: end of the interval, degC.
+
+    **Raises:** `ValueError` if the model does not separate, or Newton's method does not converge.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import abatax as ab
+
+        model = ab.models.AKClimate()
+        value = ab.validation.AKExact(model)(jnp.zeros(()), model.initial_state())
+        assert abs(float(value) - 7.03) < 1.0
+        ```
+    """
+
+    model: AKClimate
+    coefficients: Float[Array, " coefficient"]
+    cost: Float[Array, " coefficient"]
+    constant: Float[Array, ""]
+    low: float = eqx.field(static=True)
+    top: float = eqx.field(static=True)
+
+    def __init__(self, model: AKClimate, count: int = 81, top: float = 16.0):
+        self.model, self.low, self.top = model, 0.0, top
+        grid = _chebyshev(self.low, top, count)
+        values = _solve_temperature(model, grid)
+        x = 2.0 * (grid.nodes - self.low) / (top - self.low) - 1.0
+        self.coefficients = jnp.asarray(np.polynomial.chebyshev.chebfit(x, values, count - 1))
+        self.cost = jnp.asarray(_productivity_cost(model))
+        self.constant = _capital_constant(model)
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        share = 1.0 - self.model.emissions_share
+        z = 2.0 * (x.temperature - self.low) / (self.top - self.low) - 1.0
+        value = share * x.log_capital + _clenshaw(self.coefficients, z) + self.constant
+        block = self.model.productivity
+        if block is None:
+            return value
+        delta = self.model.preferences.discount_rate
+        value = value + share * x.productivity / (delta + block.reversion)
+        return value + _clenshaw(self.cost, x.productivity / _WIDEST)
+
+
+_WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
+
+
+def _solve_temperature(model: AKClimate, grid: _Barycentric) -> np.ndarray:
+    nodes, first, second = (jnp.asarray(a) for a in grid)
+    delta, eta = model.preferences.discount_rate, model.emissions_share
+    climate, bounds = model.climate, model.controls.emissions
+    shocks = model.ambiguity.shocks
+    aversion = shocks if shocks.ndim == 0 else shocks[1]
+    top_slope = model._damage_slope(jnp.zeros(()), type(model.states)(*([nodes[-1]] * len(model.states))))
+
+    def flow(y, f, p, m, e):
+        total = e + model.exogenous_emissions
+        gains = p * climate.ensemble.values * total
+        return (
+            delta * (eta * jnp.log(e) - (1.0 - eta) * model.damages.log_damages(y) - f)
+            + model.ambiguity.climate_term(gains, climate.ensemble.weights)
+            + 0.5 * climate.volatility**2 * total**2 * (m - aversion * p**2)
+        )
+
+    @jax.jit
+    def residual(f):
+        p, m = first @ f, second @ f
+        p = p.at[-1].set(top_slope)
+
+        def at(y, f, p, m):
+            e = climate.best_emissions(
+                delta * eta, p, m, model.ambiguity, aversion, model.exogenous_emissions, bounds.low, bounds.high
+            )
+            return flow(y, f, p, m, jax.lax.stop_gradient(e))  # envelope theorem
+
+        return jax.vmap(at)(nodes, f, p, m)
+
+    jacobian = jax.jit(jax.jacfwd(residual))
+    slope = (1.0 - eta) * model.damages.slope(nodes) + 1e-3
+    f = -jnp.cumsum(jnp.append(0.0, 0.5 * (slope[1:] + slope[:-1]) * jnp.diff(nodes)))
+    before = np.inf
+    for _ in range(60):
+        move = jnp.linalg.solve(jacobian(f), -residual(f))
+        f = f + move
+        size = float(jnp.max(jnp.abs(move)) / jnp.ptp(f))
+        if size < 1e-12 or (size < 1e-8 and size > 0.3 * before):  # Newton steps end at rounding errors
+            return np.asarray(f)
+        before = size
+    raise ValueError("AKExact: the one-dimensional problem in temperature did not converge; use more nodes.")
+
+
+def _capital_constant(model: AKClimate) -> Array:
+    economy, delta, eta = model.economy, model.preferences.discount_rate, model.emissions_share
+    shocks = model.ambiguity.shocks
+    of = [shocks if shocks.ndim == 0 else shocks[n] for n in (0, 2 if shocks.ndim and shocks.size > 2 else 0)]
+    i = economy.best_investment(delta)
+    total = (1.0 - eta) * (delta * jnp.log(economy.productivity - i) + economy.drift(i))
+    total = total - 0.5 * of[0] * (economy.volatility * (1.0 - eta)) ** 2
+    block = model.productivity
+    if block is not None:
+        slope = (1.0 - eta) / (delta + block.reversion)
+        total = total - 0.5 * of[1] * (block.volatility * slope) ** 2
+    return total / delta
+
+
+def _productivity_cost(model: AKClimate) -> np.ndarray:
+    r"""$-\delta q\int_0^\infty e^{-\delta t}E[e^{sz_t}]dt$ as a Chebyshev series in $z$."""
+    block = model.productivity
+    if block is None or float(block.cost) == 0.0:
+        return np.zeros(1)
+    if bool(jnp.any(model.ambiguity.shocks > 0)):
+        raise ValueError("AKExact: with a flow cost of productivity and doubt about shocks nothing separates.")
+    delta, rho = float(model.preferences.discount_rate), float(block.reversion)
+    s, variance = float(block.steepness), float(block.volatility) ** 2
+
+    def cost(z):
+        def integrand(t):
+            spread = variance * -np.expm1(-2.0 * rho * t) / (2.0 * rho)
+            return np.exp(-delta * t + s * z * np.exp(-rho * t) + 0.5 * s * s * spread)
+
+        return -delta * float(block.cost) * scipy.integrate.quad(integrand, 0, np.inf, epsabs=1e-13, limit=400)[0]
+
+    count = 41
+    x = -np.cos(np.pi * np.arange(count) / (count - 1))
+    return np.polynomial.chebyshev.chebfit(x, [cost(_WIDEST * v) for v in x], count - 1)
+
+
+def _clenshaw(coefficients: Float[Array, " coefficient"], x: Scalar) -> Scalar:
+    """The Chebyshev series at `x`."""
+
+    def body(carry, c):
+        b1, b2 = carry
+        return (2.0 * x * b1 - b2 + c, b1), None
+
+    zero = jnp.zeros_like(x)
+    (b1, b2), _ = jax.lax.scan(body, (zero, zero), coefficients[:0:-1])
+    return x * b1 - b2 + coefficients[0]
+
+
+def exact_value(model: AbstractModel):
+    """The exact value function of a model, or None if it has none."""
+    if isinstance(model, LinearQuadratic):
+        return riccati(model)
+    if isinstance(model, AKClimate):
+        costly = model.productivity is not None and float(model.productivity.cost) != 0.0
+        if not (costly and bool(jnp.any(model.ambiguity.shocks > 0))):
+            return AKExact(model)
+    return None

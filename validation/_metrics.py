@@ -1,0 +1,55 @@
+"""Errors of a solution against a reference on the region of interest."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.stats import qmc
+
+from ..models import HJBProblem, derivatives
+from ..solvers._datasets import fields_at
+
+
+def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
+    """Fresh low-discrepancy points in the region of interest (Sobol), on no grid's nodes."""
+    unit = qmc.Sobol(len(problem.region), seed=seed).random(count)
+    low, high = np.array(problem.region).T
+    return jnp.asarray(qmc.scale(unit, low, high))
+
+
+@eqx.filter_jit
+def _costates(problem, value, points):
+    return jax.vmap(lambda z: derivatives(jnp.zeros(()), problem.state(z), value)[1])(points)
+
+
+def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict[str, np.ndarray]:
+    """Everything that is compared: centred value, each costate, each control, the social cost of carbon."""
+    fields = {name: np.asarray(v) for name, v in fields_at(problem, value, points).items() if name != "residual"}
+    fields["value"] = fields["value"] - fields["value"].mean()
+    bare = HJBProblem(problem.model, continuations=problem.continuations)
+    costates = np.asarray(_costates(bare, value, points))
+    for name, column in zip(problem.model.states._fields, costates.T, strict=True):
+        fields[f"slope_{name}"] = column
+    return fields
+
+
+def relative_errors(found: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """For each quantity the relative L2 error, the largest relative to the largest, and the error of a constant.
+
+    The constant (the reference's mean) shows what an answer that has learnt nothing would score.
+    """
+    errors = {}
+    for name, truth in reference.items():
+        gap, size = found[name] - truth, np.sqrt(np.mean(truth**2))
+        if size == 0.0:
+            size = 1.0
+        errors[name] = (
+            float(np.sqrt(np.mean(gap**2)) / size),
+            float(np.max(np.abs(gap)) / max(np.max(np.abs(truth)), 1e-300)),
+            float(np.sqrt(np.mean((truth - truth.mean()) ** 2)) / size),
+        )
+    return errors

@@ -1,0 +1,63 @@
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Row(NamedTuple):
+    """One number of a validation, in words.
+
+    - `name`: short, with underscores (a key in files).
+    - `value`, `unit`: the number.
+    - `allowed`: the largest size at which it is unremarkable, or None if it only informs.
+    - `meaning`: one sentence for a reader who is no numerical analyst.
+    """
+
+    name: str
+    value: float
+    unit: str
+    allowed: float | None
+    meaning: str
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the value is within what is allowed; None if it only informs."""
+        if self.allowed is None:
+            return None
+        return bool(np.isfinite(self.value) and abs(self.value) <= self.allowed)
+
+
+class ValidationReport(NamedTuple):
+    """The numbers that say how far a solution can be trusted: one table."""
+
+    rows: tuple[Row, ...]
+
+    def __getitem__(self, name):
+        """The value of a row, by name."""
+        for row in self.rows:
+            if row.name == name:
+                return row.value
+        raise KeyError(f"no row `{name}`; there are {', '.join(r.name for r in self.rows)}")
+
+    @property
+    def passed(self) -> bool:
+        """Whether no number is outside its allowed range."""
+        return all(row.passed is not False for row in self.rows)
+
+    def to_rows(self) -> list[dict]:
+        """Plain dictionaries, for files and pages."""
+        return [row._asdict() | {"passed": row.passed} for row in self.rows]
+
+    def to_csv(self, path) -> None:
+        """One line per number."""
+        import pandas as pd
+
+        pd.DataFrame(self.to_rows()).to_csv(path, index=False)
+
+    def __str__(self):
+        width = max(len(row.name) for row in self.rows)
+        mark = {True: "ok", False: "CHECK", None: ""}
+        lines = [f"{'number':<{width}}  {'value':>11}  {'allowed':>9}  {'':5}  unit"]
+        for row in self.rows:
+            allowed = "" if row.allowed is None else f"{row.allowed:.1e}"
+            lines.append(f"{row.name:<{width}}  {row.value:>11.3e}  {allowed:>9}  {mark[row.passed]:5}  {row.unit}")
+        return "\n".join(lines)
