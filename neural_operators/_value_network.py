@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class ValueNetwork(eqx.Module):
+    r"""A value function: a known base plus a scaled network on the unit box.
+
+    $$V(t, x) = V_0(t, x) + s\,N\big(2\tfrac{x - x_{\min}}{x_{\max} - x_{\min}} - 1\big)$$
+
+    The base carries what is known far out (growth, the sign of damages), so that training starts on the right branch
+    and nobody rescales a model by hand.
+
+    **Arguments:**
+
+    - `network`: from a vector of states in [-1, 1] to a scalar; twice differentiable.
+    - `box`: (low, high) for each state.
+    - `base`: $V_0$; zero if left out.
+    - `scale`: $s$, the expected size of what the base leaves out, in the unit of the value.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import jax.random as jr
+        import abatax as ab
+
+        net = ab.neural_operators.ValueNetwork.mlp(((0.0, 1.0), (4.0, 9.0)), key=jr.key(0))
+        assert net(jnp.zeros(()), (jnp.array(0.5), jnp.array(6.0))).shape == ()
+        ```
+    """
+
+    network: Callable[[Float[Array, " state"]], Float[Array, ""]]
+    low: Float[Array, " state"]
+    high: Float[Array, " state"]
+    scale: Float[Array, ""]
+    base: Callable[[Any, Any], Any] | None = None
+
+    def __init__(self, network, box, base=None, scale: float = 1.0):
+        self.network, self.base = network, base
+        self.low = jnp.array([low for low, _ in box], dtype=jnp.float64)
+        self.high = jnp.array([high for _, high in box], dtype=jnp.float64)
+        self.scale = jnp.asarray(scale, dtype=jnp.float64)
+        if not bool(jnp.all(self.low < self.high)):
+            raise ValueError(f"`box` is {box}; every low must be below its high.")
+
+    @classmethod
+    def mlp(
+        cls,
+        box: tuple[tuple[float, float], ...],
+        *,
+        key: PRNGKeyArray,
+        width: int = 32,
+        depth: int = 3,
+        base: Callable | None = None,
+        scale: float = 1.0,
+    ) -> "ValueNetwork":
+        """A multilayer perceptron with tanh, `depth` hidden layers of `width` units."""
+        network = eqx.nn.MLP(len(box), "scalar", width, depth, activation=jax.nn.tanh, key=key)
+        return cls(network, box, base, scale)
+
+    def __call__(self, t: Any, x: Any) -> Float[Array, ""]:
+        unit = 2.0 * (jnp.stack(tuple(x)) - self.low) / (self.high - self.low) - 1.0
+        known = 0.0 if self.base is None else self.base(t, x)
+        return known + self.scale * self.network(unit)

@@ -1,0 +1,249 @@
+"""The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+import pandas as pd
+import xarray as xr
+
+from ..models import nearest
+from ..solvers import AbstractProgress, FiniteDifference, NoProgress, simulate, Solution, solve
+from ..validation import validate, ValidationReport
+from ._cf import scenario_dataset
+from ._figures import save_figures
+from ._files import complete_file
+from ._iamc import to_iamc, write_iamc_csv, write_iamc_xlsx
+from ._meta import meta
+from ._netcdf import open_netcdf, open_netcdf_groups, write_netcdf
+from ._quantiles import summarise
+from ._report import write_report
+from ._settings import RunSettings
+from ._storage import read_run, save
+
+
+FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
+NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
+_CHECKPOINT = ".checkpoint"
+
+
+def prepare_folder(folder: Path, names: tuple[str, ...], force: bool) -> Path:
+    """Make sure a folder can be written and nothing in it would be overwritten; a stopped run's folder may go on.
+
+    **Raises:** `ValueError` or `FileExistsError`: one line.
+    """
+    if not (folder / _CHECKPOINT).is_dir():
+        check_absent(folder, names, force)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be written: {error.strerror}; choose another folder.") from None
+    return folder
+
+
+def check_absent(folder: Path, names: tuple[str, ...], force: bool) -> None:
+    """Raise if one of the files exists and must not be overwritten."""
+    for name in names:
+        if (folder / name).exists() and not force:
+            raise FileExistsError(f"{folder / name} exists; choose another folder with --out, or overwrite with --force.")
+
+
+def solve_run(
+    settings: RunSettings,
+    folder: Path,
+    *,
+    neutral: bool = False,
+    progress: AbstractProgress | None = None,
+    keep_checkpoint: bool = False,
+) -> dict[str, Any]:
+    """Solve and write `solution.nc` and `run.json`; a stopped solve goes on from its checkpoint.
+
+    **Returns:** what run.json says, and under `solution` the solution.
+    """
+    solver = settings.make_solver()
+    checkpoint = folder / _CHECKPOINT
+    solution = solve(
+        settings.problem(neutral=neutral),
+        solver,
+        key=jr.key(settings.seed),
+        throw=False,
+        progress=progress or NoProgress(),
+        checkpoint=checkpoint,
+    )
+    run = save(solution, folder, solver=solver, force=True, seed=settings.seed)
+    if not keep_checkpoint:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return run | {"solution": solution, "solver_object": solver}
+
+
+def simulate_run(
+    solution: Solution,
+    folder: Path,
+    *,
+    years: int = 80,
+    paths: int = 1000,
+    seed: int = 0,
+    measure: str = "baseline",
+    shocks: bool = True,
+    name: str = "paths.nc",
+):
+    """Simulate and write `paths.nc`."""
+    simulated = simulate(
+        solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks
+    )
+    dataset = simulated.to_dataset().assign_attrs(seed=seed)
+    write_netcdf(dataset, folder / name)
+    return simulated
+
+
+def export_run(folder: Path, format: str = "all", *, force: bool = False) -> list[Path]:
+    """Write the scenario files of a folder that holds a solution and paths.
+
+    **Arguments:**
+
+    - `folder`: with `run.json`, `solution.nc`, `paths.nc`; a subfolder `neutral` with the same adds the comparison.
+    - `format`: one of `netcdf`, `zarr`, `iamc-csv`, `iamc-xlsx`, `html`, or `all` (all but zarr).
+    - `force`: overwrite.
+
+    **Returns:** the files written.
+
+    **Raises:** `ValueError` or `FileExistsError`: one line.
+    """
+    if format not in (*FORMATS, "all"):
+        raise ValueError(f"unknown format `{format}`: {nearest(format, (*FORMATS, 'all'))}")
+    chosen = [f for f in FORMATS if f != "zarr"] if format == "all" else [format]
+    run = read_run(folder)
+    if not (folder / "paths.nc").exists():
+        raise ValueError(f"{folder / 'paths.nc'} is missing; run `abatax simulate {folder}` first.")
+    files = {
+        "netcdf": "scenario.nc",
+        "zarr": "scenario.zarr",
+        "iamc-csv": "scenario.csv",
+        "iamc-xlsx": "scenario.xlsx",
+        "html": "report.html",
+    }
+    check_absent(folder, tuple(files[f] for f in chosen), force)
+    scenarios = _Scenarios(folder, run)
+    for kind in chosen:
+        getattr(scenarios, "write_" + kind.replace("-", "_"))(folder / files[kind])
+    return [folder / files[kind] for kind in chosen]
+
+
+class _Scenarios:
+    """The simulated scenarios of a folder: its own and, where there, the neutral one and the worst-case measure."""
+
+    def __init__(self, folder: Path, run: dict[str, Any]):
+        self.folder, self.run = folder, run
+        self.paths = open_netcdf(folder / "paths.nc")
+        self.summary = summarise(self.paths)
+        self.neutral: xr.Dataset | None = None
+        self.worst: xr.Dataset | None = None
+        if (folder / NEUTRAL / "paths.nc").exists():
+            self.neutral = open_netcdf(folder / NEUTRAL / "paths.nc")
+        if (folder / "paths_worst_case.nc").exists():
+            self.worst = open_netcdf(folder / "paths_worst_case.nc")
+
+    @property
+    def all_paths(self) -> list[xr.Dataset]:
+        return [p for p in (self.paths, self.neutral, self.worst) if p is not None]
+
+    def write_netcdf(self, path: Path) -> None:
+        write_netcdf(scenario_dataset(self.summary, self.run), path)
+
+    def write_zarr(self, path: Path) -> None:
+        try:
+            import zarr
+        except ImportError:
+            raise ValueError("--format zarr needs zarr: pip install 'abatax[zarr]'.") from None
+        del zarr
+        if path.exists():
+            shutil.rmtree(path)
+        beside = path.with_name(f".{path.name}.partial")
+        scenario_dataset(self.summary, self.run).to_zarr(beside, mode="w")
+        beside.rename(path)
+
+    def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        tables = pd.concat([to_iamc(p) for p in self.all_paths], ignore_index=True)
+        rows = pd.concat([meta(self.run, p) for p in self.all_paths], ignore_index=True)
+        return tables, rows
+
+    def write_iamc_csv(self, path: Path) -> None:
+        table, rows = self._tables()
+        write_iamc_csv(table, path)
+        with complete_file(path.with_name("scenario_meta.csv")) as beside:
+            rows.to_csv(beside, index=False)
+
+    def write_iamc_xlsx(self, path: Path) -> None:
+        write_iamc_xlsx(*self._with_meta(path))
+
+    def _with_meta(self, path: Path):
+        table, rows = self._tables()
+        return table, path, rows
+
+    def write_html(self, path: Path) -> None:
+        solution = open_netcdf_groups(self.folder / "solution.nc")
+        neutral_solution = None
+        if (self.folder / NEUTRAL / "solution.nc").exists():
+            neutral_solution = open_netcdf_groups(self.folder / NEUTRAL / "solution.nc")
+        neutral = None if self.neutral is None else summarise(self.neutral)
+        table = self.folder / "validation.csv"
+        validation = pd.read_csv(table).to_dict("records") if table.exists() else []
+        figures = save_figures(
+            self.folder / "figures",
+            solution=solution,
+            summary=self.summary,
+            neutral_solution=neutral_solution,
+            neutral=neutral,
+            paths=self.paths,
+            worst=self.worst,
+        )
+        write_report(
+            path,
+            run=self.run,
+            solution=solution,
+            summary=self.summary,
+            neutral=neutral,
+            validation=validation,
+            figures=figures,
+        )
+
+
+def full_run(
+    settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Solve averse and neutral, validate, simulate both and the worst case, export everything.
+
+    **Returns:** `converged`, `advice`, and `table`, the validation report.
+    """
+    progress = progress or NoProgress()
+    options = {"years": settings.simulation.years, "paths": settings.simulation.paths, "seed": settings.seed}
+    averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True)
+    solution: Solution = averse["solution"]
+    simulated = simulate_run(solution, folder, **options)
+    progress.done("simulation", f"{settings.simulation.paths} paths over {settings.simulation.years} years")
+    if not solution.problem.model.ambiguity.is_neutral():
+        simulate_run(solution, folder, **options, measure="worst-case", name="paths_worst_case.nc")
+        progress.done("simulation", "the same under the worst-case measure")
+        neutral = solve_run(settings, folder / NEUTRAL, neutral=True, progress=progress)
+        simulate_run(neutral["solution"], folder / NEUTRAL, **options)
+        progress.done("simulation", "the same for the neutral planner")
+    solver = averse["solver_object"]
+    report = validate(
+        solution, solver=solver if isinstance(solver, FiniteDifference) else None, paths=simulated
+    )
+    write_validation(report, folder)
+    progress.done("validation", f"{len(report.rows)} numbers, {'all' if report.passed else 'not all'} within bounds")
+    export_run(folder, "all", force=True)
+    progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
+    shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
+    return {"converged": averse["converged"], "advice": averse["advice"], "table": str(report)}
+
+
+def write_validation(report: ValidationReport, folder: Path) -> None:
+    """Write `validation.csv`."""
+    with complete_file(folder / "validation.csv") as beside:
+        report.to_csv(beside)

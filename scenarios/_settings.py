@@ -1,0 +1,139 @@
+"""What a run is asked to do, from a TOML file or the command line."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..models import configure, HJBProblem, model_class, nearest
+from ..solvers import AbstractSolver
+from ..solvers._registry import make_solver
+from ._meta import flatten
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SimulationSettings(_Strict):
+    """How the solution is simulated."""
+
+    years: int = Field(80, ge=1, le=500)
+    paths: int = Field(1000, ge=2, le=100_000)
+
+
+class RunSettings(_Strict):
+    """Everything `abatax run` needs; the file has the same names.
+
+    !!! example
+
+        ```toml
+        model = "uncertain_damages"
+        seed = 1
+
+        [parameters]
+        ambiguity.shocks = 1.0
+        ambiguity.jumps = 1.0
+
+        [solver]
+        name = "finite_difference"
+        points = 161
+
+        [simulation]
+        years = 80
+        paths = 1000
+        ```
+    """
+
+    model: str
+    seed: int = Field(0, ge=0)
+    parameters: dict[str, Any] = {}
+    box: dict[str, tuple[float, float]] = {}
+    solver: dict[str, Any] = {"name": "finite_difference"}
+    simulation: SimulationSettings = SimulationSettings()
+    def problem(self, *, neutral: bool = False) -> HJBProblem:
+        """The problem asked for; `neutral` switches the ambiguity off.
+
+        **Raises:** `ValueError` naming the field.
+        """
+        model = configure(self.model, self.dotted())
+        if neutral:
+            model = eqx.tree_at(lambda m: m.ambiguity, model, jax.tree.map(jnp.zeros_like, model.ambiguity))
+        problem = HJBProblem(model, box=self.box)
+        self.make_solver()
+        return problem
+
+    def make_solver(self) -> AbstractSolver:
+        """The solver asked for."""
+        options = dict(self.solver)
+        return make_solver(str(options.pop("name", "finite_difference")), options)
+
+    def dotted(self) -> dict[str, Any]:
+        """The parameters with dotted names."""
+        return dict(flatten(self.parameters))
+
+
+# The scenario of `abatax run` without a file: penalties of Barnett, Brock and Hansen 2021, doi:10.1086/718668.
+BUILT_IN = RunSettings(
+    model="uncertain_damages",
+    parameters={"ambiguity": {"shocks": 1.0, "jumps": 1.0, "climate": 0.01}},
+)
+
+
+def read_settings(path: str | Path) -> RunSettings:
+    """Read a TOML file.
+
+    **Raises:** `ValueError`: one line with the file, the field, the value and what is allowed.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}.") from None
+    try:
+        settings = RunSettings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = SimulationSettings.model_fields if field.startswith("simulation.") else RunSettings.model_fields
+            raise ValueError(f"{path}: unknown field `{field}`: {nearest(field.split('.')[-1], known)}") from None
+        given = "" if first["type"] == "missing" else f" is {first['input']!r}"
+        raise ValueError(f"{path}: `{field}`{given}: {first['msg'].lower()}.") from None
+    model_class(settings.model)
+    return settings
+
+
+def apply(settings: RunSettings, assignments: list[str]) -> RunSettings:
+    """Settings changed by `FIELD=VALUE` texts: model fields, `box.STATE=LOW,HIGH` and `solver.OPTION=VALUE`.
+
+    **Raises:** `ValueError` if a text is no assignment.
+    """
+    parameters, box, solver = dict(settings.dotted()), dict(settings.box), dict(settings.solver)
+    for text in assignments:
+        field, equals, value = text.partition("=")
+        field, value = field.strip(), value.strip()
+        if not equals or not field or not value:
+            raise ValueError(f"--set {text!r}: write FIELD=VALUE, for example ambiguity.shocks=1.")
+        head, _, rest = field.partition(".")
+        if head == "box":
+            box[rest] = _bounds(field, value)
+        elif head == "solver":
+            solver[rest] = value
+        else:
+            parameters[field] = value
+    return settings.model_copy(update={"parameters": parameters, "box": box, "solver": solver})
+
+
+def _bounds(field: str, value: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in value.split(","))
+    except ValueError:
+        raise ValueError(f"`{field}` is {value!r}; write LOW,HIGH, for example box.temperature=0,3.") from None
+    return low, high

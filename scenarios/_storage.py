@@ -1,0 +1,212 @@
+"""A solution as a folder: run.json says what was asked, solution.nc holds the answer."""
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..models import build, HJBProblem, parameters_of
+from ..solvers import AbstractSolver, regime_datasets, result_name, RESULTS, Solution, TensorSpline
+from ..solvers._driver import destination_problems, reshape_family
+from ..solvers._interpolation import splines_through
+from ..solvers._registry import solver_options
+from ..solvers._solution import Continuation
+from ._files import complete_file
+from ._netcdf import open_netcdf_groups, write_netcdf
+
+
+FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
+
+
+def describe_run(solution: Solution, **given: Any) -> dict[str, Any]:
+    """What run.json says of a solution; `given` adds solver, seed, command, residuals and the like."""
+    problem = solution.problem
+    results: dict[str, str] = {}
+    seconds = {"seconds": 0.0, "compile_seconds": 0.0}
+    iterations = 0
+
+    def collect(part: Solution) -> None:
+        nonlocal iterations
+        results[part.problem.model.regime] = result_name(part.result)
+        iterations += int(part.stats["steps"])
+        for name in seconds:
+            seconds[name] += float(part.stats[name])
+        for destination in part.destinations:
+            collect(destination)
+
+    collect(solution)
+    packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
+    return {
+        "format": FORMAT,
+        "model": problem.model.name,
+        "parameters": parameters_of(problem.model),
+        "box": dict(zip(problem.model.states._fields, map(list, problem.region), strict=True)),
+        "extension": problem.extension,
+        "converged": solution.converged,
+        "advice": solution.advice,
+        "results": results,
+        "iterations": iterations,
+        **seconds,
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
+        "command": " ".join(sys.argv),
+        **given,
+    }
+
+
+def save(
+    solution: Solution, folder: str | Path, *, solver: AbstractSolver | None = None, force: bool = False, **given: Any
+) -> dict[str, Any]:
+    """Write a solution to a folder: `run.json` and `solution.nc`, each in one go.
+
+    **Arguments:**
+
+    - `solution`: on a grid (its value function is a spline).
+    - `folder`: made if it does not exist.
+    - `solver`: recorded with its options.
+    - `force`: overwrite what is there.
+    - `given`: further entries of run.json.
+
+    **Returns:** what run.json says.
+
+    **Raises:** `FileExistsError` if something would be overwritten.
+    """
+    folder = Path(folder)
+    for name in ("solution.nc", "run.json"):
+        if (folder / name).exists() and not force:
+            raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not isinstance(solution.value, TensorSpline):
+        raise ValueError("save: only solutions on a grid can be saved as solution.nc.")
+    if solver is not None:
+        names = {cls: name for name, cls in _solvers().items()}
+        given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given
+    groups = {"": solution.to_dataset()} | regime_datasets(solution)
+    residual = _inside(groups[""], solution.problem)
+    run = describe_run(
+        solution,
+        residual_rms=float(np.sqrt(np.mean(residual**2))),
+        residual_max=float(np.max(np.abs(residual))),
+        **given,
+    )
+    write_netcdf(groups, folder / "solution.nc")
+    write_json(run, folder / "run.json")
+    return run
+
+
+def _solvers():
+    from ..solvers import SOLVERS
+
+    return SOLVERS
+
+
+def _inside(dataset, problem: HJBProblem) -> np.ndarray:
+    """Residuals at the nodes of the region of interest."""
+    for name, (low, high) in zip(problem.model.states._fields, problem.region, strict=True):
+        dataset = dataset.sel({name: (dataset[name] >= low) & (dataset[name] <= high)})
+    return dataset["residual"].values
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write beside, then rename."""
+    with complete_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+        return np.asarray(value).tolist()
+    return str(value)
+
+
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """The run.json of a folder.
+
+    **Raises:** `ValueError`: one line, if there is none or it is not one of ours.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give the folder that `abatax solve` or `run` wrote.") from None
+    except ValueError:
+        raise ValueError(f"{path} is not valid JSON; solve again to replace it.") from None
+    needed = ("format", "model", "parameters", "box", "extension", "results")
+    missing = [name for name in needed if not isinstance(run, dict) or name not in run]
+    if missing:
+        raise ValueError(f"{path} was not written by abatax: `{missing[0]}` is missing.")
+    if run["format"] != FORMAT:
+        raise ValueError(f"{path} has format {run['format']}; this version reads {FORMAT}. Solve again.")
+    return run
+
+
+def load(folder: str | Path) -> tuple[Solution, dict[str, Any]]:
+    """Read a solution back.
+
+    **Returns:** the solution, and what run.json says.
+
+    **Raises:** `ValueError`: one line, if a file is missing, damaged or of another model.
+
+    !!! example
+
+        ```python
+        import tempfile
+
+        import abatax as ab
+
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+        with tempfile.TemporaryDirectory() as folder:
+            ab.save(solution, folder)
+            again, run = ab.load(folder)
+        assert run["converged"] and again.converged
+        ```
+    """
+    folder = Path(folder)
+    run = read_run(folder)
+    path = folder / "solution.nc"
+    groups = open_netcdf_groups(path)
+    problem = HJBProblem(build(run["model"], run["parameters"]), box=run["box"], extension=run["extension"])
+    lifted = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    return _rebuild(lifted, 1, (), groups, run, path).member(0), run
+
+
+def _rebuild(problem: HJBProblem, size: int, group: tuple[str, ...], groups, run, path: Path) -> Solution:
+    """A family of solutions from its group and those of the regimes after it."""
+    regime, name = problem.model.regime, "/".join(group)
+    destinations = []
+    for asked, outcomes in destination_problems(problem, size):
+        part = _rebuild(asked, size * outcomes, (*group, asked.model.regime), groups, run, path)
+        destinations.append(reshape_family(part, (size, outcomes), 1))
+    nodes, values = _read_group(groups, name, problem, size, path)
+    problem = problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
+    result = getattr(RESULTS, run["results"].get(regime, ""), None)
+    if result is None:
+        raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
+    stats = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
+    return Solution(problem, splines_through(problem, nodes, values), nodes, result, stats, tuple(destinations))
+
+
+def _read_group(groups, name: str, problem: HJBProblem, size: int, path: Path):
+    states = problem.model.states._fields
+    where = f"group `{name}`" if name else "the file"
+    if name not in groups:
+        raise ValueError(f"{path}: {where} is missing; the file is not a solution of `{problem.model.name}`.")
+    dataset = groups[name]
+    missing = [n for n in (*states, "value") if n not in dataset.variables]
+    if missing:
+        raise ValueError(f"{path}: `{missing[0]}` is missing; the file is not a solution of `{problem.model.name}`.")
+    nodes = tuple(np.asarray(dataset[s].values, dtype=float) for s in states)
+    values = np.asarray(dataset["value"].values, dtype=float)
+    shape = tuple(len(n) for n in nodes)
+    good = values.size == size * int(np.prod(shape)) and values.shape[values.ndim - len(shape) :] == shape
+    if not good or not all(np.all(np.diff(n) > 0) for n in nodes) or not np.all(np.isfinite(values)):
+        raise ValueError(f"{path}: {where} has a damaged grid or value; solve again to replace it.")
+    return nodes, np.asarray(jnp.asarray(values.reshape(size, *shape)))

@@ -1,0 +1,205 @@
+"""The command line: thin verbs over the package. Heavy imports happen inside the verbs, so that --help is quick."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+app = typer.Typer(
+    help="Climate-economic control problems under uncertainty: solve, validate, simulate, export.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+NOT_CONVERGED = 3
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change a field; repeatable. Model fields (ambiguity.shocks=1), box.STATE=LOW,HIGH, solver.OPTION=VALUE.",
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder to write; runs/MODEL-TIMESTAMP if left out.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all randomness.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by solve or run.")]
+
+
+@app.command(epilog="Example: abatax models")
+def models() -> None:
+    """List the models: states, controls, what is in closed form, source."""
+    with _reporting():
+        from rich.console import Console
+        from rich.table import Table
+
+        from .models import ClosedFormControl, MODELS
+
+        table = Table("model", "states", "controls", "jumps", "control", "source")
+        for name, cls in MODELS.items():
+            model = cls()
+            table.add_row(
+                name,
+                "\n".join(model.states._fields),
+                "\n".join(model.controls._fields),
+                "\n".join(jump.name for jump in model.jumps()) or "-",
+                "closed form" if isinstance(model, ClosedFormControl) else "numerical",
+                model.source,
+            )
+        Console().print(table)
+
+
+@app.command(
+    epilog="Example: abatax solve uncertain_damages --set ambiguity.shocks=1 --set ambiguity.jumps=1"
+    " --set ambiguity.climate=0.01 --out runs/averse"
+)
+def solve(
+    model: Annotated[str | None, typer.Argument(help="A name of `abatax models`.")] = None,
+    solver: Annotated[str | None, typer.Option(help="A solver's name.")] = None,
+    set_: Set = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with the same fields.")] = None,
+    seed: Seed = None,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Solve a model; writes solution.nc and run.json."""
+    with _reporting():
+        from .scenarios._pipeline import prepare_folder, solve_run
+        from .scenarios._settings import apply, read_settings, RunSettings
+
+        if config is not None:
+            settings = read_settings(config)
+            settings = settings.model_copy(update={"model": model or settings.model})
+        elif model is None:
+            raise ValueError("give the name of a model, or --config FILE.toml; `abatax models` lists the names.")
+        else:
+            settings = RunSettings(model=model)
+        changed: dict[str, Any] = {"solver": settings.solver | ({"name": solver} if solver else {})}
+        if seed is not None:
+            changed["seed"] = seed
+        settings = apply(settings.model_copy(update=changed), set_ or [])
+        settings.problem()  # complain before anything is written
+        folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json"), force)
+        with _progress() as progress:
+            solved = solve_run(settings, folder, progress=progress)
+        _finish(folder, solved["converged"], solved["advice"])
+
+
+@app.command(epilog="Example: abatax simulate runs/averse --years 100 --paths 2000 --seed 1")
+def simulate(
+    folder: Folder,
+    years: Annotated[int, typer.Option(min=1, help="Horizon.")] = 80,
+    paths: Annotated[int, typer.Option(min=1, help="Number of paths.")] = 1000,
+    seed: Seed = None,
+    measure: Annotated[str, typer.Option(help="baseline or worst-case.")] = "baseline",
+    no_shocks: Annotated[bool, typer.Option("--no-shocks", help="One path, no Brownian shock, no jump.")] = False,
+    force: Force = False,
+) -> None:
+    """Simulate a solution; writes paths.nc."""
+    with _reporting():
+        from .scenarios._pipeline import check_absent, simulate_run
+        from .scenarios._storage import load
+
+        solution, run = load(folder)
+        check_absent(folder, ("paths.nc",), force)
+        seed = int(run.get("seed", 0)) if seed is None else seed
+        simulate_run(solution, folder, years=years, paths=paths, seed=seed, measure=measure, shocks=not no_shocks)
+        _finish(folder, run["converged"], run["advice"], "paths.nc")
+
+
+@app.command(epilog="Example: abatax export runs/averse --format html")
+def export(
+    folder: Folder,
+    format: Annotated[str, typer.Option(help="netcdf, zarr, iamc-csv, iamc-xlsx, html or all.")] = "all",
+    force: Force = False,
+) -> None:
+    """Write scenario files and the report from simulated paths."""
+    with _reporting():
+        from .scenarios._pipeline import export_run
+
+        written = export_run(folder, format, force=force)
+        _say(*(str(path) for path in written))
+
+
+@app.command(epilog="Example: abatax run --out runs/first      (without a file: the built-in scenario)")
+def run(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE.toml]", help="What to run.")] = None,
+    set_: Set = None,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Solve (averse and neutral), validate, simulate and export: the main job."""
+    with _reporting():
+        from .scenarios._pipeline import full_run, prepare_folder
+        from .scenarios._settings import apply, BUILT_IN, read_settings
+
+        settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
+        settings.problem()
+        folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
+        with _progress() as progress:
+            done = full_run(settings, folder, progress=progress, force=force)
+        print(done["table"])
+        _finish(folder, done["converged"], done["advice"], "report.html")
+
+
+def main() -> None:
+    """Entry point of the command `abatax`."""
+    _use_compilation_cache()
+    app()
+
+
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _default(out: Path | None, model: str) -> Path:
+    return out if out is not None else Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _finish(folder: Path, converged: bool, advice: str, name: str = "") -> None:
+    _say(f"{'Report' if name == 'report.html' else 'Written'}: {folder / name}")
+    if not converged:
+        _say(f"NOT CONVERGED: {advice}")
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line)
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """What was asked wrongly becomes one line and exit code 2; everything else keeps its traceback."""
+    try:
+        yield
+    except (ValueError, FileExistsError, PermissionError, NotADirectoryError) as error:
+        text = " ".join(str(error).split())
+        print(f"error: {text}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def _progress():
+    from .solvers import RichProgress
+
+    return RichProgress()
+
+
+def _use_compilation_cache() -> None:
+    """Compiled kernels are kept in the user's cache folder: the second start takes half the time."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(home) / "abatax" / "xla"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+if __name__ == "__main__":
+    main()

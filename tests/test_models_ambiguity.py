@@ -1,0 +1,198 @@
+"""Nature's closed-form replies are minimisers of the Hamiltonian, channel by channel, and their cost is right."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from helpers import DISTRUST, distrusting, small_model, TIME
+
+from abatax import HJBProblem
+from abatax.models import Ambiguity, WorstCase
+
+# The minimised form and its parts are the same numbers up to some hundred roundings: relative to the largest term.
+ROUNDING = 1e-13
+# BFGS finds a flat minimum to the root of the rounding error, times the condition of the problem.
+MINIMISER = 1e-6
+
+# The shapes of the distortions that a numerical minimiser moves freely: any real vector is admissible.
+FREE = {
+    "shocks": lambda z: z,
+    "climate": jax.nn.softmax,
+    "jumps": jnp.exp,
+}
+
+
+def at_a_point(model):
+    """A state, control, value, costate, hessian and values after jumps at which every channel matters."""
+    x = type(model.states)(*(jnp.asarray(v) for v in np.linspace(1.2, 1.9, len(model.states))))
+    u = type(model.controls)(*(jnp.asarray(v) for v in np.linspace(0.05, 6.0, len(model.controls))))
+    scale = 1.0 if model.name == "uncertain_damages" else 0.03
+    costate = -scale * jnp.linspace(2.0, 3.0, len(x))
+    hessian = -scale * (jnp.eye(len(x)) + 0.1)
+    after = tuple(jnp.array([0.6, 0.2, -0.7]) for _ in model.jumps())
+    return TIME, x, u, jnp.array(0.3), costate, hessian, after
+
+
+@eqx.filter_jit
+def saddle(model):
+    """Nature's reply, the minimised Hamiltonian, the Hamiltonian of the reply and its largest term."""
+    problem = HJBProblem(model)
+    t, x, u, value, costate, hessian, after = at_a_point(model)
+    reply = problem.worst_case(t, x, u, value, costate, after)
+    minimised = problem.hamiltonian(t, x, u, value, costate, hessian, after)
+    put_back = problem.hamiltonian(t, x, u, value, costate, hessian, after, reply)
+    size = jnp.abs(model.preferences.aggregate(model.utility(t, x, u), value)) + jnp.abs(minimised)
+    return reply, minimised, put_back, size
+
+
+@eqx.filter_jit
+def of_worst_case(model, worst):
+    t, x, u, value, costate, hessian, after = at_a_point(model)
+    return HJBProblem(model).hamiltonian(t, x, u, value, costate, hessian, after, worst)
+
+
+CASES = {
+    "linear_quadratic": DISTRUST["linear_quadratic"],
+    "ak_climate": DISTRUST["ak_climate"] | {"shocks": [0.02, 0.005, 0.01]},
+    "uncertain_damages": DISTRUST["uncertain_damages"] | {"shocks": [2.0, 0.5]},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_putting_the_reply_back_gives_the_minimised_hamiltonian(name):
+    _, minimised, put_back, size = saddle(small_model(name, Ambiguity.from_penalties(**CASES[name])))
+    np.testing.assert_allclose(put_back, minimised, atol=ROUNDING * size)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_neutral_reply_distorts_nothing_and_costs_nothing(name):
+    model = small_model(name)
+    reply, minimised, put_back, size = saddle(model)
+    assert bool(jnp.all(reply.shocks == 0.0))
+    np.testing.assert_allclose(reply.climate, model.ensemble.weights, rtol=ROUNDING)
+    assert all(bool(jnp.all(g == 1.0)) for g in reply.jumps)
+    np.testing.assert_allclose(put_back, minimised, atol=ROUNDING * size)
+
+
+@pytest.mark.parametrize(
+    "name, channel",
+    [(name, channel) for name in CASES for channel in CASES[name]],
+)
+def test_reply_minimises_the_hamiltonian(name, channel):
+    model = small_model(name, Ambiguity.from_penalties(**CASES[name]))
+    reply, minimised, _, _ = saddle(model)
+    length = {"shocks": reply.shocks.size, "climate": reply.climate.size, "jumps": sum(g.size for g in reply.jumps)}
+
+    def distort(z):
+        free = FREE[channel](z)
+        return reply._replace(**{channel: (free,) if channel == "jumps" else free})
+
+    def objective(z):
+        return of_worst_case(model, distort(z)) / jnp.abs(minimised)
+
+    found = scipy.optimize.minimize(
+        jax.jit(jax.value_and_grad(objective)),
+        np.zeros(length[channel]),
+        jac=True,
+        method="BFGS",
+        options={"gtol": 1e-9},
+    )
+    # no distortion does better, and the best one is the reply
+    assert found.fun * abs(minimised) >= minimised - ROUNDING * 10 * abs(minimised)
+    moved = np.concatenate([np.ravel(d) for d in jax.tree.leaves(getattr(distort(jnp.asarray(found.x)), channel))])
+    closed = np.concatenate([np.ravel(d) for d in jax.tree.leaves(getattr(reply, channel))])
+    assert np.max(np.abs(closed - (1.0 if channel == "jumps" else 0.0))) > 1e-3  # the channel does something
+    np.testing.assert_allclose(moved, closed, atol=MINIMISER)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hamiltonian_falls_with_every_aversion(name):
+    # a stronger adversary takes more: along each channel alone, from neutral upwards
+    values = [float(saddle(small_model(name))[1])]
+    for scale in (1e3, 10.0, 1.0, 0.3):
+        penalties = {k: (scale * np.asarray(v)).tolist() for k, v in CASES[name].items()}
+        values.append(float(saddle(small_model(name, Ambiguity.from_penalties(**penalties)))[1]))
+    assert np.all(np.diff(values) < 0.0)
+
+
+def test_huge_penalties_are_the_neutral_limit():
+    # the loss is variance over twice the penalty: at xi = 1e8 it is 1e-8 of that at xi = 1
+    neutral = saddle(small_model("uncertain_damages"))[1]
+    averse = [saddle(small_model("uncertain_damages", Ambiguity.from_penalties(s, s, s)))[1] for s in (1e4, 1e8)]
+    near, nearer = (float(neutral - a) for a in averse)
+    assert 0.0 < nearer < 1.1e-4 * near
+    np.testing.assert_allclose(nearer, 1e-4 * near, rtol=1e-3)  # second order in 1 / xi
+
+
+def test_reply_to_a_family_of_aversions_has_derivatives_at_neutral():
+    # the derivative of the minimised Hamiltonian in an aversion at zero: minus half the variance it doubts
+    model = small_model("uncertain_damages")
+    t, x, u, value, costate, hessian, after = at_a_point(model)
+
+    def minimised(shocks, climate, jumps):
+        averse = eqx.tree_at(lambda m: m.ambiguity, model, Ambiguity(shocks, climate, jumps))
+        return HJBProblem(averse).hamiltonian(t, x, u, value, costate, hessian, after)
+
+    zero = jnp.zeros(())
+    slopes = jax.jit(jax.grad(minimised, argnums=(0, 1, 2)))(zero, zero, zero)
+    prices = np.array([*costate, *model.additive_costates()])
+    loadings = np.array([*model.diffusion(t, x, u), *model.additive_diffusion(t, x, u)])
+    total_slope = costate[0] + model.additive_costates().log_damages * model.damages.slope(x.temperature)
+    gains = np.asarray(total_slope * u.emissions * model.ensemble.values)
+    w = np.asarray(model.ensemble.weights)
+    jump = model.jumps()[0]
+    squares = np.asarray(jump.probabilities @ (after[0] - value) ** 2) * float(jump.intensity(t, x, u))
+    expected = [np.sum((loadings.T @ prices) ** 2), w @ gains**2 - (w @ gains) ** 2, squares]
+    np.testing.assert_allclose(slopes, -0.5 * np.array(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize("channel", ["shocks", "climate", "jumps"])
+def test_penalties_and_aversions_are_reciprocal(channel):
+    for penalty in (0.3, 49.0, float("inf")):
+        ambiguity = Ambiguity.from_penalties(**{channel: penalty})
+        assert float(getattr(ambiguity, channel)) == 1.0 / penalty
+        np.testing.assert_allclose(ambiguity.penalties[channel], penalty, rtol=1e-15)
+        assert ambiguity.is_neutral() == np.isinf(penalty)
+
+
+def test_distorting_where_the_planner_is_neutral_costs_infinitely_much():
+    model = small_model("uncertain_damages")
+    reply = saddle(model)[0]
+    tilted = jnp.array([0.3, 0.3, 0.3, 0.1])
+    for worst in (
+        reply._replace(shocks=jnp.array([0.0, 0.1])),
+        reply._replace(climate=tilted),
+        reply._replace(jumps=(jnp.array([1.0, 1.0, 2.0]),)),
+    ):
+        assert float(of_worst_case(model, worst)) == np.inf
+
+
+def test_cost_of_a_distortion_is_relative_entropy():
+    # each channel against its definition in numpy, at a distortion that is no one's best reply
+    averse = distrusting("uncertain_damages")
+    h, omega, g = np.array([0.2, -0.5]), np.array([0.1, 0.0, 0.6, 0.3]), np.array([0.5, 1.0, 3.0])
+    prior, outcomes, intensity = np.array([0.25, 0.25, 0.25, 0.25]), np.array([0.5, 0.3, 0.2]), 0.7
+    worst = WorstCase(jnp.asarray(h), jnp.asarray(omega), (jnp.asarray(g),))
+    found = averse.penalty(worst, jnp.asarray(prior), (jnp.asarray(outcomes),), (jnp.asarray(intensity),))
+    live = omega > 0
+    climate = np.sum(omega[live] * np.log(omega[live] / prior[live]))
+    jumps = intensity * (outcomes @ (1.0 - g + g * np.log(g)))
+    xi = DISTRUST["uncertain_damages"]
+    expected = xi["shocks"] * 0.5 * h @ h + xi["climate"] * climate + xi["jumps"] * jumps
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("channel", ["shocks", "climate", "jumps"])
+@pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
+def test_penalty_must_be_positive(channel, penalty):
+    with pytest.raises(ValueError, match=rf"`ambiguity\.{channel}` is .*must be > 0 \(use `inf`"):
+        Ambiguity.from_penalties(**{channel: penalty})
+
+
+@pytest.mark.parametrize("channel", ["shocks", "climate", "jumps"])
+@pytest.mark.parametrize("aversion", [-1e-3, float("nan"), float("inf")])
+def test_aversion_must_be_finite_and_not_negative(channel, aversion):
+    with pytest.raises(ValueError, match=rf"`ambiguity\.{channel}` is .*must be finite and >= 0"):
+        Ambiguity(**{channel: aversion})
