@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ._types import parameter
 
@@ -90,8 +90,8 @@ class Ensemble(eqx.Module):
         - `members`: how many.
         - `mean`, `standard_deviation`: moments to match, in degC per GtC.
         """
-        scores = norm.ppf(np.clip(probabilities, 0.5 / members, 1 - 0.5 / members))
-        at = norm.ppf((np.arange(members) + 0.5) / members)
+        scores = ndtri(np.clip(probabilities, 0.5 / members, 1 - 0.5 / members))
+        at = ndtri((np.arange(members) + 0.5) / members)
         values = np.interp(at, scores, quantiles)
         if standard_deviation is not None:
             values = values.mean() + (values - values.mean()) * (standard_deviation / values.std(ddof=1))
@@ -124,8 +124,8 @@ class Ensemble(eqx.Module):
         Likely (17 to 83 %) range with best estimate 1.65 degC per 1000 GtC, read as a normal distribution
         (IPCC AR6 WGI chapter 5, doi:10.1017/9781009157896.007), cut at its 0.5 and 99.5 % points.
         """
-        spread = (2.3e-3 - 1.0e-3) / (norm.ppf(0.83) - norm.ppf(0.17))
-        tail = spread * norm.ppf(0.995)
+        spread = (2.3e-3 - 1.0e-3) / (ndtri(0.83) - ndtri(0.17))
+        tail = spread * ndtri(0.995)
         return cls.from_quantiles(
             [0.005, 0.5, 0.995],
             [1.65e-3 - tail, 1.65e-3, 1.65e-3 + tail],

@@ -178,11 +178,8 @@ class _Scenarios:
             rows.to_csv(beside, index=False)
 
     def write_iamc_xlsx(self, path: Path) -> None:
-        write_iamc_xlsx(*self._with_meta(path))
-
-    def _with_meta(self, path: Path):
         table, rows = self._tables()
-        return table, path, rows
+        write_iamc_xlsx(table, path, rows)
 
     def write_html(self, path: Path) -> None:
         solution = open_netcdf_groups(self.folder / "solution.nc")
@@ -198,7 +195,6 @@ class _Scenarios:
             summary=self.summary,
             neutral_solution=neutral_solution,
             neutral=neutral,
-            paths=self.paths,
             worst=self.worst,
         )
         write_report(
@@ -207,6 +203,7 @@ class _Scenarios:
             solution=solution,
             summary=self.summary,
             neutral=neutral,
+            worst=self.worst,
             validation=validation,
             figures=figures,
         )

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+from datetime import datetime, UTC
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def describe_run(solution: Solution, **given: Any) -> dict[str, Any]:
         **seconds,
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
-        "command": " ".join(sys.argv),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "source": problem.model.source,
         **given,
     }
 

@@ -1,11 +1,9 @@
 """How it is answered: one driver, solvers, the solution and its simulation."""
 
-from ._datasets import (
-    grid_dataset as grid_dataset,
-    paths_dataset as paths_dataset,
-    regime_datasets as regime_datasets,
-)
+from typing import TYPE_CHECKING
+
 from ._driver import SolverError as SolverError, solve as solve
+from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
 from ._interpolation import TensorSpline as TensorSpline
 from ._linear import (
@@ -25,3 +23,19 @@ from ._result import RESULTS as RESULTS, result_advice as result_advice, result_
 from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
+
+if TYPE_CHECKING:
+    from ._datasets import (
+        grid_dataset as grid_dataset,
+        paths_dataset as paths_dataset,
+        regime_datasets as regime_datasets,
+    )
+
+
+def __getattr__(name: str):
+    # xarray and pandas take a second to import: only who labels arrays pays for it
+    if name in ("grid_dataset", "paths_dataset", "regime_datasets"):
+        from . import _datasets
+
+        return getattr(_datasets, name)
+    raise AttributeError(f"module `abatax.solvers` has no attribute `{name}`")

@@ -4,17 +4,16 @@ from importlib.metadata import version
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
 
-from ..models import CarbonModel, HJBProblem, Variable, derivatives
+from ..models import HJBProblem, Variable
 from ..models._types import Point
 from ._driver import reshape_family
+from ._fields import fields_at
 from ._simulate import Paths
-from ._solution import USD_PER_TCO2, Solution
+from ._solution import Solution
 
 SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
@@ -94,30 +93,6 @@ def _evaluate(problem: HJBProblem, value: Any, nodes) -> dict[str, Any]:
     mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
     points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
     return {name: v.reshape(mesh[0].shape) for name, v in fields_at(problem, value, points).items()}
-
-
-def fields_at(problem: HJBProblem, value: Any, points: Float[Array, "point state"]) -> dict[str, Any]:
-    """Value, controls, social cost of carbon (US$/tCO2) and residual over delta at given states."""
-    # without its box: the same compilation serves every box
-    return _fields_at(HJBProblem(problem.model, continuations=problem.continuations), value, points)
-
-
-@eqx.filter_jit
-def _fields_at(problem: HJBProblem, value, points) -> dict[str, Any]:
-    def at(z):
-        t, x, model = jnp.zeros(()), problem.state(z), problem.model
-        v, costate, hessian = derivatives(t, x, value)
-        after = problem.after(t, x)
-        u = problem.best_control(t, x, v, costate, hessian, after)
-        residual = problem.hamiltonian(t, x, u, v, costate, hessian, after)
-        out = {"value": v} | u._asdict()
-        if isinstance(model, CarbonModel):
-            price = problem.social_cost_of_carbon(t, x, model.initial_additive(), u, v, costate, hessian)
-            out["scc"] = USD_PER_TCO2 * price
-        out["residual"] = residual / model.preferences.discount_rate
-        return out
-
-    return jax.vmap(at)(points)
 
 
 def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tuple[str, ...]) -> xr.Dataset:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from scipy.stats import qmc
 
 from ..models import HJBProblem, derivatives
-from ..solvers._datasets import fields_at
+from ..solvers import fields_at
 
 
 def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import HJBProblem
-from ..solvers import FiniteDifference, Paths, simulate, solve
-from ..solvers._datasets import fields_at
+from ..solvers import FiniteDifference, Paths, fields_at, simulate, solve
 from ..solvers._solution import Solution
 from ._exact import exact_value
 from ._metrics import quantities, region_points, relative_errors

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-
 app = typer.Typer(
     help="Climate-economic control problems under uncertainty: solve, validate, simulate, export.",
     no_args_is_help=True,
@@ -42,7 +41,7 @@ def models() -> None:
         from rich.console import Console
         from rich.table import Table
 
-        from .models import ClosedFormControl, MODELS
+        from .models import MODELS, ClosedFormControl
 
         table = Table("model", "states", "controls", "jumps", "control", "source")
         for name, cls in MODELS.items():
@@ -74,7 +73,7 @@ def solve(
     """Solve a model; writes solution.nc and run.json."""
     with _reporting():
         from .scenarios._pipeline import prepare_folder, solve_run
-        from .scenarios._settings import apply, read_settings, RunSettings
+        from .scenarios._settings import RunSettings, apply, read_settings
 
         if config is not None:
             settings = read_settings(config)
@@ -140,7 +139,7 @@ def run(
     """Solve (averse and neutral), validate, simulate and export: the main job."""
     with _reporting():
         from .scenarios._pipeline import full_run, prepare_folder
-        from .scenarios._settings import apply, BUILT_IN, read_settings
+        from .scenarios._settings import BUILT_IN, apply, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         settings.problem()
