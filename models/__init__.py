@@ -33,7 +33,8 @@ from ._preferences import (
     EpsteinZin as EpsteinZin,
     TimeAdditive as TimeAdditive,
 )
-from ._problem import HJBProblem as HJBProblem, derivatives as derivatives
+from ._problem import HJBProblem as HJBProblem
 from ._registry import MODELS as MODELS, model_class as model_class, nearest as nearest
 from ._uncertain_damages import UncertainDamages as UncertainDamages
+from ._value import AbstractValue as AbstractValue, derivatives as derivatives
 from ._variable import Variable as Variable

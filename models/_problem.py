@@ -12,6 +12,7 @@ from ._closures import AbstractClosure
 from ._maximise import maximise
 from ._model import AbstractModel, CarbonModel, ClosedFormControl
 from ._types import Point, Scalar
+from ._value import derivatives
 
 
 class _Terms(NamedTuple):
@@ -280,18 +281,6 @@ class HJBProblem(eqx.Module):
             + ambiguity.climate_term(terms.climate_gains, prior)
             + ambiguity.shock_term(terms.exposure)
         )
-
-
-def derivatives(
-    t: Scalar, x: Point, value: Callable[[Scalar, Point], Scalar]
-) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-    """Value, costate and hessian of a callable value function at one state."""
-
-    def f(z: Any):
-        return value(t, type(x)(*z))
-
-    z = jnp.stack(x)
-    return f(z), jax.grad(f)(z), jax.hessian(f)(z)
 
 
 def _stack(point: Point) -> Float[Array, " additive"]:

@@ -86,6 +86,8 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
     - `ax`: matplotlib axes.
     - `averse`, `neutral`: summaries with `scc`.
     """
+    from matplotlib.patheffects import withStroke
+
     labels = []
     own = str(averse.attrs.get("ambiguity", "averse"))
     for summary, colour, words in ((averse, AVERSE, own), (neutral, NEUTRAL, "neutral")):
@@ -115,6 +117,7 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
         latest = max(shown)
         ax.annotate(
             words, (latest, shown[latest]), (0, 5 * side), textcoords="offset points", fontsize=7, color=REFERENCE,
+            path_effects=[withStroke(linewidth=2.0, foreground="white")],
             va="bottom" if side > 0 else "top", ha="center" if latest < last else "right",
         )  # fmt: skip
     ax.set_xlim(first - 0.02 * (last - first), last)  # room for the markers of the first year

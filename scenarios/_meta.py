@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -109,11 +110,14 @@ def meta(
 
 
 def _text(value: Any) -> Any:
+    # words that readers of a sheet would take for numbers or for empty cells
+    if value is None or value in ("inf", "-inf", "nan"):
+        return {None: "none", "inf": "infinite", "-inf": "minus infinite", "nan": "not a number"}[value]
     return value if isinstance(value, (str, int, float)) else json.dumps(value)
 
 
 def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and np.isnan(value)
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _climate(paths: xr.Dataset, climate_model: str) -> dict[str, Any]:

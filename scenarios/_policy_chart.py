@@ -32,7 +32,7 @@ def states_of(solution: xr.Dataset) -> list[str]:
 
 
 def slice_along(solution: xr.Dataset, state: str, at: Mapping[str, float] | None = None) -> xr.Dataset:
-    """Value, controls and social cost of carbon along one state within its region of interest.
+    """Controls, social cost of carbon and value along one state within its region of interest.
 
     **Arguments:**
 
@@ -58,8 +58,8 @@ def slice_along(solution: xr.Dataset, state: str, at: Mapping[str, float] | None
     states = states_of(solution)
     if state not in states:
         raise ValueError(f"`state` is {state!r}; the states are {', '.join(states)}.")
-    names = [name for name, v in solution.data_vars.items() if set(v.dims) == set(states) and name != "residual"]
-    line = solution[names]
+    names = [str(name) for name, v in solution.data_vars.items() if set(v.dims) == set(states) and name != "residual"]
+    line = solution[sorted(names, key=lambda name: {"scc": 1, "value": 2}.get(name, 0))]
     for other in states:
         if other != state:
             low, high = region_of(solution, other)
@@ -67,9 +67,13 @@ def slice_along(solution: xr.Dataset, state: str, at: Mapping[str, float] | None
             nodes = solution[other].values
             line = line.interp({other: min(max(place, nodes[0]), nodes[-1])}).drop_vars(other)
     low, high = region_of(solution, state)
-    slack = 1e-9 * max(abs(low), abs(high), 1.0)
     nodes = line[state].values
-    return line.isel({state: np.flatnonzero((nodes >= low - slack) & (nodes <= high + slack))})
+    low, high = max(low, nodes[0]), min(high, nodes[-1])
+    inside = nodes[(nodes > low) & (nodes < high)]
+    attributes = line[state].attrs
+    line = line.interp({state: np.array([low, *inside, high])})
+    line[state].attrs.update(attributes)
+    return line
 
 
 def value_and_policy(

@@ -54,7 +54,8 @@ def write_report(
         import tempfile
         from pathlib import Path
 
-                import xarray as xr
+        import numpy as np
+        import xarray as xr
 
         from abatax import scenarios
 
@@ -69,7 +70,7 @@ def write_report(
     if worst is not None and "realization" in worst.dims:
         worst = summarise(worst)
     version = str(run.get("versions", {}).get("abatax", summary.attrs.get("abatax_version", "")))
-    date = str(run.get("date", f"{datetime.now(UTC):%Y-%m-%d}"))
+    date = str(run.get("date", f"{datetime.now(UTC):%Y-%m-%d}"))[:10]  # without the time of the day
     evidence = {name: figure for name, figure in figures.items() if name != "scc"}
     cost = {name: figure for name, figure in figures.items() if name == "scc"}
     checks = [*_validation_rows(validation), *_plausibility_rows(summary)]

@@ -4,25 +4,23 @@ import json
 import os
 import platform
 import sys
-from datetime import datetime, UTC
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..models import build, HJBProblem, parameters_of
-from ..solvers import AbstractSolver, regime_datasets, result_name, RESULTS, Solution, TensorSpline
-from ..solvers._driver import destination_problems, reshape_family
+from ..models import HJBProblem, build, parameters_of
+from ..solvers import RESULTS, AbstractSolver, Solution, TensorSpline, regime_datasets, result_name
+from ..solvers._driver import destination_problems
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
-from ..solvers._solution import Continuation
+from ..solvers._solution import Continuation, reshape_family, reshape_leading
 from ._files import complete_file
 from ._netcdf import open_netcdf_groups, write_netcdf
-
 
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
 
@@ -177,7 +175,7 @@ def load(folder: str | Path) -> tuple[Solution, dict[str, Any]]:
     path = folder / "solution.nc"
     groups = open_netcdf_groups(path)
     problem = HJBProblem(build(run["model"], run["parameters"]), box=run["box"], extension=run["extension"])
-    lifted = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    lifted = reshape_leading(problem, (1,), 0)
     return _rebuild(lifted, 1, (), groups, run, path).member(0), run
 
 

@@ -10,10 +10,9 @@ import xarray as xr
 
 from ..models import HJBProblem, Variable
 from ..models._types import Point
-from ._driver import reshape_family
 from ._fields import fields_at
 from ._simulate import Paths
-from ._solution import Solution
+from ._solution import Solution, reshape_family
 
 SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
@@ -54,8 +53,9 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
     **Returns:** a Dataset whose dims are the names of the states; units as attributes.
     """
     nodes = solution.nodes if nodes is None else nodes
+    shape = tuple(len(n) for n in nodes)
     fields = _evaluate(solution.problem, solution.value, nodes)
-    return _label(solution, nodes, {k: np.asarray(v) for k, v in fields.items()}, ())
+    return _label(solution, nodes, {name: v.reshape(shape) for name, v in fields.items()}, ())
 
 
 def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
@@ -77,8 +77,10 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple[str, ...], fo
         outcomes = jump.probabilities.shape[1]
         flat = reshape_family(destination, (size * outcomes,), 2)
         shape = (*lead, outcomes)
-        fields = eqx.filter_vmap(lambda p, v, nodes=flat.nodes: _evaluate(p, v, nodes))(flat.problem, flat.value)
-        arrays = {name: np.asarray(v).reshape(*shape, *v.shape[1:]) for name, v in fields.items()}
+        arrays = {
+            name: v.reshape(*shape, *(len(n) for n in flat.nodes))
+            for name, v in _evaluate(flat.problem, flat.value, flat.nodes, stacked=True).items()
+        }
         dims = tuple("outcome" if n == 0 else f"outcome_{n + 1}" for n in range(len(shape)))
         dataset = _label(flat, flat.nodes, arrays, dims)
         dataset["probability"] = (dims, np.asarray(jump.probabilities).reshape(shape))
@@ -89,10 +91,12 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple[str, ...], fo
         _collect(flat, shape, regime, found)
 
 
-def _evaluate(problem: HJBProblem, value: Any, nodes) -> dict[str, Any]:
+def _evaluate(problem: HJBProblem, value: Any, nodes, *, stacked: bool = False) -> dict[str, np.ndarray]:
+    """Fields at all nodes of a grid, the last state fastest; slopes are left to who needs them."""
     mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
     points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
-    return {name: v.reshape(mesh[0].shape) for name, v in fields_at(problem, value, points).items()}
+    fields = fields_at(problem, value, points, stacked=stacked)
+    return {name: v for name, v in fields.items() if not name.startswith("slope_")}
 
 
 def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tuple[str, ...]) -> xr.Dataset:

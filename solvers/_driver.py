@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
@@ -14,7 +12,7 @@ from ..models._types import Point, Scalar
 from ._checkpoint import Checkpoint
 from ._progress import AbstractProgress, NoProgress
 from ._result import result_advice, result_name
-from ._solution import Continuation, Solution
+from ._solution import Continuation, Solution, reshape_family, reshape_leading
 from ._solver import AbstractSolver
 from ._timing import compile_clock
 
@@ -62,8 +60,7 @@ def solve(
     !!! example
 
         ```python
-        import jax.numpy as jnp
-        import abatax as ab
+                import abatax as ab
 
         solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()))
         control = solution.policy(jnp.zeros(()), solution.problem.model.initial_state())
@@ -77,7 +74,7 @@ def solve(
     key = jr.key(0) if key is None else key
     progress = NoProgress() if progress is None else progress
     run = _Run(solver, max_steps, progress, None if checkpoint is None else Path(checkpoint), [])
-    lifted = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    lifted = reshape_leading(problem, (1,), 0)
     solution = run.family(lifted, 1, key, guess).member(0)
     if throw and not solution.converged:
         raise SolverError(solution.advice, solution)
@@ -141,23 +138,6 @@ def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProble
     found = []
     for jump in jumps:
         outcomes = jump.probabilities.shape[1]
-        flat = _reshape(jump.destination, (size * outcomes,), 2)
+        flat = reshape_leading(jump.destination, (size * outcomes,), 2)
         found.append((HJBProblem(flat, extension=problem.extension), outcomes))
     return found
-
-
-def _reshape(tree, shape: tuple[int, ...], leading: int):
-    """Replace the first `leading` axes of every array leaf by `shape`."""
-    return jax.tree.map(
-        lambda leaf: jnp.reshape(leaf, shape + leaf.shape[leading:]) if eqx.is_array(leaf) else leaf, tree
-    )
-
-
-def reshape_family(solution: Solution, shape: tuple[int, ...], leading: int) -> Solution:
-    """Reshape the family axes of everything in a solution that has them."""
-    return dataclasses.replace(
-        solution,
-        problem=_reshape(solution.problem, shape, leading),
-        value=_reshape(solution.value, shape, leading),
-        destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
-    )

@@ -1,35 +1,62 @@
-"""What a value function implies at given states, in one compiled call."""
+"""What a value function implies at given states, in few compiled calls."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import CarbonModel, HJBProblem, derivatives
 from ._solution import USD_PER_TCO2
 
+_CHUNK = 256  # points per call: one compilation serves grids of every size
 
-def fields_at(problem: HJBProblem, value: Any, points: Float[Array, "point state"]) -> dict[str, Any]:
-    """Value, controls, social cost of carbon (US$/tCO2) and residual over delta at given states."""
+
+def fields_at(
+    problem: HJBProblem, value: Callable, points: Float[Array, "point state"], *, stacked: bool = False
+) -> dict[str, np.ndarray]:
+    """Value, slopes, controls, social cost of carbon (US$/tCO2) and residual over delta at given states.
+
+    **Arguments:**
+
+    - `problem`, `value`: of a solution; with `stacked` a family, array leaves with a leading axis.
+    - `points`: one state per row.
+
+    **Returns:** arrays by name, "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`.
+    """
     # without its box: the same compilation serves every box
-    return _fields_at(HJBProblem(problem.model, continuations=problem.continuations), value, points)
+    bare = HJBProblem(problem.model, continuations=problem.continuations)
+    points, pieces = np.asarray(points), []
+    for start in range(0, len(points), _CHUNK):
+        index = np.minimum(np.arange(start, start + _CHUNK), len(points) - 1)
+        out = (_of_family if stacked else _of_one)(bare, value, jnp.asarray(points[index]))
+        keep = min(_CHUNK, len(points) - start)
+        pieces.append({name: np.asarray(v)[..., :keep] for name, v in out.items()})
+    return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
 
 
 @eqx.filter_jit
-def _fields_at(problem: HJBProblem, value, points) -> dict[str, Any]:
-    def at(z):
-        t, x, model = jnp.zeros(()), problem.state(z), problem.model
-        v, costate, hessian = derivatives(t, x, value)
-        after = problem.after(t, x)
-        u = problem.best_control(t, x, v, costate, hessian, after)
-        residual = problem.hamiltonian(t, x, u, v, costate, hessian, after)
-        out = {"value": v} | u._asdict()
-        if isinstance(model, CarbonModel):
-            price = problem.social_cost_of_carbon(t, x, model.initial_additive(), u, v, costate, hessian)
-            out["scc"] = USD_PER_TCO2 * price
-        out["residual"] = residual / model.preferences.discount_rate
-        return out
+def _of_one(problem: HJBProblem, value, points) -> dict[str, Any]:
+    return jax.vmap(lambda z: _fields(problem, value, z))(points)
 
-    return jax.vmap(at)(points)
+
+@eqx.filter_jit
+def _of_family(problem: HJBProblem, value, points) -> dict[str, Any]:
+    return eqx.filter_vmap(lambda p, v: jax.vmap(lambda z: _fields(p, v, z))(points))(problem, value)
+
+
+def _fields(problem: HJBProblem, value, z) -> dict[str, Any]:
+    t, x, model = jnp.zeros(()), problem.state(z), problem.model
+    v, costate, hessian = derivatives(t, x, value)
+    after = problem.after(t, x)
+    u = problem.best_control(t, x, v, costate, hessian, after)
+    slopes = {f"slope_{name}": p for name, p in zip(x._fields, costate, strict=True)}
+    out = {"value": v} | slopes | u._asdict()
+    if isinstance(model, CarbonModel):
+        price = problem.social_cost_of_carbon(t, x, model.initial_additive(), u, v, costate, hessian)
+        out["scc"] = USD_PER_TCO2 * price
+    residual = problem.hamiltonian(t, x, u, v, costate, hessian, after)
+    return out | {"residual": residual / model.preferences.discount_rate}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from ..models import Growth, HJBProblem, Reflecting, StateConstraint
@@ -264,7 +264,8 @@ class _Workspace:
         self.solver, self.problem, self.family = solver, problem, family
         self.linear = solver.linear_solver or Automatic(len(problem.region))
         # the kernel must not be compiled anew when only the box moves
-        self.bare = HJBProblem(problem.model, continuations=problem.continuations)
+        self.bare = HJBProblem(problem.model)
+        self.followed = HJBProblem(problem.model, continuations=problem.continuations)
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
         self.closures = problem.model.closures()
         self._after: dict[int, tuple] = {}
@@ -279,9 +280,9 @@ class _Workspace:
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
                 if isinstance(closure, Growth):
-                    slope[a, side], bend[a, side] = map(
-                        np.asarray, _face_slope(self.bare, a, side, jnp.asarray(grid.points))
-                    )
+                    padded = jnp.asarray(grid.points[self.padded(level)])
+                    both = _face_slope(self.bare, a, side, padded)
+                    slope[a, side], bend[a, side] = (np.asarray(leaf)[:, : grid.size] for leaf in both)
                 elif isinstance(closure, Reflecting):
                     slope[a, side] = bend[a, side] = np.zeros((self.family, grid.size))
         return FaceSlopes(slope, bend)
@@ -321,9 +322,22 @@ class _Workspace:
                     blocked[:, a, side] = grid.on_face(a, side)
         return blocked
 
-    def after(self, level: int) -> tuple[Float[Array, "family node outcome"], ...]:
+    @property
+    def chunk(self) -> int:
+        """Nodes per call of the kernel."""
+        finest = self.grid(self.solver.levels - 1).size
+        return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
+
+    def padded(self, level: int) -> Int[np.ndarray, " node"]:
+        """Indices of all nodes, the last repeated up to whole chunks."""
+        size = self.grid(level).size
+        return np.minimum(np.arange(-(-size // self.chunk) * self.chunk), size - 1)
+
+    def after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
         if level not in self._after:
-            self._after[level] = _after(self.bare, jnp.asarray(self.grid(level).points))
+            grid = self.grid(level)
+            after = _after(self.followed, jnp.asarray(grid.points[self.padded(level)]))
+            self._after[level] = tuple(np.asarray(leaf)[:, : grid.size] for leaf in after)
         return self._after[level]
 
     def evaluate(self, level: int, high: bool, values: Float[np.ndarray, "family node"]) -> _Local:
@@ -331,18 +345,15 @@ class _Workspace:
         with np.errstate(invalid="ignore", over="ignore"):
             slopes = grid.differentiate(self.scheme(level, high), values, self.faces(level), high)
         arrays = (grid.points, self.constrained(level)), (values, *slopes), self.after(level)
-        finest = self.grid(self.solver.levels - 1).size
-        chunk = min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
-        pieces = []
+        chunk, padded, pieces = self.chunk, self.padded(level), []
         for start in range(0, grid.size, chunk):
             shared, own, after = arrays
-            # the last piece is padded by repeating its last node
-            index = np.minimum(np.arange(start, start + chunk), grid.size - 1)
+            index = padded[start : start + chunk]
             out = _kernel(
                 self.bare,
                 tuple(jnp.asarray(a[index]) for a in shared),
                 tuple(jnp.asarray(a[:, index]) for a in own),
-                tuple(a[:, index] for a in after),
+                tuple(jnp.asarray(a[:, index]) for a in after),
                 not high,
             )
             stop = min(chunk, grid.size - start)
@@ -457,11 +468,11 @@ def _at_node(problem: HJBProblem, shared, own, after, upwind: bool) -> _Local:
     def hamiltonian(u, v, p, m):
         return problem.hamiltonian(t, state, u, v, p, m, after)
 
-    def drift_of(costate):
-        """The worst-case drift of the best control: the derivative of the Hamiltonian in the costate."""
+    def drift_of(costate, a):
+        """The Hamiltonian of the best control, and its derivative in a costate: the worst-case drift of that state."""
         u = control(costate)
         h, drift = jax.value_and_grad(hamiltonian, argnums=2)(u, value, costate, hessian)
-        return h, drift
+        return h, drift[a]
 
     if upwind:
         costate, stuck = _godunov(drift_of, forward, backward, blocked)
@@ -489,42 +500,50 @@ def _godunov(drift_of, forward, backward, blocked):
     far = far + 1e3 * jnp.max(jnp.abs(jnp.where(blocked[:, 0], 0.0, backward)))
     forward = jnp.where(blocked[:, 1], -far, forward)
     backward = jnp.where(blocked[:, 0], far, backward)
-    costate = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
-    stuck = jnp.zeros(forward.shape, dtype=bool)
+    start = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
     dimension = forward.shape[0]
-    for _ in range(1 if dimension == 1 else 2):
-        for a in range(dimension):
 
-            def along(p, a=a, base=costate):
-                h, drift = drift_of(base.at[a].set(p))
-                return h, drift[a]
+    def sweep(n, carry):
+        costate, stuck = carry
+        a = n % dimension
+        chosen, out = _one_state(lambda p: drift_of(costate.at[a].set(p), a), forward[a], backward[a], blocked[a])
+        return costate.at[a].set(chosen), stuck.at[a].set(out)
 
-            (h_up, h_down), (b_up, b_down) = jax.vmap(along)(jnp.stack([forward[a], backward[a]]))
-            up, down = b_up > 0.0, b_down < 0.0
-            both = up & down
-            between = ~up & ~down
-            rest = _root(lambda p, along=along: along(p)[1], forward[a], backward[a], between)
-            side = jnp.where(up & (~both | (h_up >= h_down)), forward[a], backward[a])
-            # no control stops the drift out of a constrained face: drop it
-            out = (blocked[a, 1] & up & ~down) | (blocked[a, 0] & down & ~up)
-            chosen = jnp.where(between, rest, jnp.where(out, 0.0, side))
-            costate = costate.at[a].set(chosen)
-            stuck = stuck.at[a].set(out)
-    return costate, stuck
+    sweeps = 1 if dimension == 1 else 2 * dimension
+    return jax.lax.fori_loop(0, sweeps, sweep, (start, jnp.zeros(forward.shape, dtype=bool)))
 
 
-def _root(drift, low, high, wanted):
-    """The slope between `low` (drift <= 0) and `high` (drift >= 0) at which the drift vanishes, by bisection."""
+def _one_state(drift_at, forward, backward, blocked):
+    """The slope of one state, the others given, and whether a drift out of a constrained face cannot be stopped.
+
+    One loop evaluates the forward slope, the backward slope and, only where the drift vanishes in between, the
+    bisection for that slope: the Hamiltonian is compiled once.
+    """
+
+    def is_between(up, down):
+        return ~(up[1] > 0.0) & ~(down[1] < 0.0)
 
     def cond(carry):
-        left, right, count = carry
-        return wanted & (count < 60) & (right - left > 1e-14 * (jnp.abs(left) + jnp.abs(right)))
+        count, _, left, right, up, down = carry
+        narrow = right - left <= 1e-14 * (jnp.abs(left) + jnp.abs(right))
+        return (count < 2) | (is_between(up, down) & (count < 62) & ~narrow)
 
     def body(carry):
-        left, right, count = carry
-        middle = 0.5 * (left + right)
-        above = drift(middle) > 0.0
-        return jnp.where(above, left, middle), jnp.where(above, middle, right), count + 1
+        count, p, left, right, up, down = carry
+        found = drift_at(p)
+        up = jax.tree.map(lambda new, old: jnp.where(count == 0, new, old), found, up)
+        down = jax.tree.map(lambda new, old: jnp.where(count == 1, new, old), found, down)
+        above = found[1] > 0.0
+        left = jnp.where((count > 1) & ~above, p, left)
+        right = jnp.where((count > 1) & above, p, right)
+        following = jnp.where(count == 0, backward, 0.5 * (left + right))
+        return count + 1, following, left, right, up, down
 
-    left, right, _ = jax.lax.while_loop(cond, body, (low, high, jnp.array(0)))
-    return 0.5 * (left + right)
+    nothing = jnp.zeros(()), jnp.zeros(())
+    start = jnp.array(0), forward, forward, backward, nothing, nothing
+    _, _, left, right, up, down = jax.lax.while_loop(cond, body, start)
+    goes_up, goes_down = up[1] > 0.0, down[1] < 0.0
+    side = jnp.where(goes_up & (~goes_down | (up[0] >= down[0])), forward, backward)
+    out = (blocked[1] & goes_up & ~goes_down) | (blocked[0] & goes_down & ~goes_up)
+    chosen = jnp.where(is_between(up, down), 0.5 * (left + right), jnp.where(out, 0.0, side))
+    return chosen, out

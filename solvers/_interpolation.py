@@ -3,13 +3,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import BSpline, make_interp_spline
 
-from ..models import HJBProblem
+from ..models import AbstractValue, HJBProblem
 from ..models._types import Point, Scalar
 
 
-class TensorSpline(eqx.Module):
+class TensorSpline(AbstractValue):
     """A value function on a tensor grid: the interpolating B-spline, twice continuously differentiable or better.
 
     Linear interpolation would make the second derivative zero between nodes; every residual, policy and social cost
@@ -52,17 +52,45 @@ class TensorSpline(eqx.Module):
         return cls(jnp.asarray(coefficients), tuple(knots), tuple(degrees))
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
-        local, starts = [], []
+        block, bases = self._local(x)
+        return _contract(block, [basis[0] for basis in bases])
+
+    def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
+        block, bases = self._local(x)
+        d = len(bases)
+
+        def partial(*axes):
+            """The derivative once in each of the given states."""
+            return _contract(block, [bases[a][axes.count(a)] for a in range(d)])
+
+        costate = jnp.stack([partial(a) for a in range(d)])
+        hessian = jnp.stack([jnp.stack([partial(a, b) for b in range(d)]) for a in range(d)])
+        return partial(), costate, hessian
+
+    def _local(self, x: Point):
+        """The coefficients that matter at a state, and for each state its B-splines and two derivatives."""
+        bases, starts = [], []
         for knots, degree, z in zip(self.knots, self.degree, x, strict=True):
             size = knots.shape[0] - degree - 1
             span = jnp.clip(jnp.searchsorted(knots, z, side="right") - 1, degree, size - 1)
-            local.append(_basis(knots, degree, span, z))
+            bases.append(_basis(knots, degree, span, z))
             starts.append(span - degree)
         widths = tuple(d + 1 for d in self.degree)
-        block = jax.lax.dynamic_slice(self.coefficients, tuple(starts), widths)
-        for weights in local:
-            block = jnp.tensordot(weights, block, axes=1)
-        return block
+        return jax.lax.dynamic_slice(self.coefficients, tuple(starts), widths), bases
+
+    def resample(self, nodes: tuple[Float[np.ndarray, " node"], ...]) -> Float[np.ndarray, "..."]:
+        """Values on the tensor product of `nodes`, on the host."""
+        values = np.asarray(self.coefficients)
+        for axis, (knots, degree, x) in enumerate(zip(self.knots, self.degree, nodes, strict=True)):
+            spline = BSpline(np.asarray(knots), np.moveaxis(values, axis, 0), degree)
+            values = np.moveaxis(spline(np.asarray(x)), 0, axis)
+        return values
+
+
+def _contract(block: Array, weights: list[Array]) -> Scalar:
+    for w in weights:
+        block = jnp.tensordot(w, block, axes=1)
+    return block
 
 
 def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) -> tuple[np.ndarray, int]:
@@ -87,20 +115,37 @@ def splines_through(
         for field, x in zip(problem.model.states._fields, nodes, strict=True)
     )
     splines = [TensorSpline.interpolate(nodes, v, breaks) for v in values]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *splines)
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *splines)
 
 
-def _basis(knots: Array, degree: int, span: Array, z: Scalar) -> Float[Array, " local"]:
-    """The degree + 1 B-splines that are not zero at `z` (Cox-de Boor; de Boor 1978, algorithm X.8)."""
-    around = jax.lax.dynamic_slice(knots, (span - degree + 1,), (2 * degree,)) if degree else knots[:0]
-    values = [jnp.ones_like(z)]
+def _basis(knots: Array, degree: int, span: Array, z: Scalar) -> list[Float[Array, " local"]]:
+    """The degree + 1 B-splines that are not zero at `z`, and their first and second derivatives.
+
+    Cox-de Boor recursion (de Boor 1978, algorithm X.8); a derivative is a difference of splines of one degree less.
+    """
+    around = jax.lax.dynamic_slice(knots, (span - degree + 1,), (2 * degree,))
+
+    def knot(offset):  # knots[span + offset]
+        return around[degree - 1 + offset]
+
+    table = [[jnp.ones_like(z)]]
     for k in range(1, degree + 1):
-        saved = jnp.zeros_like(z)
-        new = []
+        saved, new = jnp.zeros_like(z), []
         for r in range(k):
-            right, left = around[degree + r], around[degree + r - k]
-            term = values[r] / (right - left)
+            right, left = knot(r + 1), knot(r + 1 - k)
+            term = table[-1][r] / (right - left)
             new.append(saved + (right - z) * term)
             saved = (z - left) * term
-        values = [*new, saved]
-    return jnp.stack(values)
+        table.append([*new, saved])
+
+    def differentiate(lower, k):
+        """Derivatives of the splines of degree k from the values (or derivatives) of those of degree k - 1."""
+        steps = [k * lower[r] / (knot(r + 1) - knot(r + 1 - k)) for r in range(k)]
+        zero = jnp.zeros_like(z)
+        return [before - after for before, after in zip([zero, *steps], [*steps, zero], strict=True)]
+
+    second = [jnp.zeros_like(z)] * (degree + 1)
+    if degree > 1:
+        second = differentiate(differentiate(table[degree - 2], degree - 1), degree)
+    first = differentiate(table[degree - 1], degree)
+    return [jnp.stack(table[degree]), jnp.stack(first), jnp.stack(second)]

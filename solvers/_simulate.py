@@ -9,8 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..models import CarbonModel, Jump, derivatives
 from ..models._types import Point
-from ._driver import reshape_family
-from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
+from ._solution import USD_PER_TCO2, GreedyPolicy, Solution, reshape_family
 
 MEASURES = ("baseline", "worst-case")
 

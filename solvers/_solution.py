@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import CarbonModel, HJBProblem, WorstCase, derivatives
+from ..models import HJBProblem, WorstCase, derivatives
 from ..models._types import Point, Scalar
+from ._interpolation import splines_through
 from ._result import RESULTS, result_advice, result_name
 
 # 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
@@ -102,14 +103,19 @@ class Solution(eqx.Module):
         """One outcome of a stacked solution."""
 
         def take(tree):
-            return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, tree)
+            return on_host(lambda leaf: leaf[index], tree)
 
         return dataclasses.replace(
             self,
             problem=take(self.problem),
             value=take(self.value),
-            destinations=tuple(take_solution(d, index) for d in self.destinations),
+            destinations=tuple(d.member(index) for d in self.destinations),
         )
+
+    def on_nodes_of(self, other: "Solution") -> "Solution":
+        """The same solution, its splines and those of all destinations resampled on the nodes of another."""
+        lifted = reshape_family(self, (1,), 0)
+        return _resample(lifted, reshape_family(other, (1,), 0), 1).member(0)
 
     def to_dataset(self, nodes: tuple[np.ndarray, ...] | None = None):
         """Value, controls, social cost of carbon and residual on a grid, labelled (see `abatax.solvers.grid_dataset`)."""
@@ -118,11 +124,40 @@ class Solution(eqx.Module):
         return grid_dataset(self, nodes)
 
 
-def take_solution(solution: Solution, index: int) -> Solution:
-    """A member of a solution stacked over a family, its own destinations included."""
-    return solution.member(index)
+def on_host(change: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
+    """Apply `change` to every array leaf in numpy: no compilation for every new shape."""
+    return jax.tree.map(lambda leaf: jnp.asarray(change(np.asarray(leaf))) if eqx.is_array(leaf) else leaf, tree)
 
 
-def has_carbon(solution: Solution) -> bool:
-    """Whether the solution has a social cost of carbon."""
-    return isinstance(solution.problem.model, CarbonModel)
+def reshape_leading(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
+    """Replace the first `leading` axes of every array leaf by `shape`."""
+    return on_host(lambda leaf: leaf.reshape(shape + leaf.shape[leading:]), tree)
+
+
+def reshape_family(solution: Solution, shape: tuple[int, ...], leading: int) -> Solution:
+    """Reshape the family axes of everything in a solution that has them."""
+    return dataclasses.replace(
+        solution,
+        problem=reshape_leading(solution.problem, shape, leading),
+        value=reshape_leading(solution.value, shape, leading),
+        destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
+    )
+
+
+def _resample(part: Solution, like: Solution, size: int) -> Solution:
+    """`on_nodes_of` for a family of `size` members."""
+    destinations = []
+    for own, other in zip(part.destinations, like.destinations, strict=True):
+        outcomes = jax.tree.leaves(eqx.filter(own.value, eqx.is_array))[0].shape[1]
+        flat = [reshape_family(d, (size * outcomes,), 2) for d in (own, other)]
+        destinations.append(reshape_family(_resample(*flat, size * outcomes), (size, outcomes), 1))
+    members = [on_host(lambda leaf, n=n: leaf[n], part.value) for n in range(size)]
+    values = np.stack([spline.resample(like.nodes) for spline in members])
+    problem = part.problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
+    return dataclasses.replace(
+        part,
+        problem=problem,
+        value=splines_through(problem, like.nodes, values),
+        nodes=like.nodes,
+        destinations=tuple(destinations),
+    )

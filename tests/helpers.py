@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
 import abatax as ab
 
@@ -54,3 +55,59 @@ def exact(formula, *arguments):
 def on_points(function, *arrays):
     """`function` mapped over the leading axis of `arrays`, compiled once, as numpy."""
     return jax.tree.map(np.asarray, eqx.filter_jit(jax.vmap(function))(*arrays))
+
+
+def stabilising_root(model):
+    """P and c of V = -x'Px/2 - c for the linear-quadratic model, by scipy.
+
+    A'P + PA - P(1/R - S^2/xi)P + Q - delta P = 0 is an ordinary Riccati equation with the control cost
+    1/(1/R - S^2/xi) and A shifted by -delta/2; c = tr(S^2 P)/(2 delta).
+    """
+    n, delta = model.dimension, float(model.preferences.discount_rate)
+    variance = float(model.volatility) ** 2
+    cost = 1.0 / (1.0 / float(model.control_cost) - variance * float(model.ambiguity.shocks))
+    assert cost > 0.0, "no finite value: the penalty is below volatility^2 * control_cost"
+    shifted = np.asarray(model.matrix) - 0.5 * delta * np.eye(n)
+    root = scipy.linalg.solve_continuous_are(shifted, np.eye(n), float(model.state_cost) * np.eye(n), cost * np.eye(n))
+    return root, 0.5 * variance * np.trace(root) / delta
+
+
+class Guess(eqx.Module):
+    """A value function of any sign and shape to start from: -x'Px/2 + cubics and sines along each state."""
+
+    matrix: jax.Array
+    cubic: jax.Array
+    sine: jax.Array
+    frequency: jax.Array
+
+    def __call__(self, t, x):
+        z = jnp.stack(x)
+        waves = jnp.sum(self.sine * jnp.sin(self.frequency * z))
+        return -0.5 * z @ self.matrix @ z + jnp.sum(self.cubic * z**3) + waves
+
+
+def quadratic_guess(matrix):
+    """-x'Px/2."""
+    matrix = jnp.asarray(matrix, dtype=jnp.float64)
+    zero = jnp.zeros(matrix.shape[0])
+    return Guess(matrix, zero, zero, zero)
+
+
+@eqx.filter_jit
+def _at_states(solution, points):
+    problem = solution.problem
+
+    def at(z):
+        x = problem.state(z)
+        value, slope, bend = ab.models.derivatives(TIME, x, solution.value)
+        control = problem.best_control(TIME, x, value, slope, bend, problem.after(TIME, x))
+        return value, slope, bend, control
+
+    return jax.vmap(at)(points)
+
+
+def at_states(solution, points):
+    """Value, slope, hessian and control of a solution at rows of states."""
+    # what varies from solve to solve (seconds, nodes) would be compiled in: leave it out
+    bare = eqx.tree_at(lambda s: (s.stats, s.nodes, s.destinations), solution, ({}, (), ()))
+    return jax.tree.map(np.asarray, _at_states(bare, jnp.asarray(points)))

@@ -41,16 +41,33 @@ def uneven(points, low=0.0, high=2.0):
 
 
 @eqx.filter_jit
-def _evaluate(spline, points):
+def at_points(what, spline, points):
     state = STATES[points.shape[1] - 1]
-    return jax.vmap(lambda z: derivatives(TIME, state(*z), spline))(points)
+    return jax.vmap(lambda z: what(spline, state(*z)))(points)
+
+
+def padded(what, spline, points):
+    """At each row of `points`, padded to few shapes so that few programs are compiled."""
+    count = len(points)
+    rows = np.concatenate([points, np.repeat(points[-1:], -count % 128, axis=0)])
+    return jax.tree.map(lambda part: np.asarray(part)[:count], at_points(what, spline, jnp.asarray(rows)))
+
+
+def values_and_derivatives(spline, x):
+    return derivatives(TIME, x, spline)
 
 
 def evaluate(spline, points):
-    """Value, gradient and hessian at each row of `points`, padded to few shapes so that few programs are compiled."""
-    count = len(points)
-    padded = np.concatenate([points, np.repeat(points[-1:], -count % 128, axis=0)])
-    return [np.asarray(part)[:count] for part in _evaluate(spline, jnp.asarray(padded))]
+    """Value, gradient and hessian."""
+    return padded(values_and_derivatives, spline, points)
+
+
+def just_value(spline, x):
+    return spline(TIME, x)
+
+
+def evaluate_value(spline, points):
+    return padded(just_value, spline, points)
 
 
 def random_points(seed, dimension, count=50, low=0.0, high=2.0):
@@ -62,7 +79,7 @@ def test_spline_goes_through_its_values(dimension):
     nodes = tuple(uneven(9 + n) for n in range(dimension))
     values = np.random.default_rng(0).standard_normal([len(n) for n in nodes])
     points = np.stack([m.ravel() for m in np.meshgrid(*nodes, indexing="ij")], axis=-1)
-    found = evaluate(TensorSpline.interpolate(nodes, values), points)[0]
+    found = evaluate_value(TensorSpline.interpolate(nodes, values), points)
     np.testing.assert_allclose(found, values.ravel(), atol=1e-12)
 
 
@@ -167,7 +184,7 @@ def test_degree_falls_with_too_few_nodes(points, degree):
     x = np.linspace(0.0, 1.0, points)
     spline = TensorSpline.interpolate((x,), x**degree)
     assert spline.degree == (degree,)
-    np.testing.assert_allclose(evaluate(spline, np.array([[0.37]]))[0], 0.37**degree, rtol=1e-12)
+    np.testing.assert_allclose(evaluate_value(spline, np.array([[0.37]])), 0.37**degree, rtol=1e-12)
 
 
 def test_axes_may_differ_in_degree():
@@ -176,4 +193,4 @@ def test_axes_may_differ_in_degree():
     spline = TensorSpline.interpolate(nodes, values)
     points = random_points(5, 2, 20, 0.0, 1.0)
     assert spline.degree == (3, 5)
-    np.testing.assert_allclose(evaluate(spline, points)[0], points[:, 0] ** 3 * points[:, 1] ** 5, atol=1e-13)
+    np.testing.assert_allclose(evaluate_value(spline, points), points[:, 0] ** 3 * points[:, 1] ** 5, atol=1e-13)

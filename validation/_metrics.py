@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.stats import qmc
 
-from ..models import HJBProblem, derivatives
+from ..models import HJBProblem
 from ..solvers import fields_at
 
 
@@ -21,20 +19,11 @@ def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float
     return jnp.asarray(qmc.scale(unit, low, high))
 
 
-@eqx.filter_jit
-def _costates(problem, value, points):
-    return jax.vmap(lambda z: derivatives(jnp.zeros(()), problem.state(z), value)[1])(points)
-
-
 def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict[str, np.ndarray]:
-    """Everything that is compared: centred value, each costate, each control, the social cost of carbon."""
-    fields = {name: np.asarray(v) for name, v in fields_at(problem, value, points).items() if name != "residual"}
+    """Everything that is compared: centred value, each slope, each control, the social cost of carbon."""
+    fields = fields_at(problem, value, points)
     fields["value"] = fields["value"] - fields["value"].mean()
-    bare = HJBProblem(problem.model, continuations=problem.continuations)
-    costates = np.asarray(_costates(bare, value, points))
-    for name, column in zip(problem.model.states._fields, costates.T, strict=True):
-        fields[f"slope_{name}"] = column
-    return fields
+    return {name: field for name, field in fields.items() if name != "residual"}
 
 
 def relative_errors(found: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:

@@ -73,8 +73,7 @@ def validate(
 def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[Row]:
     """Residual over delta on fresh points, in the units of the value, relative to its spread."""
     fields = fields_at(solution.problem, solution.value, points)
-    spread = float(jnp.ptp(fields["value"]))
-    residual = np.asarray(fields["residual"]) / spread
+    residual = fields["residual"] / np.ptp(fields["value"])
     rows = [
         Row(
             "residual_rms",
@@ -98,11 +97,8 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             np.array(solution.problem.region), axis=1
         )
         own = jnp.asarray(low + unit * (high - low))
-        inner = eqx.filter_vmap(lambda p, v, own=own: fields_at_members(p, v, own))(
-            _bare(destination.problem), destination.value
-        )
-        size = np.ptp(np.asarray(inner["value"]), axis=1, keepdims=True)
-        scaled = np.asarray(inner["residual"]) / size
+        inner = fields_at(destination.problem, destination.value, own, stacked=True)
+        scaled = inner["residual"] / np.ptp(inner["value"], axis=1, keepdims=True)
         rows.append(
             Row(
                 f"residual_rms_{destination.problem.model.regime}",
@@ -113,15 +109,6 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             )
         )
     return rows
-
-
-def _bare(problem: HJBProblem) -> HJBProblem:
-    return HJBProblem(problem.model, continuations=problem.continuations)
-
-
-def fields_at_members(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict:
-    """`fields_at` under a transformation."""
-    return fields_at(problem, value, points)
 
 
 def _errors(found: dict, truth: dict, name: str) -> list[Row]:
@@ -156,7 +143,8 @@ def _refinement(solution: Solution, solver: FiniteDifference, points, found: dic
     problem = solution.problem.replace(continuations=())
     answers = [found]
     for factor in (2, 4):
-        part = solve(problem, coarser(solver, problem, factor), throw=False)
+        # on the nodes of the finest grid, so that nothing is compiled anew
+        part = solve(problem, coarser(solver, problem, factor), throw=False).on_nodes_of(solution)
         answers.append(quantities(part.problem, part.value, points))
     fine, middle, coarse = answers
     rows = []

@@ -1,0 +1,148 @@
+"""The IAMC table says what the dataset says, in the spelling of IAMC tools."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_scenarios_quantiles import synthetic_paths
+
+from abatax import scenarios
+
+YEARS = [2020, 2021, 2022, 2023, 2024]
+RUN = {
+    "model": "uncertain_damages",
+    "parameters": {"ambiguity": {"shocks": 1.0, "jumps": "inf"}, "damages": {"curvatures": [0.0, 0.1]}},
+    "solver": {"name": "finite_difference", "points": 41},
+    "versions": {"abatax": "0.1.0", "commit": "abc"},
+    "converged": True,
+    "residual_rms": 1e-9,
+    "residual_max": 1e-8,
+}
+
+
+def table_of(**options):
+    return scenarios.to_iamc(synthetic_paths(**options))
+
+
+def test_shape_and_names():
+    table = table_of()
+    assert list(table.columns) == [*scenarios.INDEX, *YEARS]
+    assert set(table["Model"]) == {"abatax uncertain_damages 0.1.0"}
+    assert set(table["Scenario"]) == {"ambiguity averse"}
+    assert set(table["Region"]) == {"World"}
+    # four variables with a median, a mean and five percentiles; one climate variable without a plain row; one jump
+    assert len(table) == 4 * 7 + 6 + 1
+    names = set(table["Variable"])
+    assert {"Emissions|CO2", "Emissions|CO2|Mean", "Emissions|CO2|5.0th Percentile"} <= names
+    assert "Surface Temperature (GSAT)|TCRE|50.0th Percentile" in names
+    assert "Surface Temperature (GSAT)" not in names
+    assert not any("AR6 climate diagnostics" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "unit", "factor"),
+    [
+        ("Emissions|CO2", "emissions", "Mt CO2/yr", 44000.0 / 12.0),
+        ("GDP|MER", "output", "billion USD_2010/yr", 1000.0 * 0.9186 / 1.0869),
+        ("Capital Stock", "capital", "billion USD_2010/yr", 1000.0 * 0.9186 / 1.0869),
+        ("Social Cost of Carbon", "scc", "USD_2010/t CO2", 0.9186 / 1.0869),
+        ("Surface Temperature (GSAT)|TCRE|50.0th Percentile", "temperature", "K", 1.0),
+    ],
+)
+def test_rows_are_the_medians(variable, name, unit, factor):
+    summary = scenarios.summarise(synthetic_paths())
+    row = scenarios.to_iamc(summary).set_index("Variable").loc[variable]
+    assert row["Unit"] == unit
+    np.testing.assert_allclose(row[YEARS].astype(float), factor * summary[name].sel(quantile=0.5), rtol=1e-14)
+
+
+def test_paths_and_summary_give_the_same_table():
+    paths = synthetic_paths()
+    pd.testing.assert_frame_equal(scenarios.to_iamc(paths), scenarios.to_iamc(scenarios.summarise(paths)))
+
+
+def test_spelling_of_the_ar6_data_base():
+    units = set(scenarios.to_iamc(synthetic_paths(), style="ar6")["Unit"])
+    assert "US$2010/t CO2" in units and "billion US$2010/yr" in units and not any("USD_" in unit for unit in units)
+
+
+def test_price_year_of_the_export():
+    table = scenarios.to_iamc(synthetic_paths(), price_year_out=2020).set_index("Variable")
+    assert table.loc["Social Cost of Carbon", "Unit"] == "USD_2020/t CO2"
+    assert table.loc["Social Cost of Carbon", 2020] == pytest.approx(100.0, rel=1e-14)
+
+
+def test_the_worst_case_is_a_scenario_of_its_own():
+    table = pd.concat([table_of(), table_of(ambiguity="neutral"), table_of(measure="worst-case")])
+    expected = {"ambiguity averse", "ambiguity neutral", "ambiguity averse [worst-case measure]"}
+    assert set(table["Scenario"]) == expected
+
+
+def test_refusals():
+    paths = synthetic_paths()
+    with pytest.raises(ValueError, match="Scenario is 'a:b'"):
+        scenarios.to_iamc(paths, scenario="a:b")
+    with pytest.raises(ValueError, match="style"):
+        scenarios.to_iamc(paths, style="ar5")
+    with pytest.raises(ValueError, match="price year 2023"):
+        scenarios.to_iamc(paths.assign_attrs(price_year=2023))
+    with pytest.raises(ValueError, match="IAMC name of two variables"):
+        scenarios.to_iamc(paths.assign(again=paths["emissions"]))
+    with pytest.raises(ValueError, match="whole years"):
+        scenarios.to_iamc(paths.assign_coords(year=paths["year"] + 0.5))
+    paths["emissions"][:, 1] = np.inf
+    with pytest.raises(ValueError, match="infinite in 2021"):
+        scenarios.to_iamc(paths)
+
+
+def test_missing_years_stay_empty():
+    paths = synthetic_paths()
+    paths["emissions"][:, 1] = np.nan
+    paths["scc"][:] = np.nan
+    table = scenarios.to_iamc(paths).set_index("Variable")
+    assert np.isnan(table.loc["Emissions|CO2", 2021]) and "Social Cost of Carbon" not in table.index
+
+
+def test_files_are_read_back_equal(tmp_path):
+    table = pd.concat([table_of(), table_of(ambiguity="neutral")], ignore_index=True)
+    rows = scenarios.meta(RUN, synthetic_paths())
+    scenarios.write_iamc_csv(table, tmp_path / "scenario.csv")
+    scenarios.write_iamc_xlsx(table, tmp_path / "scenario.xlsx", rows)
+    from_csv = pd.read_csv(tmp_path / "scenario.csv")
+    from_csv.columns = table.columns
+    # pandas before 3 reads, and openpyxl writes, all but the last of 17 digits
+    pd.testing.assert_frame_equal(from_csv, table, rtol=1e-15, atol=0.0, check_column_type=False)
+    from_xlsx = pd.read_excel(tmp_path / "scenario.xlsx", sheet_name="data")
+    pd.testing.assert_frame_equal(from_xlsx, table, rtol=1e-15, atol=0.0, check_column_type=False)
+    from_xlsx = pd.read_excel(tmp_path / "scenario.xlsx", sheet_name="meta")
+    assert list(from_xlsx.columns) == list(rows.columns)
+    assert from_xlsx.loc[0].tolist() == rows.loc[0].tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {"scenario.csv", "scenario.xlsx"}
+
+
+def test_metadata():
+    row = scenarios.meta(RUN, synthetic_paths()).loc[0]
+    assert row["Category"] == "not assessed"
+    assert row["Converged"] == True  # noqa: E712, numpy's truth value
+    assert row["Parameter ambiguity.shocks"] == 1.0
+    assert row["Parameter ambiguity.jumps"] == "infinite"
+    assert row["Parameter damages.curvatures"] == "[0.0, 0.1]"
+    assert row["Year of net zero CO2, median"] == "not by 2024"
+    assert row["median peak warming (TCRE)"] == pytest.approx(1.28)
+    assert row["Exceedance Probability 1.5C (TCRE)"] == 0.0
+    assert not row.isna().any()
+
+
+def test_net_zero_years_count_paths_that_never_get_there():
+    paths = synthetic_paths(num_paths=100)
+    paths["emissions"][:60, 3:] = -0.1  # 60 of 100 paths from 2023 on
+    row = scenarios.meta({}, paths).loc[0]
+    assert row["Year of net zero CO2, median"] == 2023
+    assert row["Year of net zero CO2, 95th percentile"] == "not by 2024"
+
+
+def test_pyam_reads_the_workbook(tmp_path):
+    pyam = pytest.importorskip("pyam", reason="pyam (extra `iamc`) is not installed")
+    scenarios.write_iamc_xlsx(table_of(), tmp_path / "scenario.xlsx", scenarios.meta(RUN, synthetic_paths()))
+    frame = pyam.IamDataFrame(tmp_path / "scenario.xlsx")
+    assert frame.region == ["World"] and "Emissions|CO2" in frame.variable
+    assert frame.meta["Category"].tolist() == ["not assessed"]

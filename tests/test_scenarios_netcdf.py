@@ -1,0 +1,129 @@
+"""NetCDF files come back identical, and broken ones are refused in one line."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from test_scenarios_quantiles import synthetic_paths
+
+from abatax import scenarios
+
+
+def regimes():
+    grid = {"temperature": ("temperature", np.linspace(0.0, 2.0, 5), {"units": "degC", "region": "[0.0, 1.5]"})}
+    attributes = {"abatax_version": "0.1.0", "converged": 1, "residual": 1e-9}
+    before = xr.Dataset({"value": ("temperature", np.array([0.0, -0.1, np.nan, -0.3, -0.4]))}, grid, attributes)
+    after = xr.Dataset({"value": (("outcome", "temperature"), np.ones((3, 5)))}, grid, attributes)
+    return {"": before, "after_damage": after, "after_damage/after_technology": after}
+
+
+def test_paths_come_back_identical(tmp_path):
+    paths = synthetic_paths()
+    scenarios.write_netcdf(paths, tmp_path / "paths.nc")
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "paths.nc"), paths)
+    assert [path.name for path in tmp_path.iterdir()] == ["paths.nc"]
+
+
+def test_a_second_round_changes_nothing(tmp_path):
+    scenarios.write_netcdf(synthetic_paths(), tmp_path / "one.nc")
+    scenarios.write_netcdf(scenarios.open_netcdf(tmp_path / "one.nc"), tmp_path / "two.nc")
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "two.nc"), synthetic_paths())
+
+
+def test_groups_come_back_identical(tmp_path):
+    scenarios.write_netcdf(regimes(), tmp_path / "solution.nc")
+    again = scenarios.open_netcdf_groups(tmp_path / "solution.nc")
+    assert again.keys() == regimes().keys()
+    for name, dataset in regimes().items():
+        xr.testing.assert_identical(again[name], dataset)
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "solution.nc", "after_damage"), again["after_damage"])
+    with pytest.raises(ValueError, match="no group `before`; there is: after_damage"):
+        scenarios.open_netcdf(tmp_path / "solution.nc", "before")
+
+
+def test_jax_arrays_and_odd_attributes(tmp_path):
+    attributes = {"region": [0.0, 2.5], "on": True, "none": None, "one": jnp.asarray(1.5), "n": np.int64(3)}
+    data = xr.Dataset({"value": ("x", np.asarray(jnp.arange(3.0)), attributes)}, attrs={"parameters": {"a": 1}})
+    scenarios.write_netcdf(data, tmp_path / "odd.nc")
+    again = scenarios.open_netcdf(tmp_path / "odd.nc")
+    assert json.loads(again["value"].attrs["region"]) == [0.0, 2.5]
+    assert again["value"].attrs["on"] == "true" and again["value"].attrs["none"] == "null"
+    assert again["value"].attrs["one"] == 1.5 and again["value"].attrs["n"] == 3
+    assert json.loads(again.attrs["parameters"]) == {"a": 1}
+    assert again["value"].dtype == np.float64 and "abatax_version" in again.attrs
+
+
+def one_line_error(path):
+    with pytest.raises(ValueError) as caught:
+        scenarios.open_netcdf(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of this kind", b"\x89HDF\r\n\x1a\n" + bytes(100)])
+def test_foreign_bytes_are_refused(tmp_path, content):
+    (tmp_path / "bad.nc").write_bytes(content)
+    assert "not a readable NetCDF file" in one_line_error(tmp_path / "bad.nc")
+
+
+def test_truncated_file_is_refused(tmp_path):
+    scenarios.write_netcdf(synthetic_paths(), tmp_path / "bad.nc")
+    whole = (tmp_path / "bad.nc").read_bytes()
+    (tmp_path / "bad.nc").write_bytes(whole[: len(whole) // 2])
+    assert "damaged" in one_line_error(tmp_path / "bad.nc")
+
+
+def test_absent_and_foreign_files_are_refused(tmp_path):
+    assert "no such file" in one_line_error(tmp_path / "absent.nc")
+    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "foreign.nc")
+    assert "not written by abatax" in one_line_error(tmp_path / "foreign.nc")
+
+
+def test_stopped_writing_leaves_the_old_file(tmp_path):
+    scenarios.write_netcdf(synthetic_paths(), tmp_path / "paths.nc")
+    broken = xr.Dataset({"value": ("x", np.array([object()], dtype=object))})
+    with pytest.raises((ValueError, TypeError)):
+        scenarios.write_netcdf(broken, tmp_path / "paths.nc")
+    assert [path.name for path in tmp_path.iterdir()] == ["paths.nc"]
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "paths.nc"), synthetic_paths())
+
+
+def test_slash_in_a_name_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="may not contain `/`"):
+        scenarios.write_netcdf(xr.Dataset({"a/b": 1.0}), tmp_path / "a.nc")
+
+
+def test_hand_over_version(tmp_path):
+    summary = scenarios.summarise(synthetic_paths())
+    dressed = scenarios.scenario_dataset(summary, {"command": "abatax run", "parameters": {"a": 1}})
+    assert dressed.attrs["Conventions"] == "CF-1.11" and dressed.attrs["history"].endswith("abatax run")
+    assert dressed["temperature"].attrs["units"] == "K"
+    assert dressed["temperature"].attrs["units_metadata"] == "temperature: difference"
+    assert dressed["emissions"].attrs["units"] == "Gt year-1"
+    assert "of carbon" in dressed["emissions"].attrs["long_name"]
+    assert dressed["probability_damage"].attrs["units"] == "1"
+    assert dressed["scc_mean"].attrs["cell_methods"] == "realization: mean year: point"
+    for name in ("output", "scc"):
+        assert "units" not in dressed[name].attrs
+        assert dressed[name].attrs["currency"] == "USD" and dressed[name].attrs["price_basis_year"] == 2020
+    assert dressed["scc"].attrs["unit_iamc"] == "USD_2020/t CO2"
+    assert dressed["output"].attrs["unit_iamc"] == "trillion USD_2020/yr"
+    assert dressed["emissions"].attrs["variable_iamc"] == "Emissions|CO2"
+    for name, variable in summary.data_vars.items():
+        assert dressed[name].attrs["unit_native"] == variable.attrs["units"]
+        np.testing.assert_array_equal(dressed[name], variable)
+    scenarios.write_netcdf(dressed, tmp_path / "scenario.nc")
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "scenario.nc"), dressed)
+
+
+def test_every_realization_is_numbered():
+    dressed = scenarios.scenario_dataset(synthetic_paths())
+    assert dressed["realization"].attrs["standard_name"] == "realization" and dressed["realization"].dtype == np.int32
+
+
+def test_hand_over_file_opens_with_default_settings(tmp_path):
+    scenarios.write_netcdf(scenarios.scenario_dataset(synthetic_paths()), tmp_path / "scenario.nc")
+    with xr.open_dataset(tmp_path / "scenario.nc") as opened:
+        np.testing.assert_array_equal(opened["emissions"], synthetic_paths()["emissions"])
