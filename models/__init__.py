@@ -11,7 +11,12 @@ from ._closures import (
     Reflecting as Reflecting,
     StateConstraint as StateConstraint,
 )
-from ._configuration import build as build, configure as configure, parameters_of as parameters_of
+from ._configuration import (
+    build as build,
+    configure as configure,
+    parameter_units as parameter_units,
+    parameters_of as parameters_of,
+)
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
 from ._economy import AKEconomy as AKEconomy
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
@@ -34,7 +39,7 @@ from ._preferences import (
     TimeAdditive as TimeAdditive,
 )
 from ._problem import HJBProblem as HJBProblem
-from ._registry import MODELS as MODELS, model_class as model_class, nearest as nearest
+from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class, nearest as nearest
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._value import AbstractValue as AbstractValue, derivatives as derivatives
 from ._variable import Variable as Variable

@@ -115,7 +115,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
         return CapitalTemperatureProductivity(capital, warming, growth)
 
     @property
-    def controls(self) -> InvestmentEmissions[Variable]:
+    def controls(self) -> Point:
         return InvestmentEmissions(
             Variable("investment per unit of capital", "1/yr", -0.5, 0.1149, symbol="i"),
             Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"),
@@ -152,7 +152,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
-    ) -> InvestmentEmissions:
+    ) -> Point:
         delta, eta = self.preferences.discount_rate, self.emissions_share
         shocks = self.ambiguity.shocks
         bounds = self.controls
@@ -175,9 +175,9 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     def closures(self) -> Point:
         # V grows with slope 1 - eta in log capital, exactly: returns to scale are constant
-        homogeneous = Growth(self._capital_slope)
+        homogeneous = Growth(slope=self._capital_slope)
         capital = (homogeneous, homogeneous)
-        warming = (Inflow(), Growth(self._damage_slope, extension=8.0))
+        warming = (Inflow(), Growth(slope=self._damage_slope, extension=8.0))
         if self.productivity is None:
             return CapitalTemperature(capital, warming)
         return CapitalTemperatureProductivity(capital, warming, (Inflow(), Inflow()))

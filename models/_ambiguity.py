@@ -1,11 +1,10 @@
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_positive
+from ._checks import check_positive, is_traced
 from ._neutral import robust_mean, scaled_expm1, tilted_weights
 from ._types import Scalar, parameter
 
@@ -79,7 +78,7 @@ class Ambiguity(eqx.Module):
         aversions = {}
         for name, penalty in penalties.items():
             values = jnp.atleast_1d(jnp.asarray(penalty, dtype=jnp.float64))
-            if not isinstance(values, jax.core.Tracer) and not bool(jnp.all(values > 0)):
+            if not is_traced(values) and not bool(jnp.all(values > 0)):
                 raise ValueError(
                     f"`ambiguity.{name}` is {penalty}; a penalty must be > 0 (use `inf` for a neutral planner)."
                 )

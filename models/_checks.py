@@ -2,15 +2,20 @@
 
 from typing import Any
 
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from ._types import Point
 
 
+def is_traced(value: Any) -> bool:
+    """Whether a value is abstract, under jit, vmap or grad."""
+    return isinstance(value, Tracer)
+
+
 def check_positive(name: str, value: Any, unit: str = "", *, allow_zero: bool = False) -> None:
     """Raise the one-line error for a parameter that must be positive."""
-    if isinstance(value, jax.core.Tracer):
+    if is_traced(value):
         return
     array = np.asarray(value)
     good = np.all(array >= 0) if allow_zero else np.all(array > 0)

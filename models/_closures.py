@@ -63,7 +63,7 @@ class Growth(AbstractClosure):
     - `extension`: the margin.
     """
 
-    slope: Callable[[Scalar, Point], Scalar]
+    slope: Callable[[Scalar, Point], Scalar] = eqx.field(kw_only=True)
     extension: float = eqx.field(static=True, default=0.0)
 
 

@@ -16,7 +16,7 @@ from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
 from ._model import AbstractModel
 from ._preferences import EpsteinZin, TimeAdditive
-from ._registry import model_class, nearest
+from ._registry import default_model, model_class, nearest
 
 BLOCKS: dict[str, type] = {
     block.__name__: block
@@ -57,6 +57,46 @@ def _plain(value: Any) -> Any:
 
 def _finite(number: float) -> float | str:
     return number if math.isfinite(number) else str(number)
+
+
+# By name of the field, in whatever block it stands; fields that are not listed are pure numbers.
+_UNITS = {
+    "adjustment_cost": "yr",
+    "curvature": "1/degC^2",
+    "curvatures": "1/degC^2",
+    "discount_rate": "1/yr",
+    "exogenous_emissions": "GtC/yr",
+    "feedback": "1/yr",
+    "growth": "1/yr",
+    "initial_capital": "trillion US$",
+    "initial_temperature": "degC",
+    "linear": "1/degC",
+    "onset": "degC",
+    "productivity": "1/yr",
+    "quadratic": "1/degC^2",
+    "rate": "1/yr",
+    "relative_volatility": "yr^-1/2",
+    "reversion": "1/yr",
+    "steepness": "1/degC^2",
+    "threshold": "degC",
+    "values": "degC/GtC",
+    "volatility": "yr^-1/2",
+}
+
+
+def parameter_units(model: Any) -> dict[str, str]:
+    """The unit of every parameter that has one, by dotted name."""
+    found: dict[str, str] = {}
+
+    def walk(tree: dict[str, Any], prefix: str) -> None:
+        for key, value in tree.items():
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+            elif key in _UNITS:
+                found[prefix + key] = _UNITS[key]
+
+    walk(parameters_of(model), "")
+    return found
 
 
 def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
@@ -120,8 +160,7 @@ def configure(name: str, settings: dict[str, Any]) -> AbstractModel:
         assert float(model.ambiguity.climate) == 100.0
         ```
     """
-    cls = model_class(name)
-    complete = parameters_of(cls())
+    complete = parameters_of(default_model(name))
     for dotted, value in settings.items():
         _set(complete, dotted, value)
     try:

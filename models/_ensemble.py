@@ -3,12 +3,12 @@ import math
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
+from ._checks import is_traced
 from ._types import parameter
 
 
@@ -47,7 +47,7 @@ class Ensemble(eqx.Module):
             raise ValueError(
                 f"`weights` has shape {self.weights.shape}; it must be that of the values, {self.values.shape}."
             )
-        if isinstance(self.weights, jax.core.Tracer):
+        if is_traced(self.weights):
             return
         total = np.asarray(self.weights).sum(axis=-1)
         if np.any(np.asarray(self.weights) < 0) or np.any(np.abs(total - 1.0) > 1e-9):

@@ -19,6 +19,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{guess}Known: {', '.join(known)}."
 
 
+def default_model(name: str) -> AbstractModel:
+    """The model of a name with its default parameters (every model in the list has them)."""
+    return model_class(name)()  # pyright: ignore[reportCallIssue]
+
+
 def model_class(name: str) -> type[AbstractModel]:
     """The model of a name.
 

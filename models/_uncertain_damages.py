@@ -100,7 +100,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         return self.phase
 
     @property
-    def states(self) -> Temperature[Variable]:
+    def states(self) -> Point:
         high = 2.5 if self.phase == "before_damage" else 5.0
         return Temperature(
             Variable(
@@ -114,11 +114,11 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         )
 
     @property
-    def controls(self) -> Emissions[Variable]:
+    def controls(self) -> Point:
         return Emissions(Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"))
 
     @property
-    def additive(self) -> CapitalAndDamages[Variable]:
+    def additive(self) -> Point:
         return CapitalAndDamages(
             Variable("log of capital", "log trillion US$", symbol="k"),
             Variable("log of damages", "1", symbol="n"),
@@ -135,18 +135,18 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         """Investment per unit of capital, a constant: the root of (alpha - i)(1 - kappa i) = delta."""
         return self.economy.best_investment(self.preferences.discount_rate)
 
-    def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Temperature:
+    def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         return Temperature(self.climate.drift(u.emissions + self.exogenous_emissions, climate))
 
-    def diffusion(self, t: Scalar, x: Point, u: Point) -> Temperature:
+    def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
         return Temperature(jnp.stack([jnp.zeros_like(loading), loading]))
 
-    def additive_costates(self) -> CapitalAndDamages:
+    def additive_costates(self) -> Point:
         price = (1.0 - self.emissions_share) / self.preferences.discount_rate
         return CapitalAndDamages(price, -price)
 
-    def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> CapitalAndDamages:
+    def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         emissions = u.emissions + self.exogenous_emissions
         slope, bend = self.damages.slope(x.temperature), self.damages.bend(x.temperature)
         ito = 0.5 * bend * self.climate.diffusion(emissions) ** 2
@@ -154,7 +154,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
             self.economy.drift(self.investment), slope * self.climate.drift(emissions, climate) + ito
         )
 
-    def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> CapitalAndDamages:
+    def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
         damages = self.damages.slope(x.temperature) * loading
         return CapitalAndDamages(
@@ -177,7 +177,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
-    ) -> Emissions:
+    ) -> Point:
         price = self.additive_costates().log_damages
         shocks = self.ambiguity.shocks
         bounds = self.controls.emissions
@@ -217,16 +217,16 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     def _intensity(self, t: Scalar, x: Point, u: Point) -> Scalar:
         return self.damage_jump.intensity(x.temperature)
 
-    def _land(self, x: Point) -> Temperature:
+    def _land(self, x: Point) -> Point:
         return Temperature(self.damages.threshold)
 
     # -- the box ----------------------------------------------------------------------------------------
 
-    def closures(self) -> Temperature:
+    def closures(self) -> Point:
         if self.phase == "before_damage":
             # Far above the threshold the jump comes at once and resets the temperature: phi' -> 0.
             return Temperature((Inflow(), Reflecting(extension=0.5)))
-        return Temperature((Inflow(), Growth(self._asymptotic_slope, extension=3.0)))
+        return Temperature((Inflow(), Growth(slope=self._asymptotic_slope, extension=3.0)))
 
     def _asymptotic_slope(self, t: Scalar, x: Point) -> Scalar:
         r"""$\phi'$ where damages dominate: $p(v_n\Lambda' + p) = -v_n\Lambda''\eta/\delta$.
@@ -242,11 +242,11 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         kink = self.damage_jump.onset if self.phase == "before_damage" else self.damages.threshold
         return {"temperature": tuple(float(y) for y in np.unique(np.asarray(kink)))}
 
-    def initial_state(self) -> Temperature:
+    def initial_state(self) -> Point:
         start = self.climate.initial_temperature
         return Temperature(self.damages.threshold if self.phase == "after_damage" else start)
 
-    def initial_additive(self) -> CapitalAndDamages:
+    def initial_additive(self) -> Point:
         start = self.initial_state().temperature
         return CapitalAndDamages(jnp.log(self.economy.initial_capital), self.damages.log_damages(start))
 

@@ -25,11 +25,18 @@ from ._netcdf import (
     plain_attributes as plain_attributes,
     write_netcdf as write_netcdf,
 )
+from ._pipeline import (
+    export_run as export_run,
+    full_run as full_run,
+    simulate_run as simulate_run,
+    solve_run as solve_run,
+)
 from ._policy_chart import slice_along as slice_along, value_and_policy as value_and_policy
 from ._quantiles import QUANTILES as QUANTILES, summarise as summarise
 from ._report import write_report as write_report
 from ._screen import percent as percent, screen_unit as screen_unit, significant as significant
-from ._storage import load as load, save as save
+from ._settings import BUILT_IN as BUILT_IN, RunSettings as RunSettings, read_settings as read_settings
+from ._storage import load as load, read_run as read_run, save as save
 from ._style import Panel as Panel, new_panel as new_panel, save_panel as save_panel
 from ._units import (
     conversion_factor as conversion_factor,

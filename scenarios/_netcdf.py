@@ -167,4 +167,8 @@ def _read(path: Path, group: str) -> xr.Dataset:
     with xr.open_dataset(
         path, group=group or None, engine="netcdf4", decode_times=False, decode_timedelta=False, cache=False
     ) as data:
-        return data.load().drop_encoding()
+        data = data.load().drop_encoding()
+    for holder in (data, *data.variables.values()):
+        # NetCDF hands numbers back as numpy scalars
+        holder.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in holder.attrs.items()}
+    return data

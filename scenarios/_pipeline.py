@@ -1,5 +1,6 @@
 """The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from ..models import nearest
-from ..solvers import AbstractProgress, FiniteDifference, NoProgress, simulate, Solution, solve
-from ..validation import validate, ValidationReport
+from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, simulate, solve
+from ..validation import ValidationReport, validate
 from ._cf import scenario_dataset
 from ._figures import save_figures
 from ._files import complete_file
@@ -21,7 +22,6 @@ from ._quantiles import summarise
 from ._report import write_report
 from ._settings import RunSettings
 from ._storage import read_run, save
-
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
@@ -49,7 +49,9 @@ def check_absent(folder: Path, names: tuple[str, ...], force: bool) -> None:
     """Raise if one of the files exists and must not be overwritten."""
     for name in names:
         if (folder / name).exists() and not force:
-            raise FileExistsError(f"{folder / name} exists; choose another folder with --out, or overwrite with --force.")
+            raise FileExistsError(
+                f"{folder / name} exists; choose another folder with --out, or overwrite with --force."
+            )
 
 
 def solve_run(
@@ -92,9 +94,7 @@ def simulate_run(
     name: str = "paths.nc",
 ):
     """Simulate and write `paths.nc`."""
-    simulated = simulate(
-        solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks
-    )
+    simulated = simulate(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
     dataset = simulated.to_dataset().assign_attrs(seed=seed)
     write_netcdf(dataset, folder / name)
     return simulated
@@ -155,11 +155,8 @@ class _Scenarios:
         write_netcdf(scenario_dataset(self.summary, self.run), path)
 
     def write_zarr(self, path: Path) -> None:
-        try:
-            import zarr
-        except ImportError:
-            raise ValueError("--format zarr needs zarr: pip install 'abatax[zarr]'.") from None
-        del zarr
+        if importlib.util.find_spec("zarr") is None:
+            raise ValueError("--format zarr needs zarr: pip install 'abatax[zarr]'.")
         if path.exists():
             shutil.rmtree(path)
         beside = path.with_name(f".{path.name}.partial")
@@ -168,7 +165,8 @@ class _Scenarios:
 
     def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         tables = pd.concat([to_iamc(p) for p in self.all_paths], ignore_index=True)
-        rows = pd.concat([meta(self.run, p) for p in self.all_paths], ignore_index=True)
+        runs = [read_run(self.folder / NEUTRAL) if p is self.neutral else self.run for p in self.all_paths]
+        rows = pd.concat([meta(r, p) for r, p in zip(runs, self.all_paths, strict=True)], ignore_index=True)
         return tables, rows
 
     def write_iamc_csv(self, path: Path) -> None:
@@ -217,21 +215,23 @@ def full_run(
     **Returns:** `converged`, `advice`, and `table`, the validation report.
     """
     progress = progress or NoProgress()
-    options = {"years": settings.simulation.years, "paths": settings.simulation.paths, "seed": settings.seed}
+    simulation = settings.simulation
+
+    def simulated(solution: Solution, where: Path, what: str, **kind: Any) -> Paths:
+        out = simulate_run(solution, where, years=simulation.years, paths=simulation.paths, seed=settings.seed, **kind)
+        progress.done("simulation", what)
+        return out
+
     averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True)
     solution: Solution = averse["solution"]
-    simulated = simulate_run(solution, folder, **options)
-    progress.done("simulation", f"{settings.simulation.paths} paths over {settings.simulation.years} years")
+    paths = simulated(solution, folder, f"{simulation.paths} paths over {simulation.years} years")
     if not solution.problem.model.ambiguity.is_neutral():
-        simulate_run(solution, folder, **options, measure="worst-case", name="paths_worst_case.nc")
-        progress.done("simulation", "the same under the worst-case measure")
+        worst = {"measure": "worst-case", "name": "paths_worst_case.nc"}
+        simulated(solution, folder, "the same under the worst-case measure", **worst)
         neutral = solve_run(settings, folder / NEUTRAL, neutral=True, progress=progress)
-        simulate_run(neutral["solution"], folder / NEUTRAL, **options)
-        progress.done("simulation", "the same for the neutral planner")
+        simulated(neutral["solution"], folder / NEUTRAL, "the same for the neutral planner")
     solver = averse["solver_object"]
-    report = validate(
-        solution, solver=solver if isinstance(solver, FiniteDifference) else None, paths=simulated
-    )
+    report = validate(solution, solver=solver if isinstance(solver, FiniteDifference) else None, paths=paths)
     write_validation(report, folder)
     progress.done("validation", f"{len(report.rows)} numbers, {'all' if report.passed else 'not all'} within bounds")
     export_run(folder, "all", force=True)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..models import configure, HJBProblem, model_class, nearest
+from ..models import HJBProblem, configure, model_class, nearest
 from ..solvers import AbstractSolver
 from ..solvers._registry import make_solver
 from ._meta import flatten
@@ -22,8 +22,8 @@ class _Strict(BaseModel):
 class SimulationSettings(_Strict):
     """How the solution is simulated."""
 
-    years: int = Field(80, ge=1, le=500)
-    paths: int = Field(1000, ge=2, le=100_000)
+    years: int = Field(default=80, ge=1, le=500)
+    paths: int = Field(default=1000, ge=2, le=100_000)
 
 
 class RunSettings(_Strict):
@@ -50,11 +50,12 @@ class RunSettings(_Strict):
     """
 
     model: str
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     parameters: dict[str, Any] = {}
     box: dict[str, tuple[float, float]] = {}
     solver: dict[str, Any] = {"name": "finite_difference"}
     simulation: SimulationSettings = SimulationSettings()
+
     def problem(self, *, neutral: bool = False) -> HJBProblem:
         """The problem asked for; `neutral` switches the ambiguity off.
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..models import HJBProblem, build, parameters_of
+from ..models import HJBProblem, build, parameter_units, parameters_of
 from ..solvers import RESULTS, AbstractSolver, Solution, TensorSpline, regime_datasets, result_name
 from ..solvers._driver import destination_problems
 from ..solvers._interpolation import splines_through
@@ -47,6 +47,7 @@ def describe_run(solution: Solution, **given: Any) -> dict[str, Any]:
         "format": FORMAT,
         "model": problem.model.name,
         "parameters": parameters_of(problem.model),
+        "parameter_units": parameter_units(problem.model),
         "box": dict(zip(problem.model.states._fields, map(list, problem.region), strict=True)),
         "extension": problem.extension,
         "converged": solution.converged,
@@ -174,7 +175,8 @@ def load(folder: str | Path) -> tuple[Solution, dict[str, Any]]:
     run = read_run(folder)
     path = folder / "solution.nc"
     groups = open_netcdf_groups(path)
-    problem = HJBProblem(build(run["model"], run["parameters"]), box=run["box"], extension=run["extension"])
+    box = {name: (float(low), float(high)) for name, (low, high) in run["box"].items()}
+    problem = HJBProblem(build(run["model"], run["parameters"]), box=box, extension=float(run["extension"]))
     lifted = reshape_leading(problem, (1,), 0)
     return _rebuild(lifted, 1, (), groups, run, path).member(0), run
 

@@ -59,7 +59,7 @@ class Discretisation:
         mesh = np.meshgrid(*self.nodes, indexing="ij")
         return np.stack([m.ravel() for m in mesh], axis=-1)
 
-    def on_face(self, axis: int, side: int) -> Float[np.ndarray, " node"]:
+    def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " node"]:
         """Which nodes lie on a face."""
         index = np.unravel_index(np.arange(self.size), self.shape)[axis]
         return index == (self.shape[axis] - 1 if side else 0)
@@ -116,7 +116,8 @@ class Discretisation:
 
     def _lift(self, matrix: Float[np.ndarray, "n n"], axis: int) -> sp.csr_matrix:
         before, after = int(np.prod(self.shape[:axis])), int(np.prod(self.shape[axis + 1 :]))
-        return sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after), format="csr")
+        whole = sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after))
+        return sp.csr_matrix(whole)
 
     def matching(self) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
         """Nodes on kinks, and the rows that say that the slope is continuous there.

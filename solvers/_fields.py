@@ -29,11 +29,11 @@ def fields_at(
     """
     # without its box: the same compilation serves every box
     bare = HJBProblem(problem.model, continuations=problem.continuations)
-    points, pieces = np.asarray(points), []
-    for start in range(0, len(points), _CHUNK):
-        index = np.minimum(np.arange(start, start + _CHUNK), len(points) - 1)
-        out = (_of_family if stacked else _of_one)(bare, value, jnp.asarray(points[index]))
-        keep = min(_CHUNK, len(points) - start)
+    states, pieces = np.asarray(points), []
+    for start in range(0, len(states), _CHUNK):
+        index = np.minimum(np.arange(start, start + _CHUNK), len(states) - 1)
+        out = (_of_family if stacked else _of_one)(bare, value, jnp.asarray(states[index]))
+        keep = min(_CHUNK, len(states) - start)
         pieces.append({name: np.asarray(v)[..., :keep] for name, v in out.items()})
     return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
 

@@ -396,7 +396,7 @@ class _Workspace:
                 out.append(bool(np.any(speed > 1e-9 * spacing[a])))
         return np.array(out)
 
-    def transfer(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family node"]:
+    def transfer(self, level: int, values: Float[np.ndarray, "family coarse"]) -> Float[np.ndarray, "family fine"]:
         """Values on the next finer grid."""
         coarse, fine = self.grid(level), self.grid(level + 1)
         grid = values.reshape(-1, *coarse.shape)

@@ -96,7 +96,7 @@ def _contract(block: Array, weights: list[Array]) -> Scalar:
 def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) -> tuple[np.ndarray, int]:
     """Not-a-knot knots of odd degree, segment by segment between the breaks."""
     edges = [0, *breaks, len(x) - 1]
-    shortest = min(np.diff(edges))
+    shortest = int(np.diff(edges).min())
     k = min(degree, shortest if shortest % 2 else shortest - 1)
     skip = (k + 1) // 2
     knots = [np.full(k + 1, x[0])]

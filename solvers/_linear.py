@@ -49,8 +49,7 @@ class Multigrid(AbstractLinearSolver):
         import pyamg
 
         base = (-(companion if companion is not None else matrix)).tocsr()
-        levels = pyamg.ruge_stuben_solver(base, max_coarse=500)
-        preconditioner = levels.aspreconditioner(cycle="V")
+        preconditioner = pyamg.ruge_stuben_solver(base, max_coarse=500).aspreconditioner(cycle="V")
         x, _ = spla.gmres(
             matrix,
             right,
@@ -58,7 +57,7 @@ class Multigrid(AbstractLinearSolver):
             atol=0.0,
             restart=60,
             maxiter=max(1, self.max_steps // 60),
-            M=spla.LinearOperator(base.shape, matvec=lambda r: -preconditioner.matvec(r)),
+            M=spla.aslinearoperator(-1.0 * preconditioner),
         )
         return x
 
@@ -75,5 +74,5 @@ class Automatic(AbstractLinearSolver):
 
     def solve(self, matrix, right, companion=None):
         limit = {1: 10**7, 2: 60_000, 3: 8_000}.get(self.states, 4_000)
-        chosen = Direct() if matrix.shape[0] <= limit else Multigrid()
+        chosen = Direct() if len(right) <= limit else Multigrid()
         return chosen.solve(matrix, right, companion)

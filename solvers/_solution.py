@@ -149,8 +149,9 @@ def _resample(part: Solution, like: Solution, size: int) -> Solution:
     destinations = []
     for own, other in zip(part.destinations, like.destinations, strict=True):
         outcomes = jax.tree.leaves(eqx.filter(own.value, eqx.is_array))[0].shape[1]
-        flat = [reshape_family(d, (size * outcomes,), 2) for d in (own, other)]
-        destinations.append(reshape_family(_resample(*flat, size * outcomes), (size, outcomes), 1))
+        joined = (size * outcomes,)
+        flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
+        destinations.append(reshape_family(flat, (size, outcomes), 1))
     members = [on_host(lambda leaf, n=n: leaf[n], part.value) for n in range(size)]
     values = np.stack([spline.resample(like.nodes) for spline in members])
     problem = part.problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))

@@ -8,9 +8,10 @@ _EVENTS = ("/jax/core/compile/",)
 _seconds = threading.local()
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+    del kwargs
     if event.startswith(_EVENTS):
-        _seconds.total = getattr(_seconds, "total", 0.0) + duration
+        _seconds.total = getattr(_seconds, "total", 0.0) + duration_secs
 
 
 jax.monitoring.register_event_duration_secs_listener(_listen)

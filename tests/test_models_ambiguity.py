@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from helpers import DISTRUST, distrusting, small_model, TIME
+from helpers import DISTRUST, TIME, distrusting, small_model
 
 from abatax import HJBProblem
 from abatax.models import Ambiguity, WorstCase

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import distrusting, on_points, small_model, TIME
+from helpers import TIME, distrusting, on_points, small_model
 
 from abatax import HJBProblem
 from abatax.models import AKEconomy, DamageJump, LinearQuadratic, ThresholdDamages
@@ -50,9 +50,7 @@ def test_uncertain_damages_is_the_published_equation(phase, y, planner):
     else:
         expected += g * e * (prior @ theta) + intensity * (pi @ (phi_m - phi))
     after = (jnp.asarray(phi_m),) if phase == "before_damage" else ()
-    found = hamiltonian(
-        model, numbers(y), numbers(e), jnp.asarray(phi), jnp.array([dphi]), jnp.array([[ddphi]]), after
-    )
+    found = hamiltonian(model, numbers(y), numbers(e), jnp.asarray(phi), jnp.array([dphi]), jnp.array([[ddphi]]), after)
     # capital's constant, set to zero by the model, is a sum of terms of size one
     np.testing.assert_allclose(found, expected, atol=ROUNDING * 10.0)
 

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from abatax.models import EpsteinZin, robust_mean, scaled_expm1, tilted_weights, TimeAdditive
-
 from helpers import exact
+
+from abatax.models import EpsteinZin, TimeAdditive, robust_mean, scaled_expm1, tilted_weights
 
 # Twenty roundings of float64, and a hundred for a derivative (a difference of two nearly equal terms).
 VALUE = 20 * np.finfo(float).eps

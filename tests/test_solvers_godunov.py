@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import small_model, TIME
+from helpers import TIME, small_model
 
 from abatax import HJBProblem
 from abatax.models import Ambiguity, LinearQuadratic
@@ -138,7 +138,9 @@ def test_two_controls_that_each_move_one_state():
     theta = float(model.ensemble.mean)
     consumption = 0.01 * 0.968 * np.log(0.115 - i) + upwinded(growth, forward[:, 0], backward[:, 0], blocked[:, 0])
     emissions = 0.01 * 0.032 * np.log(e) + theta * e * forward[:, 1] + 0.5 * (1.2 * theta * e) ** 2 * hessian[:, 1, 1]
-    rest = -0.01 * value + 0.01 * 0.968 * (x[:, 0] - np.asarray(jax.vmap(model.damages.log_damages)(jnp.asarray(x[:, 1]))))
+    rest = -0.01 * value + 0.01 * 0.968 * (
+        x[:, 0] - np.asarray(jax.vmap(model.damages.log_damages)(jnp.asarray(x[:, 1])))
+    )
     expected = rest + 0.5 * 0.0095**2 * hessian[:, 0, 0] + consumption.max(axis=0) + emissions.max(axis=0)
     drift = np.asarray(local.drift)[:, 0]
     assert np.any(drift > 1e-6) and np.any(drift < -1e-6) and np.any(np.abs(drift) < 1e-9)  # all three cases

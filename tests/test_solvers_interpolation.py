@@ -96,7 +96,13 @@ def test_spline_is_exact_on_polynomials_of_degree_five(dimension):
     value, slope, bend = evaluate(TensorSpline.interpolate(nodes, values), points)
 
     def product(orders):
-        return np.prod([p.deriv(k)(points[:, a]) if k else p(points[:, a]) for a, (p, k) in enumerate(zip(factors, orders, strict=True))], axis=0)
+        return np.prod(
+            [
+                p.deriv(k)(points[:, a]) if k else p(points[:, a])
+                for a, (p, k) in enumerate(zip(factors, orders, strict=True))
+            ],
+            axis=0,
+        )
 
     unit = np.eye(dimension, dtype=int)
     size = np.max(np.abs(values)) * 20.0

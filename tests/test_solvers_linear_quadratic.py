@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import at_states, Guess, quadratic_guess, stabilising_root, TIME
+from helpers import TIME, Guess, at_states, quadratic_guess, stabilising_root
 
 from abatax import HJBProblem, solve
 from abatax.models import Ambiguity, LinearQuadratic
@@ -45,7 +45,9 @@ def test_box_does_not_matter(box):
     compare(solution, INSIDE, EXACT)
 
 
-@pytest.mark.parametrize("fields", [{"control_cost": 0.2}, {"state_cost": 3.0}, {"volatility": 0.0}, {"feedback": -0.3}])
+@pytest.mark.parametrize(
+    "fields", [{"control_cost": 0.2}, {"state_cost": 3.0}, {"volatility": 0.0}, {"feedback": -0.3}]
+)
 def test_other_parameters(fields):
     solution = solve(HJBProblem(LinearQuadratic(**fields)), SOLVER)
     root, constant = stabilising_root(solution.problem.model)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from abatax.solvers._discretisation import Discretisation, FaceSlopes
-from abatax.solvers._stencils import Axis, centred, fornberg, KINK_REFINEMENT, make_axis, one_sided, slope_jump, STRETCH
+from abatax.solvers._stencils import KINK_REFINEMENT, STRETCH, Axis, centred, fornberg, make_axis, one_sided, slope_jump
 
 # Rounding of a difference: values of size one over the smallest cell, squared for the second derivative.
 ROUNDING = 1e-9

@@ -1,6 +1,6 @@
 """Exact solutions: closed forms, and one-dimensional pieces solved by another method than the package's solvers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,7 +51,8 @@ def riccati(model: LinearQuadratic) -> QuadraticValue:
     gain = np.eye(n) / float(model.control_cost) - variance * np.diag(shocks)
     cost = float(model.state_cost) * np.eye(n)
     hamiltonian = np.block([[a, -gain], [-cost, -a.T]])
-    _, vectors, stable = scipy.linalg.schur(hamiltonian, sort="lhp")
+    ordered: tuple[Any, ...] = scipy.linalg.schur(hamiltonian, sort="lhp")
+    _, vectors, stable = ordered
     if stable != n or np.any(np.linalg.eigvalsh(gain) <= 0):
         raise ValueError(
             f"`ambiguity.shocks` is {model.ambiguity.penalties['shocks']}; the penalty must exceed"

@@ -14,7 +14,7 @@ from ..solvers import fields_at
 
 def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
     """Fresh low-discrepancy points in the region of interest (Sobol), on no grid's nodes."""
-    unit = qmc.Sobol(len(problem.region), seed=seed).random(count)
+    unit = qmc.Sobol(len(problem.region), rng=seed).random(count)
     low, high = np.array(problem.region).T
     return jnp.asarray(qmc.scale(unit, low, high))
 

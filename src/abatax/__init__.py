@@ -41,7 +41,20 @@ _VERBS = {
     "solve": "solvers",
     "validate": "validation",
 }
-__all__ = [*_FOLDERS, *_VERBS]  # noqa: PLE0604
+__all__ = [
+    "HJBProblem",
+    "Solution",
+    "load",
+    "models",
+    "neural_operators",
+    "save",
+    "scenarios",
+    "simulate",
+    "solve",
+    "solvers",
+    "validate",
+    "validation",
+]
 
 
 def __getattr__(name: str):

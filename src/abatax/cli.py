@@ -41,11 +41,14 @@ def models() -> None:
         from rich.console import Console
         from rich.table import Table
 
-        from .models import MODELS, ClosedFormControl
+        from .models import MODELS, ClosedFormControl, default_model
 
-        table = Table("model", "states", "controls", "jumps", "control", "source")
-        for name, cls in MODELS.items():
-            model = cls()
+        table = Table()
+        for column in ("model", "states", "controls", "jumps", "control"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("source", overflow="fold")
+        for name in MODELS:
+            model = default_model(name)
             table.add_row(
                 name,
                 "\n".join(model.states._fields),
@@ -54,7 +57,8 @@ def models() -> None:
                 "closed form" if isinstance(model, ClosedFormControl) else "numerical",
                 model.source,
             )
-        Console().print(table)
+        console = Console()
+        console.print(table, width=None if console.is_terminal else 140)
 
 
 @app.command(
