@@ -35,6 +35,10 @@ class InvestmentEmissions(NamedTuple, Generic[T]):
     emissions: T
 
 
+# 1/yr, five widths sigma^2 / (2 rho z) of the layer that noise makes at the faces of productivity
+_COLLAR = 0.05
+
+
 class Productivity(eqx.Module):
     r"""Mean-reverting deviation of the growth rate of capital: $dz = -\rho_zz\,dt + \sigma_z\,dW^z$.
 
@@ -180,7 +184,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
         warming = (Inflow(), Growth(slope=self._damage_slope, extension=8.0))
         if self.productivity is None:
             return CapitalTemperature(capital, warming)
-        return CapitalTemperatureProductivity(capital, warming, (Inflow(), Inflow()))
+        return CapitalTemperatureProductivity(capital, warming, (Inflow(extension=_COLLAR), Inflow(extension=_COLLAR)))
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
         return 1.0 - self.emissions_share

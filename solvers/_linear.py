@@ -73,6 +73,6 @@ class Automatic(AbstractLinearSolver):
     states: int = 1
 
     def solve(self, matrix, right, companion=None):
-        limit = {1: 10**7, 2: 60_000, 3: 8_000}.get(self.states, 4_000)
+        limit = {1: 10**7, 2: 60_000, 3: 3_000}.get(self.states, 2_000)
         chosen = Direct() if len(right) <= limit else Multigrid()
         return chosen.solve(matrix, right, companion)

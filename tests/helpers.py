@@ -111,3 +111,44 @@ def at_states(solution, points):
     # what varies from solve to solve (seconds, nodes) would be compiled in: leave it out
     bare = eqx.tree_at(lambda s: (s.stats, s.nodes, s.destinations), solution, ({}, (), ()))
     return jax.tree.map(np.asarray, _at_states(bare, jnp.asarray(points)))
+
+
+def ak_reference(temperature, aversion=0.0, top=20.0, count=80):
+    """V_y and emissions of ak_climate (default parameters, a certain climate) by collocation at Chebyshev points.
+
+    The temperature part of the value function alone, on [0, top] with the slope of the damages' asymptote at the
+    top: Newton with the policy frozen. Moving `top` from 16 to 30 changes nothing beyond 1e-9 on 0.1 to 4 degC.
+    """
+    delta, eta, theta = 0.01, 0.032, 1.861949e-3
+    varsigma2 = (1.2 * theta) ** 2
+    j = np.arange(count)
+    z = -np.cos(np.pi * j / (count - 1))
+    c = np.where((j == 0) | (j == count - 1), 2.0, 1.0) * (-1.0) ** j
+    first = np.outer(c, 1.0 / c) / (z[:, None] - z[None, :] + np.eye(count))
+    first = (first - np.diag(first.sum(axis=1))) * 2.0 / top
+    second, y = first @ first, 0.5 * (z + 1.0) * top
+    slope, bend = (1.0 - eta) * (1.7675e-4 + 0.0044 * y), (1.0 - eta) * 0.0044
+    asymptote = -0.5 * (slope[-1] + np.sqrt(slope[-1] ** 2 + 4.0 * eta * bend))
+
+    def emissions(p, m):
+        linear, quadratic = p * theta, varsigma2 * (m - aversion * p**2)
+        root = np.sqrt(np.maximum(linear**2 - 4.0 * quadratic * delta * eta, 0.0)) - linear
+        return np.minimum(2.0 * delta * eta / np.where(root > 0.0, root, 1e-30), 1e3)
+
+    f = -np.cumsum(np.append(0.0, np.diff(y) * (slope[1:] + 1e-3)))
+    for _ in range(40):
+        p, m = first @ f, second @ f
+        p[-1] = asymptote
+        e = emissions(p, m)
+        flow = delta * (eta * np.log(e) - (1.0 - eta) * (1.7675e-4 * y + 0.0022 * y**2) - f)
+        residual = flow + p * theta * e + 0.5 * varsigma2 * e**2 * (m - aversion * p**2)
+        drift = theta * e - aversion * varsigma2 * e**2 * p
+        drift[-1] = 0.0
+        jacobian = -delta * np.eye(count) + drift[:, None] * first + 0.5 * varsigma2 * e[:, None] ** 2 * second
+        move = np.linalg.solve(jacobian, -residual)
+        f = f + move
+        if np.max(np.abs(move)) < 1e-12 * np.ptp(f):
+            break
+    series = np.polynomial.chebyshev.Chebyshev.fit(y, f, count - 1, domain=[0.0, top])
+    p, m = series.deriv(1)(temperature), series.deriv(2)(temperature)
+    return p, emissions(p, m)

@@ -232,3 +232,11 @@ def test_points_run_through_the_last_state_fastest():
     grid = Discretisation((Axis(np.array([0.0, 1.0]), ()), Axis(np.array([5.0, 6.0, 7.0]), ())), 2)
     np.testing.assert_array_equal(grid.points, [[0, 5], [0, 6], [0, 7], [1, 5], [1, 6], [1, 7]])
     np.testing.assert_array_equal(grid.on_face(1, 1), [False, False, True, False, False, True])
+
+
+@pytest.mark.parametrize("domain, breaks", [((0.0, 1.0), ()), ((0.0, 5.0), ()), ((-4.0, 5.0), (0.5,))])
+def test_every_cell_shrinks_when_points_are_added(domain, breaks):
+    # a grid that is not refined in its margin has a limit, but not that of the equation
+    coarse, fine = (np.diff(make_axis((0.0, 1.0), domain, n, breaks).nodes) for n in (81, 161))
+    assert fine.max() < 0.6 * coarse.max()
+    assert fine.min() < 0.6 * coarse.min()
