@@ -47,7 +47,7 @@ def maximise(
     centre = jnp.where(jnp.isfinite(low), low, jnp.where(jnp.isfinite(high), high - 2.0, -1.0))
     reach = jnp.where(jnp.isfinite(high), high, centre + 2.0) - centre
     fractions = jnp.array([1e-6, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 0.8, 0.95])
-    scan = centre + fractions[:, None] * reach
+    scan = centre[None, :] + fractions[:, None] * reach[None, :]
     start = scan[jnp.argmax(jax.vmap(safe)(scan))]
 
     def cond(carry):
@@ -61,11 +61,10 @@ def maximise(
         free = ~held
         scale = jnp.maximum(jnp.abs(jnp.diagonal(h)), 1e-12)
         both = free[:, None] & free[None, :]
-        eye = jnp.eye(u.size)
         # flip the curvature where the function is not concave: then this is a gradient step
-        curvature = jnp.where(both, -h, 0.0) + eye * jnp.where(free, damping * scale, 1.0)
+        curvature = jnp.where(both, -h, 0.0) + jnp.diag(jnp.where(free, damping * scale, 1.0))
         convex = jnp.any((jnp.diagonal(h) > 0) & free)
-        curvature = jnp.where(convex, eye * jnp.where(free, scale * (1.0 + damping), 1.0), curvature)
+        curvature = jnp.where(convex, jnp.diag(jnp.where(free, scale * (1.0 + damping), 1.0)), curvature)
         move = jnp.linalg.solve(curvature, jnp.where(free, g, 0.0))
         new = jnp.clip(u + jnp.where(jnp.isfinite(move), move, 0.0), low, high)
         new_value = safe(new)

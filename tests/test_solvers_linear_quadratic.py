@@ -140,3 +140,10 @@ def test_monotone_scheme_is_first_order():
         errors.append(np.max(np.abs(slope + np.resize(inside, (101, 1)) * root)))
     measured = -np.polyfit(np.log(counts - 1.0), np.log(errors), 1)[0]
     assert 0.8 < measured < 1.3
+
+
+def test_policy_beyond_the_box_is_that_of_the_edge():
+    solution = solve(HJBProblem(model()), SOLVER)
+    state = type(solution.problem.model.states)
+    inside, beyond = (solution.policy(TIME, state(jnp.asarray(x))) for x in (3.0, 17.0))
+    assert float(inside.control) == float(beyond.control) < -3.0

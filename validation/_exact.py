@@ -168,7 +168,7 @@ def _solve_temperature(model: AKClimate, grid: _Barycentric) -> np.ndarray:
         return jax.vmap(at)(nodes, f, p, m)
 
     jacobian = jax.jit(jax.jacfwd(residual))
-    slope = (1.0 - eta) * model.damages.slope(nodes) + 1e-3
+    slope = (1.0 - eta) * jax.vmap(model.damages.slope)(nodes) + 1e-3
     f = -jnp.cumsum(jnp.append(0.0, 0.5 * (slope[1:] + slope[:-1]) * jnp.diff(nodes)))
     before = np.inf
     for _ in range(60):

@@ -1,0 +1,129 @@
+"""Validation numbers against known truths: exact solutions, orders, estimates that must not flatter."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import abatax as ab
+from abatax.validation import (
+    AKExact,
+    enlarged,
+    exact_value,
+    quantities,
+    region_points,
+    relative_errors,
+    riccati,
+    validate,
+)
+
+
+T = jnp.zeros(())
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+@pytest.mark.parametrize("penalty", [float("inf"), 0.3])
+def test_the_riccati_solution_satisfies_the_equation_and_is_stable(dimension, penalty):
+    ambiguity = ab.models.Ambiguity.from_penalties(shocks=penalty)
+    model = ab.models.LinearQuadratic(dimension=dimension, ambiguity=ambiguity)
+    problem, value = ab.HJBProblem(model), riccati(model)
+    for seed in range(3):
+        x = problem.state(jax.random.uniform(jax.random.key(seed), (dimension,), minval=-2.0, maxval=2.0))
+        assert abs(float(problem.residual(T, x, value))) < 1e-13  # rounding
+    closed = np.asarray(model.matrix) - np.asarray(value.matrix) / float(model.control_cost)
+    assert np.all(np.linalg.eigvals(closed).real < 0)
+
+
+def test_too_strong_ambiguity_has_no_riccati_solution():
+    model = ab.models.LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=0.05))
+    with pytest.raises(ValueError, match="ambiguity.shocks"):
+        riccati(model)
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.05])
+def test_the_pieces_of_ak_climate_satisfy_the_whole_equation(cost):
+    model = ab.models.AKClimate(productivity=ab.models.Productivity(cost=cost))
+    problem, value = ab.HJBProblem(model), AKExact(model)
+    fields = ab.solvers.fields_at(problem, value, region_points(problem, 64))
+    # residual over delta of values of order one
+    assert np.max(np.abs(fields["residual"])) < 1e-9
+
+
+def test_the_pieces_do_not_depend_on_nodes_or_interval():
+    model = ab.models.AKClimate(productivity=None)
+    problem = ab.HJBProblem(model)
+    points = region_points(problem, 64)
+    found = [quantities(problem, AKExact(model, *options), points) for options in ((81, 16.0), (101, 20.0))]
+    assert relative_errors(*found)["emissions"][1] < 1e-6
+
+
+def test_the_capital_piece_is_the_published_investment():
+    # root of (alpha - i)(1 - kappa i) = delta, models' appendix A: 0.0899985
+    assert abs(float(ab.models.UncertainDamages().investment) - 0.0899985) < 5e-7
+
+
+def test_models_without_an_exact_solution_say_so():
+    assert exact_value(ab.models.UncertainDamages()) is None
+
+
+@pytest.fixture(scope="module")
+def report():
+    model = ab.models.AKClimate(productivity=None)
+    solver = ab.solvers.FiniteDifference(points=(7, 33))
+    solution = ab.solve(ab.HJBProblem(model), solver)
+    paths = ab.simulate(solution, years=10, num_paths=32)
+    return validate(solution, solver=solver, paths=paths)
+
+
+def test_the_report_measures_at_least_second_order(report):
+    assert report["order_emissions"] >= 2.0
+    assert report["order_slope_temperature"] >= 2.0
+
+
+def test_estimates_of_the_error_do_not_flatter(report):
+    # the grid and the box are the two sources of error: together they must cover the truth
+    for quantity in ("emissions", "slope_temperature", "scc"):
+        estimate = report[f"grid_error_{quantity}"] + report[f"domain_change_{quantity}"]
+        assert report[f"error_{quantity}"] <= 2.0 * estimate, quantity
+        assert report[f"error_{quantity}"] < 1e-5
+
+
+def test_the_report_is_a_table_and_a_file(report, tmp_path):
+    report.to_csv(tmp_path / "validation.csv")
+    text = (tmp_path / "validation.csv").read_text()
+    assert "domain_exits" in text and "transversality" in text and report.passed
+    assert "error_emissions" in str(report)
+    with pytest.raises(KeyError, match="no row `nothing`"):
+        report["nothing"]
+
+
+def test_a_constant_is_scored_beside_the_error():
+    truth = {"control": np.array([1.0, 3.0])}
+    l2, largest, constant = relative_errors({"control": np.array([2.0, 2.0])}, truth)["control"]
+    assert l2 == constant == pytest.approx(1.0 / np.sqrt(5.0)) and largest == pytest.approx(1.0 / 3.0)
+
+
+def test_a_missing_closure_is_noticed_when_the_box_moves():
+    class Careless(ab.models.AKClimate):
+        """No margin, and a reflecting face where warming flows out."""
+
+        def closures(self):
+            good = super().closures()
+            return type(good)(good[0], (ab.models.Inflow(), ab.models.Reflecting(extension=0.01)))
+
+    solver = ab.solvers.FiniteDifference(points=(7, 33))
+    problem = ab.HJBProblem(Careless(productivity=None))
+    solution = ab.solve(problem, solver, throw=False)
+    points = region_points(problem, 64)
+    found = quantities(problem, solution.value, points)
+    wide = ab.solve(enlarged(problem, 100.0), solver, throw=False)
+    moved = relative_errors(quantities(wide.problem, wide.value, points), found)["emissions"][0]
+    assert moved > 1e-2
+
+
+def test_fresh_points_lie_in_the_region_and_repeat():
+    problem = ab.HJBProblem(ab.models.AKClimate())
+    points = np.asarray(region_points(problem, 32))
+    low, high = np.array(problem.region).T
+    assert np.all((points >= low) & (points <= high))
+    np.testing.assert_array_equal(points, np.asarray(region_points(problem, 32)))
