@@ -1,6 +1,6 @@
 # make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
-# make test   the same environment with the developers' tools: lint, types, tests, doctests
-# Every other target is a part of these two or a helper: venv lint format types pytest doctest benchmarks clean
+# make test   the same environment with the developers' tools: lint, types, tests
+# Every other target is a part of these two or a helper: venv lint format types pytest benchmarks clean
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -18,12 +18,12 @@ TEST_ENV := JAX_PLATFORMS=cpu OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: run test venv lint format types pytest doctest benchmarks clean
+.PHONY: run test venv lint format types pytest benchmarks clean
 
 run: $(INSTALLED)
 	$(BIN)/abatax run $(RUN_ARGS)
 
-test: lint types pytest doctest
+test: lint types pytest
 
 venv: $(INSTALLED_DEV)
 
@@ -41,9 +41,6 @@ types: $(INSTALLED_DEV)
 # A file of tests stays in one worker, so what a module's fixture solves is solved once.
 pytest: $(INSTALLED_DEV)
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
-
-doctest: $(INSTALLED_DEV)
-	$(TEST_ENV) $(BIN)/python -m pytest --doctest-modules --pyargs abatax
 
 benchmarks: $(INSTALLED_DEV)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -29,7 +29,7 @@ class Ensemble(eqx.Module):
         import abatax as ab
 
         ensemble = ab.models.Ensemble.published()
-        assert abs(float(ensemble.mean) - 1.86195e-3) < 1e-9
+        assert abs(float(ensemble.mean) - 1.861949e-3) < 1e-12
         ```
     """
 

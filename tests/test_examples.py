@@ -6,13 +6,18 @@ import textwrap
 
 import pytest
 
-from abatax import scenarios
+from abatax import models, neural_operators, scenarios, solvers, validation
+
 
 BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+FOLDERS = (models, neural_operators, scenarios, solvers, validation)
 PUBLIC = {
-    name: thing
-    for name, thing in vars(scenarios).items()
-    if not name.startswith("_") and inspect.isfunction(thing) and thing.__module__.startswith("abatax.scenarios")
+    f"{folder.__name__.removeprefix('abatax.')}.{name}": thing
+    for folder in FOLDERS
+    for name, thing in vars(folder).items()
+    if not name.startswith("_")
+    and (inspect.isfunction(thing) or inspect.isclass(thing))
+    and thing.__module__.startswith(folder.__name__)
 }
 EXAMPLES = {
     f"{name}-{number}": textwrap.dedent(code)
@@ -28,4 +33,9 @@ def test_example(name, tmp_path, monkeypatch):
 
 
 def test_examples_were_found():
-    assert len(EXAMPLES) > 20
+    assert len(EXAMPLES) > 40
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_have_a_docstring_of_their_own(name):
+    assert PUBLIC[name].__doc__, name
