@@ -18,6 +18,13 @@ SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon"
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
 
 
+_WORST_CASE = {
+    "worst_case_sensitivity": ("mean climate sensitivity under the worst case", "degC/GtC"),
+    "worst_case_shock_": ("worst-case drift of shock ", "1/sqrt(yr)"),
+    "worst_case_factor_": ("worst-case factor on the intensity of the ", "1"),
+}
+
+
 def _attributes(variable: Variable) -> dict[str, Any]:
     given = {"long_name": variable.name, "units": variable.unit, "iamc": variable.iamc, "symbol": variable.symbol}
     return {key: text for key, text in given.items() if text}
@@ -114,6 +121,9 @@ def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tu
     for name in dataset.variables:
         if name in described:
             dataset[name].attrs.update(_attributes(described[str(name)]))
+        for prefix, (words, unit) in _WORST_CASE.items():
+            if str(name).startswith(prefix):
+                dataset[name].attrs.update(long_name=words + str(name).removeprefix(prefix), units=unit)
     for name, (low, high) in zip(model.states._fields, region, strict=True):
         dataset[name].attrs["region"] = [low, high]
     dataset.attrs.update(_common(solution))

@@ -49,7 +49,7 @@ class Discretisation:
         self.dimension = len(axes)
 
     @property
-    def nodes(self) -> tuple[Float[np.ndarray, "_"], ...]:
+    def nodes(self) -> tuple[Float[np.ndarray, "..."], ...]:
         """The nodes of each state."""
         return tuple(a.nodes for a in self.axes)
 

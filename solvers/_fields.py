@@ -25,7 +25,9 @@ def fields_at(
     - `problem`, `value`: of a solution; with `stacked` a family, array leaves with a leading axis.
     - `points`: one state per row.
 
-    **Returns:** arrays by name, "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`.
+    **Returns:** arrays by name, "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`, and
+    the worst case the planner guards against: mean `worst_case_sensitivity` of the climate ensemble (degC/GtC), drift
+    `worst_case_shock_<n>` of each shock (1/sqrt(yr)), `worst_case_factor_<jump>` on the intensity of each jump.
     """
     # without its box: the same compilation serves every box
     bare = HJBProblem(problem.model, continuations=problem.continuations)
@@ -58,5 +60,12 @@ def _fields(problem: HJBProblem, value, z) -> dict[str, Any]:
     if isinstance(model, CarbonModel):
         price = problem.social_cost_of_carbon(t, x, model.initial_additive(), u, v, costate, hessian)
         out["scc"] = USD_PER_TCO2 * price
+    worst = problem.worst_case(t, x, u, v, costate, after)
+    if model.ensemble.values.shape[-1] > 1:
+        out["worst_case_sensitivity"] = worst.climate @ model.ensemble.values
+    for number, distortion in enumerate(worst.shocks, 1):
+        out[f"worst_case_shock_{number}"] = distortion
+    for jump, factors in zip(model.jumps(), worst.jumps, strict=True):
+        out[f"worst_case_factor_{jump.name}"] = jump.probabilities @ factors
     residual = problem.hamiltonian(t, x, u, v, costate, hessian, after)
     return out | {"residual": residual / model.preferences.discount_rate}

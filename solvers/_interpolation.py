@@ -32,7 +32,7 @@ class TensorSpline(AbstractValue):
     @classmethod
     def interpolate(
         cls,
-        nodes: tuple[Float[np.ndarray, "_"], ...],
+        nodes: tuple[Float[np.ndarray, "..."], ...],
         values: Float[np.ndarray, "..."],
         breaks: tuple[tuple[int, ...], ...] | None = None,
         degree: int = 5,
@@ -78,7 +78,7 @@ class TensorSpline(AbstractValue):
         widths = tuple(d + 1 for d in self.degree)
         return jax.lax.dynamic_slice(self.coefficients, tuple(starts), widths), bases
 
-    def resample(self, nodes: tuple[Float[np.ndarray, "_"], ...]) -> Float[np.ndarray, "..."]:
+    def resample(self, nodes: tuple[Float[np.ndarray, "..."], ...]) -> Float[np.ndarray, "..."]:
         """Values on the tensor product of `nodes`, on the host."""
         values = np.asarray(self.coefficients)
         for axis, (knots, degree, x) in enumerate(zip(self.knots, self.degree, nodes, strict=True)):
@@ -106,7 +106,7 @@ def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) 
 
 
 def splines_through(
-    problem: HJBProblem, nodes: tuple[Float[np.ndarray, "_"], ...], values: Float[np.ndarray, "family ..."]
+    problem: HJBProblem, nodes: tuple[Float[np.ndarray, "..."], ...], values: Float[np.ndarray, "family ..."]
 ) -> TensorSpline:
     """The value functions of a family from their values on a grid, leaves stacked; the model's kinks are kept."""
     kinks = problem.model.breakpoints()

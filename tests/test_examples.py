@@ -8,7 +8,6 @@ import pytest
 
 from abatax import models, neural_operators, scenarios, solvers, validation
 
-
 BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 FOLDERS = (models, neural_operators, scenarios, solvers, validation)
 PUBLIC = {

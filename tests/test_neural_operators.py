@@ -9,7 +9,6 @@ import pytest
 import abatax as ab
 from abatax.neural_operators import ValueNetwork
 
-
 BOX = ((0.0, 3.0), (4.0, 9.0))
 
 

@@ -71,7 +71,9 @@ def test_policy_converges_with_the_order_of_the_scheme(order, least):
     assert measured > least
 
 
-@pytest.mark.parametrize("options", [{"extension": 1.5}, {"box": {"log_capital": (3.0, 11.0), "temperature": (0.05, 5.0)}}])
+@pytest.mark.parametrize(
+    "options", [{"extension": 1.5}, {"box": {"log_capital": (3.0, 11.0), "temperature": (0.05, 5.0)}}]
+)
 def test_moving_the_edge_of_the_box_moves_no_policy(solved, options):
     moved = solve(a_problem(**options), FiniteDifference(points=(7, 36)))
     before, after = (at_states(s, POINTS)[3] for s in (solved[np.inf], moved))

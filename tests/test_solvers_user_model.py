@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import at_states, stabilising_root, TIME
+from helpers import TIME, at_states, stabilising_root
 
 from abatax import HJBProblem, simulate, solve
 from abatax.models import AbstractModel, Ambiguity, LinearQuadratic, StateConstraint, TimeAdditive, Variable

@@ -17,7 +17,6 @@ from abatax.validation import (
     validate,
 )
 
-
 T = jnp.zeros(())
 
 

@@ -23,7 +23,8 @@ def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point
     """Everything that is compared: centred value, each slope, each control, the social cost of carbon."""
     fields = fields_at(problem, value, points)
     fields["value"] = fields["value"] - fields["value"].mean()
-    return {name: field for name, field in fields.items() if name != "residual"}
+    skipped = ("residual", "worst_case")
+    return {name: field for name, field in fields.items() if not name.startswith(skipped)}
 
 
 def relative_errors(found: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
