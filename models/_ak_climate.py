@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
-from ._checks import check_positive
+from ._checks import check_positive, check_share
 from ._climate import TCREClimate
 from ._closures import Growth, Inflow
 from ._damages import ThresholdDamages
@@ -105,7 +105,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     source: ClassVar[str] = "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668"
 
     def __check_init__(self):
-        check_positive("emissions_share", self.emissions_share)
+        check_share("emissions_share", self.emissions_share)
 
     # -- names ------------------------------------------------------------------------------------------
 

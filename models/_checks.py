@@ -24,6 +24,12 @@ def check_positive(name: str, value: Any, unit: str = "", *, allow_zero: bool = 
         raise ValueError(f"`{name}` is {value}; it must be finite and {bound}{' ' + unit if unit else ''}.")
 
 
+def check_share(name: str, value: Any) -> None:
+    """Raise if a share is not strictly between 0 and 1."""
+    if not is_traced(value) and not np.all((np.asarray(value) > 0) & (np.asarray(value) < 1)):
+        raise ValueError(f"`{name}` is {value}; it must lie between 0 and 1.")
+
+
 def check_variables(kind: str, variables: Point) -> None:
     """Raise if a box has low >= high."""
     for field, variable in variables._asdict().items():

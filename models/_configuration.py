@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from typing import Any
 
 import jax
@@ -104,8 +105,23 @@ def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
-    cls = model_class(name)
-    return _make(cls, parameters, name)
+    model = _make(model_class(name), parameters, name)
+    check_channels(model)
+    return model
+
+
+def check_channels(model: AbstractModel) -> None:
+    """Raise if ambiguity lists another number of aversions than the model has shocks or jumps."""
+    u = type(model.controls)(*(jnp.clip(jnp.asarray(0.01), c.low, c.high) for c in model.controls))
+    noise = jax.eval_shape(lambda: model.diffusion(jnp.zeros(()), model.initial_state(), u))
+    counts = {"shocks": noise[0].shape[0], "jumps": len(model.jumps()), "climate": 1}
+    for channel, count in counts.items():
+        given = getattr(model.ambiguity, channel)
+        if given.ndim and given.size != count:
+            raise ValueError(
+                f"`ambiguity.{channel}` has {given.size} entries; `{model.name}` has {count} {channel}: give one number or"
+                f" {count}."
+            )
 
 
 def _make(cls: type, given: dict[str, Any], where: str) -> Any:
@@ -117,6 +133,9 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
     for key, value in given.items():
         if key not in known:
             raise ValueError(f"unknown field `{where}.{key}`: {nearest(key, known)}")
+        field = next(f for f in dataclasses.fields(cls) if f.name == key)
+        if value is None and type(None) not in typing.get_args(field.type):
+            raise ValueError(f"`{key}` is none; `{where}` cannot do without it.")
         arguments[key] = _value(value, f"{where}.{key}")
     return cls(**arguments)
 
@@ -196,7 +215,9 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
         raise ValueError(f"`{dotted}` is a block, not a number; set one of its fields: {fields}.")
     if isinstance(value, str) and isinstance(default, str) and default not in ("inf", "-inf", "nan"):
         return value
-    if isinstance(default, bool) or default is None:
+    if default is None and str(value).lower() == "none":
+        return None
+    if default is None:
         parts = [_number(dotted, v) for v in (value if isinstance(value, list) else str(value).split(","))]
         return parts
     if isinstance(default, int):
@@ -207,6 +228,8 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
     if isinstance(value, str) and "," in value:
         value = value.split(",")
     if isinstance(value, list):
+        if not isinstance(default, list) and not dotted.startswith("ambiguity."):
+            raise ValueError(f"`{dotted}` is {','.join(map(str, value))}; it must be one number.")
         return [_number(dotted, v) for v in value]
     number = _number(dotted, value)
     return [number] if isinstance(default, list) else number

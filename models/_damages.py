@@ -1,9 +1,11 @@
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._checks import check_positive
+from ._checks import check_positive, is_traced
 from ._types import Scalar, parameter
 
 
@@ -46,7 +48,7 @@ class ThresholdDamages(eqx.Module):
         return self.quadratic + self.curvature * jnp.where(y >= self.threshold, 1.0, 0.0)
 
 
-def _equal_weights(value: Array | None) -> Array | None:
+def _equal_weights(value: Any) -> Array | None:
     return None if value is None else parameter(value)
 
 
@@ -84,6 +86,9 @@ class DamageJump(eqx.Module):
                     f"`damage_jump.probabilities` has shape {self.probabilities.shape}; it must match the"
                     f" curvatures, {self.curvatures.shape}."
                 )
+
+            if not is_traced(self.probabilities) and not bool(jnp.all(jnp.sum(self.probabilities, axis=-1) > 0)):
+                raise ValueError("`damage_jump.probabilities` sum to 0; give at least one that is > 0.")
 
     @property
     def prior(self) -> Float[Array, "*family outcome"]:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -76,6 +77,9 @@ class HJBProblem(eqx.Module):
             variable = getattr(states, field)._replace(low=float(low), high=float(high))
             states = states._replace(**{field: variable})
         check_variables("box", states)
+        for field, variable in states._asdict().items():
+            if not (math.isfinite(variable.low) and math.isfinite(variable.high)):
+                raise ValueError(f"box `{field}`: low {variable.low:g} and high {variable.high:g} must be finite.")
         if not extension > 0:
             raise ValueError(f"`extension` is {extension}; it must be > 0.")
         self.model = model

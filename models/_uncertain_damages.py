@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
-from ._checks import check_positive
+from ._checks import check_share
 from ._climate import TCREClimate
 from ._closures import Growth, Inflow, Reflecting
 from ._damages import DamageJump, ThresholdDamages
@@ -89,7 +89,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     start_year: ClassVar[int] = 2020
 
     def __check_init__(self):
-        check_positive("emissions_share", self.emissions_share)
+        check_share("emissions_share", self.emissions_share)
         if self.phase not in ("before_damage", "after_damage"):
             raise ValueError(f"`phase` is {self.phase!r}; use before_damage or after_damage.")
 

@@ -21,7 +21,7 @@ class Checkpoint:
 
     def restore(self, fresh: Any) -> tuple[Any, int]:
         """The saved state and step, or the fresh state and 0."""
-        if self.path is None or not self.path.exists():
+        if self.path is None or not zipfile.is_zipfile(self.path):  # absent, or written by something else
             return fresh, 0
         try:
             with np.load(self.path, allow_pickle=False) as file:
@@ -29,8 +29,8 @@ class Checkpoint:
                     return fresh, 0
                 leaves = [file[f"leaf_{n}"] for n in range(int(file["leaves"]))]
                 return jax.tree.unflatten(jax.tree.structure(fresh), leaves), int(file["step"])
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile):
-            return fresh, 0  # written by something else, or damaged: start anew
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+            return fresh, 0  # damaged: start anew
 
     def save(self, state: Any, step: int, last: bool) -> None:
         """Write beside, then rename."""

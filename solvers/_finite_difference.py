@@ -17,6 +17,8 @@ from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 from ._stencils import make_axis
 
+# The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
+_TOO_ROUGH = 2.0
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 4096
 
@@ -43,7 +45,7 @@ class FiniteDifferenceState(NamedTuple):
     fraction: Float[np.ndarray, " family"]  # how much of it was taken
     change: np.ndarray  # largest correction over the range of V
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
-    status: np.ndarray  # 0 running, 1 converged, 2 stalled, 3 not finite, 4 outward drift
+    status: np.ndarray  # 0 running, 1 converged, 2 stalled, 3 not finite, 4 outward drift, 5 oscillating
     steps: np.ndarray  # taken on each level, first-order and high-order
 
 
@@ -217,10 +219,10 @@ class FiniteDifference(AbstractSolver):
         if not high and self.order > 1:
             norm = np.full(len(state.values), np.inf)
             return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
-        local = workspace.evaluate(level, high, state.values)
-        return state._replace(
-            status=np.array(4 if np.any(workspace.leaves(level, local)) else 1), monotone=state.monotone
-        )
+        if np.any(workspace.leaves(level, workspace.evaluate(level, high, state.values))):
+            return state._replace(status=np.array(4))
+        rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
+        return state._replace(status=np.array(5 if high and np.any(rough[0] > _TOO_ROUGH * rough[1]) else 1))
 
     def terminate(self, state):
         return int(state.status) != 0
@@ -241,10 +243,11 @@ class FiniteDifference(AbstractSolver):
             2: RESULTS.stalled,
             3: RESULTS.nonfinite,
             4: RESULTS.outward_drift,
+            5: RESULTS.oscillating,
         }
         level = int(state.level)
         grid = workspace.grid(level)
-        values = state.values if status != 2 else state.monotone
+        values = state.monotone if status in (2, 5) else state.values
         values = np.where(np.isfinite(values), values, 0.0)
         stacked = splines_through(problem, grid.nodes, values.reshape(-1, *grid.shape))
         stats = {
@@ -396,6 +399,18 @@ class _Workspace:
                 out.append(bool(np.any(speed > 1e-9 * spacing[a])))
         return np.array(out)
 
+    def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
+        """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""
+        grid = self.grid(level)
+        slopes = grid.differentiate(self.scheme(level, False), values, self.faces(level), False)
+        inside = np.ones(grid.size, dtype=bool)
+        for a in range(grid.dimension):
+            inside &= ~grid.on_face(a, 0) & ~grid.on_face(a, 1)
+        jump = np.mean((slopes.forward - slopes.backward)[:, inside] ** 2, axis=1)
+        size = np.mean(slopes.forward[:, inside] ** 2, axis=1)
+        # a value that is linear in a state has no roughness but rounding
+        return np.sqrt(jump / np.maximum(size, 1e-300)) + 1e-6
+
     def transfer(self, level: int, values: Float[np.ndarray, "family coarse"]) -> Float[np.ndarray, "family fine"]:
         """Values on the next finer grid."""
         coarse, fine = self.grid(level), self.grid(level + 1)
@@ -496,10 +511,6 @@ def _godunov(drift_of, forward, backward, blocked):
     convex kink both may hold and the larger Hamiltonian wins; where neither does, the slope in between at which the
     drift vanishes. On a state constraint the outward slope is minus infinity times the outward direction.
     """
-    far = 1e3 * (1.0 + jnp.max(jnp.abs(jnp.where(blocked[:, 1], 0.0, forward))))
-    far = far + 1e3 * jnp.max(jnp.abs(jnp.where(blocked[:, 0], 0.0, backward)))
-    forward = jnp.where(blocked[:, 1], -far, forward)
-    backward = jnp.where(blocked[:, 0], far, backward)
     start = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
     dimension = forward.shape[0]
 
@@ -513,37 +524,53 @@ def _godunov(drift_of, forward, backward, blocked):
     return jax.lax.fori_loop(0, sweeps, sweep, (start, jnp.zeros(forward.shape, dtype=bool)))
 
 
+_MOST_BISECTIONS, _MOST_DOUBLINGS = 60, 40
+
+
 def _one_state(drift_at, forward, backward, blocked):
     """The slope of one state, the others given, and whether a drift out of a constrained face cannot be stopped.
 
     One loop evaluates the forward slope, the backward slope and, only where the drift vanishes in between, the
-    bisection for that slope: the Hamiltonian is compiled once.
+    bisection for that slope: the Hamiltonian is compiled once. On a constrained face the outward slope is moved out,
+    by doubling steps, until the drift no longer points out.
     """
+    out_high, out_low = blocked[1], blocked[0] & ~blocked[1]
+    step = 1.0 + 0.5 * jnp.abs(jnp.where(out_high, backward, forward))
+    first = jnp.where(out_high, backward - step, forward)
 
     def is_between(up, down):
         return ~(up[1] > 0.0) & ~(down[1] < 0.0)
 
     def cond(carry):
-        count, _, left, right, up, down = carry
+        phase, count, _, left, right, up, down = carry
         narrow = right - left <= 1e-14 * (jnp.abs(left) + jnp.abs(right))
-        return (count < 2) | (is_between(up, down) & (count < 62) & ~narrow)
+        return (phase < 2) | (is_between(up, down) & (count < _MOST_BISECTIONS) & ~narrow)
 
     def body(carry):
-        count, p, left, right, up, down = carry
+        phase, count, p, left, right, up, down = carry
         found = drift_at(p)
-        up = jax.tree.map(lambda new, old: jnp.where(count == 0, new, old), found, up)
-        down = jax.tree.map(lambda new, old: jnp.where(count == 1, new, old), found, down)
         above = found[1] > 0.0
-        left = jnp.where((count > 1) & ~above, p, left)
-        right = jnp.where((count > 1) & above, p, right)
-        following = jnp.where(count == 0, backward, 0.5 * (left + right))
-        return count + 1, following, left, right, up, down
+        up = jax.tree.map(lambda new, old: jnp.where(phase == 0, new, old), found, up)
+        down = jax.tree.map(lambda new, old: jnp.where(phase == 1, new, old), found, down)
+        # the inner bracket follows the slopes that were evaluated last
+        left = jnp.where((phase == 0) | ((phase == 2) & ~above), p, left)
+        right = jnp.where((phase == 1) | ((phase == 2) & above), p, right)
+        more_high = (phase == 0) & out_high & above
+        more_low = (phase == 1) & out_low & (found[1] < 0.0)
+        again = (more_high | more_low) & (count < _MOST_DOUBLINGS)
+        following = jnp.where(phase == 0, jnp.where(out_low, forward + step, backward), 0.5 * (left + right))
+        doubled = jnp.where(more_high, backward + 2.0 * (p - backward), forward + 2.0 * (p - forward))
+        new_phase = jnp.where(again, phase, jnp.minimum(phase + 1, 2))
+        new_count = jnp.where(again | (new_phase == phase), count + 1, 0)
+        return new_phase, new_count, jnp.where(again, doubled, following), left, right, up, down
 
     nothing = jnp.zeros(()), jnp.zeros(())
-    start = jnp.array(0), forward, forward, backward, nothing, nothing
-    _, _, left, right, up, down = jax.lax.while_loop(cond, body, start)
+    carry = jnp.array(0), jnp.array(0), first, first, backward, nothing, nothing
+    _, _, _, left, right, up, down = jax.lax.while_loop(cond, body, carry)
     goes_up, goes_down = up[1] > 0.0, down[1] < 0.0
     side = jnp.where(goes_up & (~goes_down | (up[0] >= down[0])), forward, backward)
-    out = (blocked[1] & goes_up & ~goes_down) | (blocked[0] & goes_down & ~goes_up)
-    chosen = jnp.where(is_between(up, down), 0.5 * (left + right), jnp.where(out, 0.0, side))
-    return chosen, out
+    # the only slope that exists on a constrained face is the inner one
+    side = jnp.where(out_high & goes_down, backward, jnp.where(out_low & goes_up, forward, side))
+    stuck = (out_high & goes_up & ~goes_down) | (out_low & goes_down & ~goes_up)
+    chosen = jnp.where(is_between(up, down), 0.5 * (left + right), jnp.where(stuck, 0.0, side))
+    return chosen, stuck

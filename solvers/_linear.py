@@ -25,7 +25,10 @@ class Direct(AbstractLinearSolver):
     """Sparse LU (SuperLU, minimum degree on A' + A): the fastest up to about 40 000 unknowns in two dimensions."""
 
     def solve(self, matrix, right, companion=None):
-        factor = spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        try:
+            factor = spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        except RuntimeError:  # exactly singular: no finite answer, which the driver reports
+            return np.full_like(right, np.nan)
         x = factor.solve(right)
         if not np.all(np.isfinite(x)):
             return x

@@ -22,9 +22,14 @@ class RESULTS(eqx.Enumeration):
         "The high-order residual could not be reduced further; the monotone first-order solution converged. Use more "
         "points, a lower `order`, or a larger margin at the outflow faces."
     )
+    oscillating = (
+        "The high-order solution oscillates between nodes where the monotone first-order one, which is kept, does not. Use "
+        "more points; if that does not help, the problem may have no finite value: weaken the aversion to ambiguity (raise "
+        "the penalty)."
+    )
 
 
-_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled")
+_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating")
 
 
 def result_name(result: RESULTS) -> str:

@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-# Growth of the cell size per unit of distance: neighbouring cells differ by about this share.
-STRETCH = 0.12
+# A margin as long as the region ends with cells this many times larger than those of the region (plus one) ...
+STRETCH = 8.0
+# ... but neighbouring cells differ by no more than about this share.
+STEEPEST = 0.2
 # Cells at a kink are this much smaller: the noise smooths a kink over a layer far thinner than the region.
 KINK_REFINEMENT = 16.0
 
@@ -22,8 +24,8 @@ class Axis(NamedTuple):
 def make_axis(region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]) -> Axis:
     """Nodes with even spacing in the region of interest, stretched geometrically in the margins.
 
-    The size of a cell at distance d from the region is h + STRETCH * d, and near a kink it falls to
-    h / KINK_REFINEMENT; h follows from the number of points. Kinks become nodes.
+    The size of a cell at distance d from the region of length R is h (1 + STRETCH d / R), and near a kink it falls to
+    h / KINK_REFINEMENT; h follows from the number of points, and all cells shrink with it. Kinks become nodes.
     """
     low, high = domain
     kinks = sorted(b for b in breaks if low < b < high)
@@ -33,7 +35,8 @@ def make_axis(region: tuple[float, float], domain: tuple[float, float], points: 
 
     def cells(h):
         """Number of cells between the low end of the domain and each point."""
-        size = np.minimum(h + STRETCH * outside, h / KINK_REFINEMENT + 2.0 * STRETCH * to_kink)
+        growth = min(STRETCH * h / (region[1] - region[0]), STEEPEST)
+        size = np.minimum(h + growth * outside, h / KINK_REFINEMENT + 1.2 * STEEPEST * to_kink)
         density = 1.0 / size
         return np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(fine)))
 

@@ -29,7 +29,7 @@ def small_model(name, ambiguity=None, **fields):
     climate = ab.models.TCREClimate(ab.models.Ensemble([1.2e-3, 1.6e-3, 1.9e-3, 2.6e-3], [0.2, 0.3, 0.4, 0.1]))
     if name == "ak_climate":
         return ab.models.AKClimate(climate=climate, ambiguity=ambiguity, **fields)
-    jump = ab.models.DamageJump(curvatures=[0.0, 0.1, 0.3], probabilities=[0.5, 0.3, 0.2])
+    jump = ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3]), jnp.array([0.5, 0.3, 0.2]))
     return ab.models.UncertainDamages(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
 
 

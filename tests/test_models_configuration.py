@@ -60,7 +60,7 @@ def test_round_trip_of_optional_parts():
         AKClimate(productivity=None),
         AKClimate(productivity=Productivity(cost=0.3)),
         UncertainDamages(phase="after_damage"),
-        UncertainDamages(damage_jump=DamageJump([0.0, 0.1], [0.25, 0.75])),
+        UncertainDamages(damage_jump=DamageJump(jnp.array([0.0, 0.1]), jnp.array([0.25, 0.75]))),
         LinearQuadratic(dimension=3, preferences=EpsteinZin(0.02, 1.5)),
     ):
         again = build(model.name, json.loads(json.dumps(parameters_of(model), allow_nan=False)))
@@ -246,9 +246,9 @@ def test_model_class_by_name():
         (lambda: DamageJump([-0.1]), "`damage_jump.curvatures` is "),
         (lambda: DamageJump(rate=-1.0), "`damage_jump.rate` is "),
         (lambda: DamageJump(steepness=-1.0), "`damage_jump.steepness` is "),
-        (lambda: DamageJump([0.0, 0.1], [1.5, -0.5]), "`damage_jump.probabilities` is "),
-        (lambda: DamageJump([0.0, 0.1], [0.0, 0.0]), "`damage_jump.probabilities`"),
-        (lambda: DamageJump([0.0, 0.1], [1.0]), "`damage_jump.probabilities` has shape (1,)"),
+        (lambda: DamageJump(jnp.array([0.0, 0.1]), jnp.array([1.5, -0.5])), "`damage_jump.probabilities` is "),
+        (lambda: DamageJump(jnp.array([0.0, 0.1]), jnp.zeros(2)), "`damage_jump.probabilities`"),
+        (lambda: DamageJump(jnp.array([0.0, 0.1]), jnp.ones(1)), "`damage_jump.probabilities` has shape (1,)"),
         (lambda: TCREClimate(relative_volatility=-1.0), "`climate.relative_volatility` is "),
         (lambda: Productivity(reversion=0.0), "`productivity.reversion` is "),
         (lambda: Productivity(volatility=-1.0), "`productivity.volatility` is "),

@@ -16,6 +16,8 @@ from abatax.solvers import FiniteDifference
 TABLE = 1e-3
 # Path figures and distortions are printed with four digits, from policies of the same cut.
 PATH = 5e-3
+# What ending a box 3 instead of 6 degC beyond the region of interest costs (measured: 2e-3 of emissions).
+BOX = 5e-3
 
 Y = np.array([0.0, 0.5, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
 PHI = np.array([4.0672, 3.2038, 2.1211, 1.8577, 1.5709, 1.2549, 0.9025, 0.5032])
@@ -125,12 +127,13 @@ def test_grid_does_not_matter(averse):
 
 @pytest.mark.parametrize("is_averse", [False, True])
 def test_without_intensity_the_jump_makes_no_difference(climate, is_averse):
-    # a jump that never comes leaves the problem after a jump that revealed no curvature
+    # a jump that never comes leaves the problem after a jump that revealed no curvature; the two boxes may end at
+    # different temperatures, 3 degC beyond the region of interest or more
     solution = solve(a_problem(climate, is_averse, damage_jump=DamageJump(rate=0.0)), SOLVER)
     y = np.linspace(0.0, 2.4, 13)
     before, after = (at_temperatures(s, y) for s in (solution, solution.destinations[0].member(0)))
-    np.testing.assert_allclose(before[2], after[2], rtol=1e-3)
-    np.testing.assert_allclose(before[0], after[0], atol=1e-2)
+    np.testing.assert_allclose(before[2], after[2], rtol=BOX)
+    np.testing.assert_allclose(before[0], after[0], rtol=BOX)
 
 
 def test_a_family_is_its_members(averse):
