@@ -121,7 +121,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     @property
     def controls(self) -> Point:
         return InvestmentEmissions(
-            Variable("investment per unit of capital", "1/yr", -0.5, 0.1149, symbol="i"),
+            Variable("investment per unit of capital", "1/yr", -0.5, 0.5, symbol="i"),
             Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"),
         )
 

@@ -151,5 +151,6 @@ class Ambiguity(eqx.Module):
         total = total + cost(self.climate, jnp.sum(omega * jnp.log(ratio)))
         for j, (g, pi, intensity) in enumerate(zip(worst.jumps, jump_priors, intensities, strict=True)):
             entropy = pi @ (1.0 - g + jnp.where(g > 0, g * jnp.log(jnp.where(g > 0, g, 1.0)), 0.0))
-            total = total + intensity * cost(self._of_jump(j), entropy)
+            # a jump that cannot happen costs nothing, however it is distorted
+            total = total + jnp.where(intensity > 0, intensity * cost(self._of_jump(j), entropy), 0.0)
         return total

@@ -92,7 +92,9 @@ class TCREClimate(eqx.Module):
             spread = omega @ (theta - mean) ** 2
             value = weight + gain * mean * e + second * total * e
             slope = gain * mean * e - ambiguity.climate * gain**2 * spread * e * e + second * (total + e) * e
-            move = jnp.where(slope < 0, -value / jnp.where(slope < 0, slope, 1.0), 0.0)
+            # where noise makes emissions worth having, no root lies ahead: walk to the bound
+            walk = jnp.where(value > 0, 2.0, -1.0)
+            move = jnp.where(slope < 0, -value / jnp.where(slope < 0, slope, 1.0), walk)
             new = jnp.clip(log_e + jnp.clip(move, -2.0, 2.0), jnp.log(low), jnp.log(high))
             return new, jnp.abs(new - log_e), count + 1
 

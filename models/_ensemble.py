@@ -50,7 +50,7 @@ class Ensemble(eqx.Module):
         if is_traced(self.weights):
             return
         total = np.asarray(self.weights).sum(axis=-1)
-        if np.any(np.asarray(self.weights) < 0) or np.any(np.abs(total - 1.0) > 1e-9):
+        if not (np.all(np.asarray(self.weights) >= 0) and np.all(np.abs(total - 1.0) <= 1e-9)):
             raise ValueError(f"`weights` sum to {total}; they must be >= 0 and sum to 1.")
 
     @property
@@ -122,12 +122,12 @@ class Ensemble(eqx.Module):
         """The transient climate response to emissions assessed by the IPCC: 1.0 to 2.3 degC per 1000 GtC.
 
         Likely (17 to 83 %) range with best estimate 1.65 degC per 1000 GtC, read as a normal distribution
-        (IPCC AR6 WGI chapter 5, doi:10.1017/9781009157896.007), cut at its 0.5 and 99.5 % points.
+        (IPCC AR6 WGI chapter 5, doi:10.1017/9781009157896.007), cut at its 2 and 98 % points.
         """
         spread = (2.3e-3 - 1.0e-3) / (ndtri(0.83) - ndtri(0.17))
-        tail = spread * ndtri(0.995)
+        tail = spread * ndtri(0.98)
         return cls.from_quantiles(
-            [0.005, 0.5, 0.995],
+            [0.02, 0.5, 0.98],
             [1.65e-3 - tail, 1.65e-3, 1.65e-3 + tail],
             members,
             mean=1.65e-3,

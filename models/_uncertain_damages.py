@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from ._ambiguity import Ambiguity
 from ._checks import check_share
 from ._climate import TCREClimate
-from ._closures import Growth, Inflow, Reflecting
+from ._closures import Growth, Inflow
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
@@ -223,19 +223,22 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     # -- the box ----------------------------------------------------------------------------------------
 
     def closures(self) -> Point:
-        if self.phase == "before_damage":
-            # Far above the threshold the jump comes at once and resets the temperature: phi' -> 0.
-            return Temperature((Inflow(), Reflecting(extension=0.5)))
-        return Temperature((Inflow(), Growth(slope=self._asymptotic_slope, extension=3.0)))
+        margin = 1.0 if self.phase == "before_damage" else 3.0
+        return Temperature((Inflow(), Growth(slope=self._asymptotic_slope, extension=margin)))
 
     def _asymptotic_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\phi'$ where damages dominate: $p(v_n\Lambda' + p) = -v_n\Lambda''\eta/\delta$.
+        r"""$\phi'$ where damages dominate: $p(v_n\Lambda' + p) = -v_n\Lambda''\eta/(\delta + J)$.
 
-        Differentiate the equation in $y$ without noise, leave out $\phi''$ and put in $e = -\eta/(G\Theta)$.
+        Differentiate the equation in $y$ without noise, leave out $\phi''$ and put in $e = -\eta/(G\Theta)$. Before the
+        jump its intensity discounts on top of $\delta$: far above the threshold the temperature is reset at once, and
+        $\phi'$ vanishes.
         """
         y, price = x.temperature, self.additive_costates().log_damages
         direct = price * self.damages.slope(y)
-        term = price * self.damages.bend(y) * self.emissions_share / self.preferences.discount_rate
+        discount = self.preferences.discount_rate
+        if self.phase == "before_damage":
+            discount = discount + self.damage_jump.intensity(y)
+        term = price * self.damages.bend(y) * self.emissions_share / discount
         return -2.0 * term / (direct - jnp.sqrt(direct**2 - 4.0 * term))
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:

@@ -32,9 +32,8 @@ class Checkpoint:
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
             return fresh, 0  # damaged: start anew
 
-    def save(self, state: Any, step: int, last: bool) -> None:
+    def save(self, state: Any, step: int) -> None:
         """Write beside, then rename."""
-        del last
         if self.path is None:
             return
         leaves = jax.tree.leaves(state)

@@ -13,7 +13,7 @@ from ._checkpoint import Checkpoint
 from ._progress import AbstractProgress, NoProgress
 from ._result import result_advice, result_name
 from ._solution import Continuation, Solution, reshape_family, reshape_leading
-from ._solver import AbstractSolver
+from ._solver import AbstractSolver, Finish
 from ._timing import compile_clock
 
 
@@ -46,7 +46,8 @@ def solve(
     **Other arguments:**
 
     - `key`: randomness, for solvers that use it.
-    - `guess`: a value function to start from (of the first regime); flat if left out.
+    - `guess`: a value function to start from (of the first regime); flat if left out. A guess from which the solver fails
+      is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so).
     - `max_steps`: most iterations per regime.
     - `throw`: raise if a regime does not converge, instead of returning it with its result code.
     - `progress`: an `AbstractProgress`.
@@ -101,19 +102,15 @@ class _Run:
         regime = problem.model.regime
         init_key, step_key = jr.split(key)
         start, clock = time.perf_counter(), compile_clock()
-        state, workspace = self.solver.init(problem, size, init_key, guess)
-        kept = Checkpoint(self.folder, regime, self.solver, problem)
-        state, step = kept.restore(state)
-        while not self.solver.terminate(state) and step < self.max_steps:
-            state = self.solver.step(problem, state, workspace, jr.fold_in(step_key, step))
-            step += 1
-            numbers, stage = self.solver.progress(state)
-            self.progress.update(regime, stage, step, numbers)
-            kept.save(state, step, last=self.solver.terminate(state))
-        finish = self.solver.finish(problem, state, workspace)
+        finish, step = self._iterate(problem, size, init_key, step_key, guess)
+        dropped = guess is not None and result_name(finish.result) not in ("successful", "max_steps_reached")
+        if dropped:
+            self.progress.done(regime, f"{result_name(finish.result)} from the guess: starting again from a flat one")
+            finish, step = self._iterate(problem, size, init_key, step_key, None)
         compile_seconds = compile_clock() - clock
         stats = finish.stats | {
             "steps": step,
+            "guess_dropped": dropped,
             "seconds": time.perf_counter() - start - compile_seconds,
             "compile_seconds": compile_seconds,
         }
@@ -121,6 +118,20 @@ class _Run:
         outcome = f"converged in {step} steps" if name == "successful" else f"{name}: {result_advice(finish.result)}"
         self.progress.done(regime, outcome)
         return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
+
+    def _iterate(self, problem: HJBProblem, size: int, init_key, step_key, guess) -> tuple[Finish, int]:
+        """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
+        regime = problem.model.regime
+        state, workspace = self.solver.init(problem, size, init_key, guess)
+        kept = Checkpoint(self.folder, regime, self.solver, (problem, guess))
+        state, step = kept.restore(state)
+        while not self.solver.terminate(state) and step < self.max_steps:
+            state = self.solver.step(problem, state, workspace, jr.fold_in(step_key, step))
+            step += 1
+            numbers, stage = self.solver.progress(state)
+            self.progress.update(regime, stage, step, numbers)
+            kept.save(state, step)
+        return self.solver.finish(problem, state, workspace), step
 
     def destinations(self, problem: HJBProblem, size: int, key) -> tuple[Solution, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""

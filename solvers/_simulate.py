@@ -58,8 +58,7 @@ class _View(NamedTuple):
     control: Point
     observables: dict[str, Float[Array, ""]]
     scc: Float[Array, ""]
-    drift: tuple[Point, Point]
-    loadings: tuple[Point, Point]
+    moved: tuple[Point, Point]  # states and additive states one step later, if no jump happens
     intensity: Float[Array, " jump"]
     outcomes: Float[Array, "jump outcome"]
     landings: Point
@@ -179,13 +178,13 @@ def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year)
         outside=jnp.array(False),
     )
 
-    def look(walker, t) -> _View:
+    def look(walker, t, dw) -> _View:
         """What the walker's own regime and outcome say at its state."""
         views = []
         for branch in branches:
             at = jnp.clip(walker.outcome, 0, branch.size - 1)
             policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, branch.policy)
-            views.append(_view(policy, walker, t, distorted, numbers))
+            views.append(_view(policy, walker, t, dt, dw, distorted, numbers))
         chosen = views[0]
         for number, view in enumerate(views[1:], 1):
             here = walker.regime == number
@@ -194,10 +193,9 @@ def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year)
 
     def step(walker, noise):
         t, dw, (u_event, u_which, u_outcome) = noise
-        view = look(walker, t)
+        view = look(walker, t, dw)
         seen = walker, view.control, view.observables, view.scc
-        move = jax.tree.map(lambda d, s: d * dt + s @ dw, view.drift, view.loadings)
-        states, additive = jax.tree.map(lambda z, m: z + m, (walker.states, walker.additive), move)
+        states, additive = view.moved
         new = walker._replace(states=states, additive=additive, outside=walker.outside | view.outside)
         if not num_jumps:
             return new, seen
@@ -233,7 +231,7 @@ def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year)
     return jax.vmap(one)(jr.split(key, num_paths))
 
 
-def _view(policy: GreedyPolicy, walker: _Walker, t, distorted, numbers: dict[str, int]) -> _View:
+def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int]) -> _View:
     """Control, dynamics and jumps of one regime at a walker's state."""
     problem, x = policy.problem, walker.states
     model, inside = problem.model, policy.inside(walker.states)
@@ -247,7 +245,8 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, distorted, numbers: dict[str
     loadings = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
     shocks = jnp.where(distorted, worst.shocks, 0.0)
     mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.ensemble.values))
-    drift = jax.tree.map(lambda d, s: d + s @ shocks, mean, loadings)
+    start = walker.states, walker.additive
+    moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
     intensity = jnp.zeros(len(numbers))
     outcomes = jnp.zeros((len(numbers), _MOST_OUTCOMES))
     landings = [x] * len(numbers)
@@ -256,7 +255,7 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, distorted, numbers: dict[str
         mass = jump.probabilities * jnp.where(distorted, worst.jumps[j], 1.0)
         intensity = intensity.at[number].set(jump.intensity(t, inside, u) * jnp.sum(mass))
         outcomes = outcomes.at[number, : mass.shape[0]].set(mass / jnp.sum(mass))
-        landings[number] = jump.land(x)
+        landings[number] = jump.land(moved[0])
     scc = jnp.zeros(())
     if isinstance(model, CarbonModel):
         price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, hessian)
@@ -266,8 +265,7 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, distorted, numbers: dict[str
         control=u,
         observables=model.observables(t, x, u, walker.additive),
         scc=scc,
-        drift=drift,
-        loadings=loadings,
+        moved=moved,
         intensity=intensity,
         outcomes=outcomes,
         landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else x,

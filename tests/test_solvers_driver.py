@@ -29,7 +29,9 @@ INSIDE = np.linspace(-2.5, 2.5, 11)[:, None]
 # -- how it ended -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled"])
+@pytest.mark.parametrize(
+    "name", ["successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating"]
+)
 def test_every_result_has_a_name_and_advice(name):
     result = getattr(RESULTS, name)
     assert result_name(result) == name
