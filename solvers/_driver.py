@@ -106,7 +106,10 @@ class _Run:
         dropped = guess is not None and result_name(finish.result) not in ("successful", "max_steps_reached")
         if dropped:
             self.progress.done(regime, f"{result_name(finish.result)} from the guess: starting again from a flat one")
-            finish, step = self._iterate(problem, size, init_key, step_key, None)
+            again, more = self._iterate(problem, size, init_key, step_key, None)
+            step += more
+            if result_name(again.result) == "successful":  # otherwise what was computed from the guess is kept
+                finish = again
         compile_seconds = compile_clock() - clock
         stats = finish.stats | {
             "steps": step,

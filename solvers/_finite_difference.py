@@ -19,6 +19,8 @@ from ._stencils import make_axis
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
 _TOO_ROUGH = 2.0
+# A control at its bound on more than this share of the region is the mark of a false branch.
+_MOSTLY_PINNED = 0.5
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 4096
 
@@ -45,7 +47,7 @@ class FiniteDifferenceState(NamedTuple):
     fraction: Float[np.ndarray, " family"]  # how much of it was taken
     change: np.ndarray  # largest correction over the range of V
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
-    status: np.ndarray  # 0 running, 1 converged, 2 stalled, 3 not finite, 4 outward drift, 5 oscillating
+    status: np.ndarray  # 0 running, 1 converged, 2 stalled, 3 not finite, 4 outward drift, 5 oscillating, 6 pinned
     steps: np.ndarray  # taken on each level, first-order and high-order
 
 
@@ -219,8 +221,11 @@ class FiniteDifference(AbstractSolver):
         if not high and self.order > 1:
             norm = np.full(len(state.values), np.inf)
             return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
-        if np.any(workspace.leaves(level, workspace.evaluate(level, high, state.values))):
+        local = workspace.evaluate(level, high, state.values)
+        if np.any(workspace.leaves(level, local)):
             return state._replace(status=np.array(4))
+        if workspace.pinned(level, local) > _MOSTLY_PINNED:
+            return state._replace(status=np.array(6))
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
         return state._replace(status=np.array(5 if high and np.any(rough[0] > _TOO_ROUGH * rough[1]) else 1))
 
@@ -244,6 +249,7 @@ class FiniteDifference(AbstractSolver):
             3: RESULTS.nonfinite,
             4: RESULTS.outward_drift,
             5: RESULTS.oscillating,
+            6: RESULTS.pinned,
         }
         level = int(state.level)
         grid = workspace.grid(level)
@@ -398,6 +404,18 @@ class _Workspace:
                 # rounding may leave a drift of zero on either side
                 out.append(bool(np.any(speed > 1e-9 * spacing[a])))
         return np.array(out)
+
+    def pinned(self, level: int, local: _Local) -> float:
+        """The largest share of nodes in the region at which a control sits at one of its bounds."""
+        inside = np.ones(self.grid(level).size, dtype=bool)
+        for a, (low, high) in enumerate(self.problem.region):
+            inside &= (self.grid(level).points[:, a] >= low) & (self.grid(level).points[:, a] <= high)
+        shares = [0.0]
+        for control, bounds in zip(local.control, self.problem.model.controls, strict=True):
+            for bound in (bounds.low, bounds.high):
+                at_bound = np.abs(control[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
+                shares.append(float(np.max(np.mean(at_bound, axis=1))))
+        return max(shares)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
         """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""

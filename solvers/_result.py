@@ -27,9 +27,13 @@ class RESULTS(eqx.Enumeration):
         "more points; if that does not help, the problem may have no finite value: weaken the aversion to ambiguity (raise "
         "the penalty)."
     )
+    pinned = (
+        "A control sits at its bound over most of the region of interest, which is the mark of a false branch. Start from a "
+        "`guess` with the right signs, or widen the control's bounds."
+    )
 
 
-_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating")
+_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating", "pinned")
 
 
 def result_name(result: RESULTS) -> str:
