@@ -1,0 +1,197 @@
+"""Grids, matrices and compiled calls of one finite-difference solve."""
+
+import functools as ft
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Int
+from scipy.interpolate import make_interp_spline
+
+from ..models import Growth, HJBProblem, Reflecting, StateConstraint
+from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
+from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._linear import Automatic
+
+if TYPE_CHECKING:
+    from ._finite_difference import FiniteDifference
+
+
+# Nodes per call of the compiled kernel: few shapes, so few compilations.
+_SMALLEST, _LARGEST = 256, 4096
+
+
+class Workspace:
+    """Grids, matrices and compiled kernels of one solve. Nothing in it changes the result; it is rebuilt on resume."""
+
+    def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int):
+        self.solver, self.problem, self.family = solver, problem, family
+        self.linear = solver.linear_solver or Automatic(len(problem.region))
+        # the kernel must not be compiled anew when only the box moves
+        self.bare = HJBProblem(problem.model)
+        self.followed = HJBProblem(problem.model, continuations=problem.continuations)
+        self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
+        self.closures = problem.model.closures()
+        self._after: dict[int, tuple] = {}
+
+    @ft.cache  # noqa: B019 - a workspace lives as long as its solve
+    def grid(self, level: int) -> Discretisation:
+        return self.solver.discretisation(self.problem, level)
+
+    @ft.cache  # noqa: B019
+    def faces(self, level: int) -> FaceSlopes:
+        grid, slope, bend = self.grid(level), {}, {}
+        for a, sides in enumerate(self.closures):
+            for side, closure in enumerate(sides):
+                if isinstance(closure, Growth):
+                    padded = jnp.asarray(grid.points[self.padded(level)])
+                    both = face_slope(self.bare, a, side, padded)
+                    slope[a, side], bend[a, side] = (np.asarray(leaf)[:, : grid.size] for leaf in both)
+                elif isinstance(closure, Reflecting):
+                    slope[a, side] = bend[a, side] = np.zeros((self.family, grid.size))
+        return FaceSlopes(slope, bend)
+
+    @ft.cache  # noqa: B019
+    def scheme(self, level: int, high: bool) -> Scheme:
+        return self.grid(level).scheme(high, frozenset(self.faces(level).slope))
+
+    @ft.cache  # noqa: B019
+    def matching(self, level: int) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
+        return self.grid(level).matching()
+
+    @ft.cache  # noqa: B019
+    def operators(self, level: int, high: bool) -> Operators:
+        return self.grid(level).operators(self.scheme(level, high), self.has_mixed)
+
+    @ft.cached_property
+    def has_mixed(self) -> bool:
+        """Whether shocks correlate any two states."""
+        problem, model = self.problem, self.problem.model
+        if len(problem.region) == 1:
+            return False
+        single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, model)
+        middle = [jnp.asarray(0.5 * (low + high)) for low, high in problem.region]
+        control = type(model.controls)(*(jnp.clip(jnp.asarray(0.05), c.low, c.high) for c in model.controls))
+        loadings = np.stack(single.diffusion(jnp.zeros(()), problem.state(jnp.stack(middle)), control))
+        covariance = loadings @ loadings.T
+        return bool(np.any(np.abs(covariance - np.diag(np.diag(covariance))) > 0))
+
+    def constrained(self, level: int) -> Bool[np.ndarray, "node state side"]:
+        """Nodes on faces where the state may not leave."""
+        grid = self.grid(level)
+        blocked = np.zeros((grid.size, grid.dimension, 2), dtype=bool)
+        for a, sides in enumerate(self.closures):
+            for side, closure in enumerate(sides):
+                if isinstance(closure, StateConstraint):
+                    blocked[:, a, side] = grid.on_face(a, side)
+        return blocked
+
+    @property
+    def chunk(self) -> int:
+        """Nodes per call of the kernel."""
+        finest = self.grid(self.solver.levels - 1).size
+        return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
+
+    def padded(self, level: int) -> Int[np.ndarray, " node"]:
+        """Indices of all nodes, the last repeated up to whole chunks."""
+        size = self.grid(level).size
+        return np.minimum(np.arange(-(-size // self.chunk) * self.chunk), size - 1)
+
+    def after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
+        if level not in self._after:
+            grid = self.grid(level)
+            after = after_jumps(self.followed, jnp.asarray(grid.points[self.padded(level)]))
+            self._after[level] = tuple(np.asarray(leaf)[:, : grid.size] for leaf in after)
+        return self._after[level]
+
+    def evaluate(self, level: int, high: bool, values: Float[np.ndarray, "family node"]) -> Local:
+        grid = self.grid(level)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slopes = grid.differentiate(self.scheme(level, high), values, self.faces(level), high)
+        arrays = (grid.points, self.constrained(level)), (values, *slopes), self.after(level)
+        chunk, padded, pieces = self.chunk, self.padded(level), []
+        for start in range(0, grid.size, chunk):
+            shared, own, after = arrays
+            index = padded[start : start + chunk]
+            out = evaluate_nodes(
+                self.bare,
+                tuple(jnp.asarray(a[index]) for a in shared),
+                tuple(jnp.asarray(a[:, index]) for a in own),
+                tuple(jnp.asarray(a[:, index]) for a in after),
+                not high,
+            )
+            stop = min(chunk, grid.size - start)
+            pieces.append(jax.tree.map(lambda leaf, stop=stop: np.asarray(leaf)[:, :stop], out))
+        local = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
+        on_kink, rows = self.matching(level)
+        if not (high and on_kink.any()):
+            return local
+        jump = self.discount_rate[:, None] * (rows @ values.T).T
+        return local._replace(
+            residual=np.where(on_kink, jump, local.residual),
+            discount=np.where(on_kink, 0.0, local.discount),
+            drift=np.where(on_kink[:, None], 0.0, local.drift),
+            variance=np.where(on_kink[:, None, None], 0.0, local.variance),
+        )
+
+    def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
+        """The Newton correction of every member: one sparse solve each."""
+        operators = self.operators(level, high)
+        companion = self.operators(level, False)
+        moves = []
+        for f in range(self.family):
+            parts = local.discount[f], local.drift[f], local.variance[f]
+            matrix = operators.assemble(*parts)
+            if high and self.matching(level)[0].any():
+                matrix = matrix + self.discount_rate[f] * self.matching(level)[1]
+            monotone: sp.csr_matrix | None = companion.assemble(*parts) if high else None
+            moves.append(self.linear.solve(matrix, -local.residual[f], monotone))
+        return np.stack(moves)
+
+    def leaves(self, level: int, local: Local) -> Bool[np.ndarray, " side"]:
+        """Whether the optimal drift points out at any state constraint."""
+        grid, blocked = self.grid(level), self.constrained(level)
+        spacing = [np.diff(x).min() for x in grid.nodes]
+        out = []
+        for a in range(grid.dimension):
+            for side, sign in ((0, -1.0), (1, 1.0)):
+                speed = sign * local.drift[:, blocked[:, a, side], a]
+                # rounding may leave a drift of zero on either side
+                out.append(bool(np.any(speed > 1e-9 * spacing[a])))
+        return np.array(out)
+
+    def pinned(self, level: int, local: Local) -> float:
+        """The largest share of nodes in the region at which a control sits at one of its bounds."""
+        inside = np.ones(self.grid(level).size, dtype=bool)
+        for a, (low, high) in enumerate(self.problem.region):
+            inside &= (self.grid(level).points[:, a] >= low) & (self.grid(level).points[:, a] <= high)
+        shares = [0.0]
+        for control, bounds in zip(local.control, self.problem.model.controls, strict=True):
+            for bound in (bounds.low, bounds.high):
+                at_bound = np.abs(control[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
+                shares.append(float(np.max(np.mean(at_bound, axis=1))))
+        return max(shares)
+
+    def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
+        """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""
+        grid = self.grid(level)
+        slopes = grid.differentiate(self.scheme(level, False), values, self.faces(level), False)
+        inside = np.ones(grid.size, dtype=bool)
+        for a in range(grid.dimension):
+            inside &= ~grid.on_face(a, 0) & ~grid.on_face(a, 1)
+        jump = np.mean((slopes.forward - slopes.backward)[:, inside] ** 2, axis=1)
+        size = np.mean(slopes.forward[:, inside] ** 2, axis=1)
+        # a value that is linear in a state has no roughness but rounding
+        return np.sqrt(jump / np.maximum(size, 1e-300)) + 1e-6
+
+    def transfer(self, level: int, values: Float[np.ndarray, "family coarse"]) -> Float[np.ndarray, "family fine"]:
+        """Values on the next finer grid."""
+        coarse, fine = self.grid(level), self.grid(level + 1)
+        grid = values.reshape(-1, *coarse.shape)
+        for axis, (old, new) in enumerate(zip(coarse.nodes, fine.nodes, strict=True)):
+            # linear: a monotone start; a cubic one overshoots at the layers of an unconverged policy
+            grid = make_interp_spline(old, grid, k=1, axis=axis + 1)(new)
+        return grid.reshape(len(values), -1)
