@@ -15,7 +15,7 @@ from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
-from ._model import AbstractModel
+from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class, nearest
 
@@ -112,9 +112,7 @@ def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
 
 def check_channels(model: AbstractModel) -> None:
     """Raise if ambiguity lists another number of aversions than the model has shocks or jumps."""
-    u = type(model.controls)(*(jnp.clip(jnp.asarray(0.01), c.low, c.high) for c in model.controls))
-    noise = jax.eval_shape(lambda: model.diffusion(jnp.zeros(()), model.initial_state(), u))
-    counts = {"shocks": noise[0].shape[0], "jumps": len(model.jumps()), "climate": 1}
+    counts = {"shocks": noise_size(model), "jumps": len(model.jumps()), "climate": 1}
     for channel, count in counts.items():
         given = getattr(model.ambiguity, channel)
         if given.ndim and given.size != count:

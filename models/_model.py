@@ -3,6 +3,8 @@ from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from equinox import AbstractVar
 from jaxtyping import Array, Float
 
@@ -154,6 +156,12 @@ class AbstractModel(eqx.Module):
     def climate_mean(self) -> Scalar:
         """The prior mean of the ensemble: the climate that baseline simulations follow."""
         return self.ensemble.mean
+
+
+def noise_size(model: AbstractModel) -> int:
+    """The number of Brownian shocks of a model."""
+    u = type(model.controls)(*(jnp.clip(jnp.asarray(0.01), c.low, c.high) for c in model.controls))
+    return jax.eval_shape(lambda: model.diffusion(jnp.zeros(()), model.initial_state(), u))[0].shape[0]
 
 
 class ClosedFormControl(AbstractModel):

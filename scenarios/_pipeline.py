@@ -207,9 +207,7 @@ class _Scenarios:
         )
 
 
-def full_run(
-    settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None, force: bool = False
-) -> dict[str, Any]:
+def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None) -> dict[str, Any]:
     """Solve averse and neutral, validate, simulate both and the worst case, export everything.
 
     **Returns:** `converged`, `advice`, and `table`, the validation report.

@@ -143,9 +143,14 @@ class Discretisation:
         if has_mixed:
             lifted = [self._lift(m, a) for a, m in enumerate(scheme.mixed)]
             mixed = {(a, b): lifted[a] @ lifted[b] for a, b in it.combinations(range(d), 2)}
+        forward = tuple(self._lift(m, a) for a, m in enumerate(scheme.forward))
+        # the centred scheme has one matrix for both sides; `assemble` then need not split the drift by its sign
+        backward = tuple(
+            forward[a] if m is scheme.forward[a] else self._lift(m, a) for a, m in enumerate(scheme.backward)
+        )
         return Operators(
-            tuple(self._lift(m, a) for a, m in enumerate(scheme.forward)),
-            tuple(self._lift(m, a) for a, m in enumerate(scheme.backward)),
+            forward,
+            backward,
             tuple(self._lift(m, a) for a, m in enumerate(scheme.second)),
             mixed,
         )

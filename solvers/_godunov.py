@@ -105,7 +105,7 @@ def _godunov(drift_of, forward, backward, blocked):
     $\max_u H$ is convex in the costate and its derivative there is the optimal drift. With both one-sided slopes at hand
     the monotone choice is the forward one if its drift is upward, the backward one if its drift is downward; where $V$ has a
     convex kink both may hold and the larger Hamiltonian wins; where neither does, the slope in between at which the
-    drift vanishes. On a state constraint the outward slope is minus infinity times the outward direction.
+    drift vanishes. On a state constraint the outward slope is moved out until the drift no longer leaves.
     """
     start = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
     dimension = forward.shape[0]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..models import CarbonModel, Jump, derivatives
+from ..models._model import noise_size
 from ..models._types import Point
 from ._solution import USD_PER_TCO2, GreedyPolicy, Solution, reshape_family
 
@@ -218,7 +219,7 @@ def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year)
         noise_key, event_key = jr.split(key)
         # the year after the horizon is simulated too: its first date is the last one reported
         shape = (years + 1, steps_per_year)
-        dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (*shape, _noise_size(single)))
+        dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (*shape, noise_size(single)))
         draws = jr.uniform(event_key, (3, *shape))
         ts = dt * jnp.arange(shape[0] * shape[1], dtype=jnp.float64).reshape(shape)
 
@@ -274,12 +275,6 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
 
 
 _MOST_OUTCOMES = 64  # room for the outcomes of a jump
-
-
-def _noise_size(model) -> int:
-    u = type(model.controls)(*(jnp.clip(jnp.asarray(0.01), c.low, c.high) for c in model.controls))
-    loadings = jax.eval_shape(lambda: model.diffusion(jnp.zeros(()), model.initial_state(), u))
-    return loadings[0].shape[0]
 
 
 def _jumps_of(branch: _Branch) -> tuple[Jump, ...]:

@@ -194,9 +194,8 @@ def _enlargement(problem: HJBProblem, solver: FiniteDifference, points, found: d
 
 
 @eqx.filter_jit
-def _final_values(solution: Solution, states, additive, outcome, regime):
+def _final_values(solution: Solution, states, additive, regime):
     """Value at the end of every path, additive states included; only paths still in the first regime."""
-    del outcome
     model = solution.problem.model
     prices = model.additive_costates()
 
@@ -210,8 +209,8 @@ def _final_values(solution: Solution, states, additive, outcome, regime):
 
 def _along_paths(solution: Solution, paths: Paths) -> list[Row]:
     problem, horizon = solution.problem, int(paths.years[-1] - paths.years[0])
-    last = jax.tree.map(lambda leaf: leaf[:, -1], (paths.states, paths.additive, paths.outcome, paths.regime))
-    first = jax.tree.map(lambda leaf: leaf[:1, 0], (paths.states, paths.additive, paths.outcome, paths.regime))
+    last = jax.tree.map(lambda leaf: leaf[:, -1], (paths.states, paths.additive, paths.regime))
+    first = jax.tree.map(lambda leaf: leaf[:1, 0], (paths.states, paths.additive, paths.regime))
     end, start = np.asarray(_final_values(solution, *last)), np.asarray(_final_values(solution, *first))
     delta = float(problem.model.preferences.discount_rate)
     discounted = np.exp(-delta * horizon) * np.nanmean(end) if np.isfinite(end).any() else np.nan

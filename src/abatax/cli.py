@@ -149,7 +149,7 @@ def run(
         settings.problem()
         folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
         with _progress() as progress:
-            done = full_run(settings, folder, progress=progress, force=force)
+            done = full_run(settings, folder, progress=progress)
         print(done["table"])
         _finish(folder, done["converged"], done["advice"], "report.html")
 
