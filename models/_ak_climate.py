@@ -12,7 +12,7 @@ from ._damages import ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl
-from ._preferences import AbstractPreferences, TimeAdditive
+from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
 
@@ -105,6 +105,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     source: ClassVar[str] = "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668"
 
     def __check_init__(self):
+        check_time_additive(self)
         check_share("emissions_share", self.emissions_share)
 
     # -- names ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, is_traced
-from ._neutral import robust_mean, scaled_expm1, tilted_weights
+from ._neutral import entropy_density, robust_mean, scaled_expm1, tilted_weights
 from ._types import Scalar, parameter
 
 
@@ -146,11 +146,13 @@ class Ambiguity(eqx.Module):
 
         omega, prior = worst.climate, climate_prior
         live = omega > 0
-        ratio = jnp.where(live, omega, 1.0) / jnp.where(live, prior, 1.0)
+        # written with the density of entropy, which sums to the same (both weights sum to one) without cancelling
+        ratio = jnp.where(live, omega, 0.0) / jnp.where(prior > 0, prior, 1.0)
         total = cost(self.shocks, 0.5 * worst.shocks**2)
-        total = total + cost(self.climate, jnp.sum(omega * jnp.log(ratio)))
+        impossible = jnp.where(jnp.any(live & ~(prior > 0)), jnp.inf, 0.0)
+        total = total + cost(self.climate, prior @ entropy_density(ratio) + impossible)
         for j, (g, pi, intensity) in enumerate(zip(worst.jumps, jump_priors, intensities, strict=True)):
-            entropy = pi @ (1.0 - g + jnp.where(g > 0, g * jnp.log(jnp.where(g > 0, g, 1.0)), 0.0))
+            entropy = pi @ entropy_density(g)
             # a jump that cannot happen costs nothing, however it is distorted
             total = total + jnp.where(intensity > 0, intensity * cost(self._of_jump(j), entropy), 0.0)
         return total

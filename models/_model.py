@@ -13,6 +13,7 @@ from ._closures import Outflow
 from ._ensemble import Ensemble
 from ._preferences import AbstractPreferences
 from ._types import Point, Scalar
+from ._value import AbstractValue
 from ._variable import Variable
 
 
@@ -110,6 +111,10 @@ class AbstractModel(eqx.Module):
     def jumps(self) -> tuple[Jump, ...]:
         """The jumps out of this regime."""
         return ()
+
+    def exact_value(self) -> AbstractValue | None:
+        """The value function of this regime where it is known in closed form: it is then not solved for."""
+        return None
 
     def closures(self) -> Point:
         """For each state the closures of its low and its high face."""

@@ -96,3 +96,15 @@ def tilted_weights(
     r"""The minimising weights $\omega_\ell \propto \pi_\ell e^{-a z_\ell}$ behind `robust_mean`."""
     log_weights = jnp.where(weights > 0, jnp.log(jnp.where(weights > 0, weights, 1.0)), -jnp.inf)
     return jax.nn.softmax(log_weights - aversion * values)
+
+
+def entropy_density(ratio: Float[Array, " outcome"]) -> Float[Array, " outcome"]:
+    r"""$r\log r - r + 1 \ge 0$, accurate to rounding near $r = 1$, where its terms cancel; 1 at $r = 0$."""
+    d = ratio - 1.0
+    small = jnp.abs(d) < 1e-2
+    z = jnp.where(small, d, 0.0)
+    series = jnp.zeros_like(z)
+    for k in range(9, 1, -1):  # Horner form of sum (-z)^k / (k (k - 1))
+        series = 1.0 / (k * (k - 1)) - z * series
+    safe = jnp.where(small | (ratio <= 0.0), 1.0, ratio)
+    return jnp.where(small, z**2 * series, jnp.where(ratio > 0.0, safe * jnp.log(safe), 0.0) - d)

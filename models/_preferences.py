@@ -1,4 +1,5 @@
 import abc
+from typing import Any
 
 import equinox as eqx
 from equinox import AbstractVar
@@ -58,3 +59,10 @@ class EpsteinZin(AbstractPreferences):
 
     def aggregate(self, utility: Scalar, value: Scalar) -> Scalar:
         return self.discount_rate * scaled_expm1(1.0 - self.inverse_eis, utility - value)
+
+
+def check_time_additive(model: Any) -> None:
+    """Raise if a model that is derived for time-additive utility is given other preferences."""
+    if not isinstance(model.preferences, TimeAdditive):
+        kind = type(model.preferences).__name__
+        raise ValueError(f"`preferences` is {kind}; `{model.name}` is derived for TimeAdditive preferences only.")

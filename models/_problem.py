@@ -40,7 +40,8 @@ class HJBProblem(eqx.Module):
     **Arguments:**
 
     - `model`: the model (or, inside solvers, a family of models with stacked leaves).
-    - `box`: for some states a pair (low, high) that replaces the model's region of interest.
+    - `box`: for some states a pair (low, high) that replaces the model's region of interest. It is passed on to the regimes
+      after a jump for states whose region is the same in both models.
     - `extension`: factor on how far the faces' margins reach beyond the region (1 = as the model says).
     - `continuations`: for each jump, the value functions after it, as one callable of time and state that returns
       one value per outcome. `solve` fills them in.
@@ -88,8 +89,8 @@ class HJBProblem(eqx.Module):
         self.extension = float(extension)
 
     def replace(self, **changes: Any) -> "HJBProblem":
-        """A copy with other `model`, `box`, `extension` or `continuations`."""
-        box = dict(zip(self.model.states._fields, self.region, strict=True))
+        """A copy with other `model`, `box`, `extension` or `continuations`; states that `box` does not name stay."""
+        box = dict(zip(self.model.states._fields, self.region, strict=True)) | changes.pop("box", {})
         fields = {"extension": self.extension, "continuations": self.continuations, "box": box} | changes
         return HJBProblem(fields.pop("model", self.model), **fields)
 

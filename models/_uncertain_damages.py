@@ -14,7 +14,7 @@ from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl, Jump
-from ._preferences import AbstractPreferences, TimeAdditive
+from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
 
@@ -89,6 +89,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     start_year: ClassVar[int] = 2020
 
     def __check_init__(self):
+        check_time_additive(self)
         check_share("emissions_share", self.emissions_share)
         if self.phase not in ("before_damage", "after_damage"):
             raise ValueError(f"`phase` is {self.phase!r}; use before_damage or after_damage.")

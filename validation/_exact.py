@@ -10,7 +10,7 @@ import scipy.integrate
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, LinearQuadratic
+from ..models import AbstractModel, AKClimate, LinearQuadratic, TimeAdditive
 from ..models._types import Point, Scalar
 
 
@@ -231,7 +231,7 @@ def _clenshaw(coefficients: Float[Array, " coefficient"], x: Scalar) -> Scalar:
 
 def exact_value(model: AbstractModel):
     """The exact value function of a model, or None if it has none."""
-    if isinstance(model, LinearQuadratic):
+    if isinstance(model, LinearQuadratic) and isinstance(model.preferences, TimeAdditive):
         return riccati(model)
     if isinstance(model, AKClimate):
         costly = model.productivity is not None and float(model.productivity.cost) != 0.0
