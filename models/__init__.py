@@ -2,6 +2,11 @@
 
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
+from ._carbon_prior import (
+    CarbonResponse as CarbonResponse,
+    GaussianTCRE as GaussianTCRE,
+    NordhausWeitzman as NordhausWeitzman,
+)
 from ._climate import TCREClimate as TCREClimate
 from ._closures import (
     AbstractClosure as AbstractClosure,
@@ -20,6 +25,8 @@ from ._configuration import (
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
 from ._economy import AKEconomy as AKEconomy
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
+from ._exploration import Exploration as Exploration, LogarithmicEconomy as LogarithmicEconomy
+from ._fossil_reserves import FossilReserves as FossilReserves
 from ._linear_quadratic import LinearQuadratic as LinearQuadratic
 from ._maximise import maximise as maximise
 from ._model import (

@@ -11,10 +11,12 @@ import numpy as np
 
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
+from ._carbon_prior import GaussianTCRE, NordhausWeitzman
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
+from ._exploration import Exploration, LogarithmicEconomy
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class, nearest
@@ -27,6 +29,10 @@ BLOCKS: dict[str, type] = {
         DamageJump,
         Ensemble,
         EpsteinZin,
+        Exploration,
+        GaussianTCRE,
+        LogarithmicEconomy,
+        NordhausWeitzman,
         Productivity,
         TCREClimate,
         ThresholdDamages,
@@ -63,6 +69,8 @@ def _finite(number: float) -> float | str:
 # By name of the field, in whatever block it stands; fields that are not listed are pure numbers.
 _UNITS = {
     "adjustment_cost": "yr",
+    "adjustment_curvature": "yr",
+    "adjustment_scale": "1/yr",
     "curvature": "1/degC^2",
     "curvatures": "1/degC^2",
     "discount_rate": "1/yr",
@@ -70,14 +78,18 @@ _UNITS = {
     "feedback": "1/yr",
     "growth": "1/yr",
     "initial_capital": "trillion US$",
+    "initial_carbon": "GtC",
+    "initial_reserves": "GtC",
     "initial_temperature": "degC",
     "linear": "1/degC",
+    "mean": "degC/GtC",
     "onset": "degC",
     "productivity": "1/yr",
     "quadratic": "1/degC^2",
     "rate": "1/yr",
     "relative_volatility": "yr^-1/2",
     "reversion": "1/yr",
+    "standard_deviation": "degC/GtC",
     "steepness": "1/degC^2",
     "threshold": "degC",
     "values": "degC/GtC",

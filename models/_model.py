@@ -108,6 +108,14 @@ class AbstractModel(eqx.Module):
         """The climate models the planner entertains."""
         return Ensemble.certain()
 
+    @property
+    def climates(self) -> Point:
+        """What the drift is given for each member of the ensemble, members on the leading axis: their sensitivities.
+
+        A model whose members differ in more than one number overrides this with a NamedTuple of arrays.
+        """
+        return self.ensemble.values
+
     def jumps(self) -> tuple[Jump, ...]:
         """The jumps out of this regime."""
         return ()

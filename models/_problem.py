@@ -132,7 +132,7 @@ class HJBProblem(eqx.Module):
         jumps = model.jumps()
         return _Terms(
             flow=model.preferences.aggregate(model.utility(t, x, u), value),
-            climate_gains=jax.vmap(gain)(model.ensemble.values),
+            climate_gains=jax.vmap(gain)(model.climates),
             exposure=loadings.T @ prices,
             variance=0.5 * jnp.sum((diffusion @ diffusion.T) * hessian),
             intensities=tuple(j.intensity(t, x, u) for j in jumps),

@@ -4,11 +4,14 @@ import difflib
 from collections.abc import Iterable
 
 from ._ak_climate import AKClimate
+from ._fossil_reserves import FossilReserves
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
 from ._uncertain_damages import UncertainDamages
 
-MODELS: dict[str, type[AbstractModel]] = {model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages)}
+MODELS: dict[str, type[AbstractModel]] = {
+    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages, FossilReserves)
+}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -245,7 +245,7 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
 
     loadings = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
     shocks = jnp.where(distorted, worst.shocks, 0.0)
-    mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.ensemble.values))
+    mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.climates))
     start = walker.states, walker.additive
     moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
     intensity = jnp.zeros(len(numbers))

@@ -1,6 +1,7 @@
 """How good it is: exact solutions, errors, orders, domains."""
 
 from ._exact import AKExact as AKExact, exact_value as exact_value, riccati as riccati
+from ._fossil_limit import FossilLimit as FossilLimit
 from ._metrics import quantities as quantities, region_points as region_points, relative_errors as relative_errors
 from ._report import Row as Row, ValidationReport as ValidationReport
 from ._validate import enlarged as enlarged, validate as validate
