@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ._chebyshev import PiecewiseChebyshev as PiecewiseChebyshev
 from ._driver import SolverError as SolverError, solve as solve
 from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
@@ -10,7 +11,9 @@ from ._linear import (
     AbstractLinearSolver as AbstractLinearSolver,
     Automatic as Automatic,
     Direct as Direct,
+    LinearSystem as LinearSystem,
     Multigrid as Multigrid,
+    Sweep as Sweep,
 )
 from ._progress import (
     AbstractProgress as AbstractProgress,
@@ -22,6 +25,7 @@ from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
 from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
 from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
+from ._spectral import Spectral as Spectral
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from typing import Any
 
 from ..models import nearest
 from ._finite_difference import FiniteDifference
+from ._spectral import Spectral
 from ._solver import AbstractSolver
 
-SOLVERS: dict[str, type[AbstractSolver]] = {"finite_difference": FiniteDifference}
+SOLVERS: dict[str, type[AbstractSolver]] = {"finite_difference": FiniteDifference, "spectral": Spectral}
 
 
 def solver_class(name: str) -> type[AbstractSolver]:

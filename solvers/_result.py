@@ -31,9 +31,13 @@ class RESULTS(eqx.Enumeration):
         "A control sits at its bound over most of the region of interest, which is the mark of a false branch. Start from a "
         "`guess` with the right signs, or widen the control's bounds."
     )
+    unresolved = (
+        "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
+        "points. Use more points or features, or finite differences, which need less smoothness."
+    )
 
 
-_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating", "pinned")
+_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating", "pinned", "unresolved")
 
 
 def result_name(result: RESULTS) -> str:

@@ -1,0 +1,201 @@
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from ..models import HJBProblem
+from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
+from ._finite_difference import FiniteDifference, FiniteDifferenceState
+from ._godunov import on_nodes
+from ._result import RESULTS
+from ._solver import AbstractSolver, Finish
+
+# A control at its bound on more than this share of the region is the mark of a false branch.
+_MOSTLY_PINNED = 0.5
+# More than this relative error left by the basis is no solution.
+_UNRESOLVED = 1e-2
+# Corrections below this that no longer shrink are rounding.
+_FLOOR = 1e-7
+# First time step of a start without finite differences, in units of 1/delta, its growth, and when it counts as infinite.
+_FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
+
+_MONOTONE, _TRANSIENT, _NEWTON = 0, 1, 2
+_STAGES = ("monotone start", "transient", "collocation")
+_CODES = (
+    RESULTS.max_steps_reached,
+    RESULTS.successful,
+    RESULTS.stalled,
+    RESULTS.nonfinite,
+    RESULTS.outward_drift,
+    RESULTS.oscillating,
+    RESULTS.pinned,
+    RESULTS.unresolved,
+)
+_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _ROUGH = 0, 1, 2, 3, 4, 6, 7
+
+
+class CollocationState(NamedTuple):
+    """Where the iteration is. All leaves are numpy, so that a checkpoint is a file of arrays."""
+
+    start: FiniteDifferenceState | tuple[()]  # of the monotone start, if there is one
+    stage: np.ndarray  # 0 monotone start, 1 transient, 2 Newton
+    unknowns: Float[np.ndarray, "family unknown"]
+    move: Float[np.ndarray, "family unknown"]  # the last correction
+    norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
+    fraction: Float[np.ndarray, " family"]  # how much of it was taken
+    change: np.ndarray  # largest correction of V at the points over the range of V
+    shift: np.ndarray  # one over the time step, in units of delta
+    status: np.ndarray  # an index of the result codes
+    steps: np.ndarray  # taken in each stage
+    left: np.ndarray  # estimate of what the basis does not resolve
+
+
+class AbstractCollocation(AbstractSolver):
+    """Newton steps on the equation at the points of a basis, from a start that picks the right root."""
+
+    tolerance: eqx.AbstractVar[float]
+    start: eqx.AbstractVar[int]
+
+    def basis(self, problem: HJBProblem, family: int) -> AbstractBasis:
+        """The functions and points of a problem."""
+        raise NotImplementedError
+
+    def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
+        """The coarse monotone solver of the start; None to start from the guess by implicit time steps."""
+        points = {1: 81, 2: 21, 3: 11, 4: 7}.get(len(problem.region))
+        if self.start == 0 or points is None:
+            return None
+        return FiniteDifference(points=points, levels=2, order=1, tolerance=1e-6)
+
+    # -- the driver's protocol --------------------------------------------------------------------------
+
+    def init(self, problem, family, key, guess):
+        basis = self.basis(problem, family)
+        unknowns, coarse, begun = np.zeros((family, basis.size)), self.monotone(problem), ()
+        workspace = CollocationWorkspace(problem, family, basis)
+        if coarse is not None:
+            begun, workspace.start = coarse.init(problem, family, key, guess)
+        elif guess is not None:
+            unknowns = basis.fit(on_nodes(problem, guess, basis.points))
+        return CollocationState(
+            start=begun,
+            stage=np.array(_TRANSIENT if coarse is None else _MONOTONE),
+            unknowns=unknowns,
+            move=np.zeros_like(unknowns),
+            norm=np.full(family, np.inf),
+            fraction=np.ones(family),
+            change=np.array(np.inf),
+            shift=np.array(1.0 / _FIRST_TIME_STEP if coarse is None else 0.0),
+            status=np.array(_RUNNING),
+            steps=np.zeros(3, dtype=int),
+            left=np.array(np.inf),
+        ), workspace
+
+    def step(self, problem, state, workspace, key):
+        stage, steps = int(state.stage), state.steps.copy()
+        if stage == _MONOTONE:
+            return self._monotone_step(problem, state, workspace, key)
+        basis, delta = workspace.basis, workspace.discount_rate
+        local = workspace.evaluate(state.unknowns)
+        residuals = basis.residuals(local, state.unknowns, delta)
+        norm = np.sqrt(np.mean((residuals / delta[:, None]) ** 2, axis=1))
+        # A correction that made a finite residual not finite, or raised it a lot, is halved.
+        worse = ~np.isfinite(norm) | (norm > 10.0 * state.norm)
+        worse &= np.isfinite(state.norm)
+        if not np.all(np.isfinite(norm) | worse):
+            return state._replace(status=np.array(_NONFINITE))
+        if worse.any():
+            return self._halve(state, worse, norm)
+        shift = np.full_like(delta, float(state.shift)) * delta
+        with np.errstate(invalid="ignore", over="ignore"):
+            move = basis.correct(local, residuals, delta, shift)
+        if not np.all(np.isfinite(move)):
+            return state._replace(status=np.array(_NONFINITE))
+        before, by = (basis.differentiate(u)[0] for u in (state.unknowns, move))
+        spread = np.ptp(before, axis=1) + np.max(np.abs(by), axis=1) * 1e-3 + 1e-300
+        steps[stage] += 1
+        new = state._replace(
+            unknowns=state.unknowns + move,
+            move=move,
+            norm=norm,
+            fraction=np.ones_like(norm),
+            change=np.asarray(np.max(np.max(np.abs(by), axis=1) / spread)),
+            steps=steps,
+        )
+        if stage == _TRANSIENT:
+            shift = float(state.shift) / _FASTER
+            over = shift < 1.0 / _FOREVER
+            return new._replace(shift=np.array(0.0 if over else shift), stage=np.array(_NEWTON if over else _TRANSIENT))
+        return self._judge(workspace, new, previous=float(state.change))
+
+    def _monotone_step(self, problem, state, workspace, key):
+        """One step of the monotone start; its solution becomes the first iterate."""
+        coarse, steps = self.monotone(problem), state.steps.copy()
+        steps[_MONOTONE] += 1
+        begun = coarse.step(problem, state.start, workspace.start, key)
+        state = state._replace(start=begun, steps=steps, norm=begun.norm, change=begun.change)
+        if not coarse.terminate(begun):
+            return state
+        if int(begun.status) != _CONVERGED:
+            return state._replace(status=begun.status)
+        value = coarse.finish(problem, begun, workspace.start).value
+        return state._replace(
+            stage=np.array(_NEWTON),
+            unknowns=workspace.basis.fit(family_at(problem, value, workspace.basis.points)),
+            norm=np.full_like(state.norm, np.inf),
+            change=np.array(np.inf),
+        )
+
+    def _halve(self, state, worse, norm):
+        """Take back half of the last correction of the members that it made worse, or give up."""
+        if (state.fraction[worse] < 1e-3).any():
+            back = state.unknowns - state.move * state.fraction[:, None]
+            status = _STALLED if np.all(np.isfinite(norm)) else _NONFINITE
+            return state._replace(unknowns=np.where(worse[:, None], back, state.unknowns), status=np.array(status))
+        half = np.where(worse, 0.5 * state.fraction, 0.0)
+        return state._replace(unknowns=state.unknowns - half[:, None] * state.move, fraction=state.fraction - half)
+
+    def _judge(self, workspace, state, previous):
+        """Whether the corrections have ended, and if so at a solution that may be believed."""
+        change = float(state.change)
+        if change > self.tolerance and not (change < _FLOOR and change > 0.3 * previous):
+            return state
+        local = workspace.evaluate(state.unknowns)
+        left = workspace.basis.unresolved(workspace, state.unknowns)
+        status = _CONVERGED
+        if workspace.leaves(local):
+            status = _OUTWARD
+        elif workspace.pinned(local) > _MOSTLY_PINNED:
+            status = _PINNED
+        elif not left <= _UNRESOLVED:
+            status = _ROUGH
+        return state._replace(status=np.array(status), left=np.asarray(left))
+
+    def terminate(self, state):
+        return int(state.status) != _RUNNING
+
+    def progress(self, state):
+        return {
+            "residual/delta": float(np.max(state.norm)),
+            "change": float(state.change),
+        }, _STAGES[int(state.stage)]
+
+    def finish(self, problem, state, workspace):
+        status, basis = int(state.status), workspace.basis
+        stats: dict[str, Any] = {
+            "steps_monotone": int(state.steps[_MONOTONE]),
+            "steps_transient": int(state.steps[_TRANSIENT]),
+            "steps_newton": int(state.steps[_NEWTON]),
+            "change": float(state.change),
+            "unknowns": int(basis.size * len(state.unknowns)),
+            "unresolved": float(state.left),
+        }
+        coarse = self.monotone(problem)
+        unfinished = int(state.stage) == _MONOTONE or status in (_STALLED, _NONFINITE)
+        if coarse is not None and unfinished:  # what is known is the monotone solution
+            kept = coarse.finish(problem, state.start, workspace.start)
+            return kept._replace(result=_CODES[status], stats=kept.stats | stats)
+        unknowns = np.where(np.isfinite(state.unknowns), state.unknowns, 0.0)
+        nodes, values = basis.shown(unknowns)
+        return Finish(basis.value(unknowns), _CODES[status], stats, nodes, values)

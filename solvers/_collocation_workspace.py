@@ -1,0 +1,177 @@
+"""What collocation solvers share: a basis, its points, and the equation evaluated at them."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
+from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+
+# Points per call of the compiled kernel: few shapes, so few compilations.
+_SMALLEST, _LARGEST = 256, 4096
+
+
+class AbstractBasis(abc.ABC):
+    """Functions whose combination the value function is, and the points at which the equation is asked of it.
+
+    Lives on the host. `unknowns` are the coefficients of a family, one row per member.
+    """
+
+    points: Float[np.ndarray, "point state"]
+    size: int  # unknowns per member
+
+    @abc.abstractmethod
+    def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " point"]:
+        """Which points lie on a face."""
+
+    @abc.abstractmethod
+    def differentiate(self, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, slopes and hessians at the points: family point, family point state, family point state state."""
+
+    @abc.abstractmethod
+    def fit(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family unknown"]:
+        """Unknowns from values at the points."""
+
+    @abc.abstractmethod
+    def residuals(
+        self, local: Local, unknowns: Float[np.ndarray, "family unknown"], scale: Float[np.ndarray, " family"]
+    ) -> Float[np.ndarray, "family row"]:
+        """What must vanish: the equation, and conditions that join pieces or faces, times `scale` (1/yr)."""
+
+    @abc.abstractmethod
+    def correct(
+        self,
+        local: Local,
+        residuals: Float[np.ndarray, "family row"],
+        scale: Float[np.ndarray, " family"],
+        shift: Float[np.ndarray, " family"],
+    ) -> Float[np.ndarray, "family unknown"]:
+        """The Newton correction; `shift` (1/yr) is added to the discounting of the equation."""
+
+    @abc.abstractmethod
+    def value(self, unknowns: Float[np.ndarray, "family unknown"]) -> AbstractValue:
+        """The value functions of the family, leaves stacked."""
+
+    @abc.abstractmethod
+    def shown(self, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """A grid that shows the solution well, and the values on it."""
+
+    @abc.abstractmethod
+    def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
+        """An estimate of the relative error that more points or functions would remove."""
+
+
+class CollocationWorkspace:
+    """The equation at the points of a basis. Nothing in it changes the result; it is rebuilt on resume."""
+
+    def __init__(self, problem: HJBProblem, family: int, basis: AbstractBasis, start: Any = None):
+        self.problem, self.family, self.basis = problem, family, basis
+        self.start = start  # workspace of the monotone start
+        # the kernel must not be compiled anew when only the box moves
+        self.bare = HJBProblem(problem.model)
+        self.followed = HJBProblem(problem.model, continuations=problem.continuations)
+        self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
+        self.closures = problem.model.closures()
+        self.slopes, self.bends = self.face_slopes(basis.points, basis.on_face)
+        self.after = self.after_at(basis.points)
+
+    def face_slopes(self, points, on_face) -> tuple[dict, dict]:
+        """Known normal slopes at the faces and their normal derivatives, at all points, by state and side."""
+        slopes, bends = {}, {}
+        for a, sides in enumerate(self.closures):
+            for side, closure in enumerate(sides):
+                here = on_face(a, side)
+                if isinstance(closure, Growth):
+                    # elsewhere the slope may mean nothing: only points on the face are asked
+                    asked = np.where(here[:, None], points, points[np.argmax(here)])
+                    pieces = [face_slope(self.bare, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))]
+                    both = (np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1))
+                    slopes[a, side], bends[a, side] = both
+                elif isinstance(closure, Reflecting):
+                    slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
+        return slopes, bends
+
+    def _chunks(self, size: int):
+        """Indices of equally many points, the last repeated, and how many of them are new."""
+        chunk = min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
+        for start in range(0, size, chunk):
+            yield np.minimum(np.arange(start, start + chunk), size - 1), min(chunk, size - start)
+
+    def after_at(self, points) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
+        """Values after each jump."""
+        pieces = []
+        for index, keep in self._chunks(len(points)):
+            after = after_jumps(self.followed, jnp.asarray(points[index]))
+            pieces.append(tuple(np.asarray(leaf)[:, :keep] for leaf in after))
+        return tuple(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
+
+    def evaluate(self, unknowns: Float[np.ndarray, "family unknown"]) -> Local:
+        """The equation at the points, the known slopes of faces put in."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            values, slopes, hessians = self.basis.differentiate(unknowns)
+        for (a, side), slope in self.slopes.items():
+            on = self.basis.on_face(a, side)
+            slopes[:, on, a], hessians[:, on, a, a] = slope[:, on], self.bends[a, side][:, on]
+        local = self.equation(self.basis.points, (values, slopes, hessians), self.after)
+        drift, variance = local.drift.copy(), local.variance.copy()
+        for a, side in self.slopes:
+            on = self.basis.on_face(a, side)
+            drift[:, on, a] = 0.0
+            variance[:, on, a, a] = 0.0
+        return local._replace(drift=drift, variance=variance)
+
+    def equation(self, points, derivatives, after) -> Local:
+        """Policies, residuals and linearisations at any points."""
+        values, slopes, hessians = derivatives
+        free, pieces = np.zeros((len(points), points.shape[1], 2), dtype=bool), []
+        for index, keep in self._chunks(len(points)):
+            out = evaluate_nodes(
+                self.bare,
+                (jnp.asarray(points[index]), jnp.asarray(free[index])),
+                tuple(jnp.asarray(a[:, index]) for a in (values, slopes, slopes, hessians)),
+                tuple(jnp.asarray(a[:, index]) for a in after),
+                False,
+            )
+            pieces.append(jax.tree.map(lambda leaf, keep=keep: np.asarray(leaf)[:, :keep], out))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
+
+    def leaves(self, local: Local) -> bool:
+        """Whether the optimal drift points out at any state constraint."""
+        for a, sides in enumerate(self.closures):
+            low, high = self.problem.domain[a]
+            for side, sign in ((0, -1.0), (1, 1.0)):
+                if isinstance(sides[side], StateConstraint):
+                    speed = sign * local.drift[:, self.basis.on_face(a, side), a]
+                    # rounding may leave a drift of zero on either side
+                    if np.any(speed > 1e-9 * (high - low)):
+                        return True
+        return False
+
+    def pinned(self, local: Local) -> float:
+        """The largest share of points in the region at which a control sits at one of its bounds."""
+        low, high = np.array(self.problem.region).T
+        inside = np.all((self.basis.points >= low) & (self.basis.points <= high), axis=1)
+        shares = [0.0]
+        for control, bounds in zip(local.control, self.problem.model.controls, strict=True):
+            for bound in (bounds.low, bounds.high):
+                at_bound = np.abs(control[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
+                shares.append(float(np.max(np.mean(at_bound, axis=1))))
+        return max(shares)
+
+
+@eqx.filter_jit
+def _family_at(problem, values, points):
+    def of_member(p, v):
+        return jax.vmap(lambda x: v(jnp.zeros(()), p.state(x)))(points)
+
+    return eqx.filter_vmap(of_member)(problem, values)
+
+
+def family_at(problem: HJBProblem, values: Any, points: Float[np.ndarray, "point state"]) -> np.ndarray:
+    """A family of value functions, leaves stacked, at the same points."""
+    return np.asarray(_family_at(HJBProblem(problem.model), values, jnp.asarray(points)))
