@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
-from ._stencils import Axis, centred, one_sided, slope_jump
+from ._stencils import Axis, centred, downstream, one_sided, slope_jump
 
 
 class Scheme(NamedTuple):
@@ -39,11 +39,16 @@ class FaceSlopes(NamedTuple):
 
 
 class Discretisation:
-    """A tensor grid with its two schemes: monotone first-order, and centred of high order."""
+    """A tensor grid with its two schemes: monotone first-order, and centred of high order.
 
-    def __init__(self, axes: tuple[Axis, ...], order: int):
+    Time-like states (`marched`: the sign of their drift, 0 for the others) have no noise, so that the high-order scheme
+    is one-sided in them, and its system triangular.
+    """
+
+    def __init__(self, axes: tuple[Axis, ...], order: int, marched: tuple[int, ...] | None = None):
         self.axes = axes
         self.order = order
+        self.marched = marched or (0,) * len(axes)
         self.shape = tuple(len(a.nodes) for a in axes)
         self.size = int(np.prod(self.shape))
         self.dimension = len(axes)
@@ -69,6 +74,8 @@ class Discretisation:
         forward, backward, second, mixed = [], [], [], []
         for d, axis in enumerate(self.axes):
             first, bend = centred(axis, self.order if high_order else 2)
+            if high_order and self.marched[d]:
+                first = downstream(axis, self.order, self.marched[d], (d, int(self.marched[d] > 0)) in known_faces)
             plus, minus, three_point = one_sided(axis)
             mixed.append(first)
             if high_order:
@@ -107,6 +114,16 @@ class Discretisation:
             hessian[:, :, a, b] = hessian[:, :, b, a] = cross
         for (a, side), slope in faces.slope.items():
             on = self.on_face(a, side)
+            if high_order and self.marched[a] == (1 if side else -1):
+                # the node before the face: twice the mean slope of the cell, less the slope at the face
+                index = [slice(None)] * d
+                index[a] = slice(-2, -1) if side else slice(1, 2)
+                last = [slice(None)] * d
+                last[a] = slice(-1, None) if side else slice(0, 1)
+                near = np.zeros((family, *self.shape))
+                near[(slice(None), *index)] = slope.reshape(family, *self.shape)[(slice(None), *last)]
+                forward[:, :, a] -= near.reshape(family, n)
+                backward[:, :, a] -= near.reshape(family, n)
             if high_order or side == 1:
                 forward[:, on, a] = slope[:, on]
             if high_order or side == 0:
@@ -119,17 +136,20 @@ class Discretisation:
         whole = sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after))
         return sp.csr_matrix(whole)
 
-    def matching(self) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
-        """Nodes on kinks, and the rows that say that the slope is continuous there.
+    def matching(self, order: int) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
+        """Nodes on kinks, and the rows that say, to an order, that the slope is continuous there.
 
-        On either side of a kink the equation holds with its own second derivative; what joins the sides is
-        that value and slope are continuous. The rows are scaled by the smallest cell, to be in the unit of the value.
+        In a time-like state the slope may jump. In the others the equation holds on either side of a kink with its own second
+        derivative; what joins the sides is that value and slope are continuous. The rows are scaled by the smallest cell, to
+        be in the unit of the value.
         """
         on_kink, rows = np.zeros(self.size, dtype=bool), sp.csr_matrix((self.size, self.size))
         for a, axis in enumerate(self.axes):
+            if self.marched[a]:
+                continue
             jump = np.zeros((self.shape[a], self.shape[a]))
             for kink in axis.breaks:
-                jump[kink] = slope_jump(axis, kink, self.order) * np.diff(axis.nodes).min()
+                jump[kink] = slope_jump(axis, kink, order) * np.diff(axis.nodes).min()
             index = np.unravel_index(np.arange(self.size), self.shape)[a]
             here = np.isin(index, axis.breaks) & ~on_kink
             rows = rows + sp.diags(here.astype(float)) @ self._lift(jump, a)
@@ -178,7 +198,24 @@ class Operators(NamedTuple):
             else:
                 total = total + sp.diags(np.maximum(drift[:, a], 0.0)) @ self.forward[a]
                 total = total + sp.diags(np.minimum(drift[:, a], 0.0)) @ self.backward[a]
-            total = total + sp.diags(variance[:, a, a]) @ self.second[a]
+            if np.any(variance[:, a, a]):
+                total = total + sp.diags(variance[:, a, a]) @ self.second[a]
         for (a, b), matrix in self.mixed.items():
-            total = total + sp.diags(variance[:, a, b] + variance[:, b, a]) @ matrix
-        return sp.csr_matrix(total)
+            if np.any(variance[:, a, b]):
+                total = total + sp.diags(variance[:, a, b] + variance[:, b, a]) @ matrix
+        total = sp.csr_matrix(total)
+        total.eliminate_zeros()  # what is triangular should look it
+        return total
+
+    def with_axis(self, axis: int, other: "Operators") -> "Operators":
+        """These operators, with those of one state taken from others."""
+
+        def pick(here, there):
+            return tuple(there[a] if a == axis else here[a] for a in range(len(here)))
+
+        return Operators(
+            pick(self.forward, other.forward),
+            pick(self.backward, other.backward),
+            pick(self.second, other.second),
+            self.mixed,
+        )

@@ -8,7 +8,7 @@ from ..models import HJBProblem
 from ._discretisation import Discretisation
 from ._godunov import on_nodes
 from ._interpolation import splines_through
-from ._linear import AbstractLinearSolver
+from ._linear import AbstractLinearSolver, one_thread
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 from ._stencils import make_axis
@@ -110,8 +110,8 @@ class FiniteDifference(AbstractSolver):
         default = {1: 161, 2: 49, 3: 21}.get(dimension, 13)
         return (self.points or default,) * dimension
 
-    def discretisation(self, problem: HJBProblem, level: int) -> Discretisation:
-        """The grid of a level (0 is the coarsest)."""
+    def discretisation(self, problem: HJBProblem, level: int, marched: tuple[int, ...] | None = None) -> Discretisation:
+        """The grid of a level (0 is the coarsest); `marched` gives the sign of the drift of time-like states."""
         coarsening = 2 ** (self.levels - 1 - level)
         kinks = problem.model.breakpoints()
         axes = []
@@ -120,7 +120,7 @@ class FiniteDifference(AbstractSolver):
         ):
             points = max((count - 1) // coarsening + 1, self.least_points)
             axes.append(make_axis(region, domain, points, kinks.get(field, ())))
-        return Discretisation(tuple(axes), max(self.order, 2))
+        return Discretisation(tuple(axes), max(self.order, 2), marched)
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
@@ -146,6 +146,10 @@ class FiniteDifference(AbstractSolver):
 
     def step(self, problem, state, workspace, key):
         del key
+        with one_thread():
+            return self._step(workspace, state)
+
+    def _step(self, workspace, state):
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
         delta = workspace.discount_rate[:, None]

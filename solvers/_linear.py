@@ -1,33 +1,62 @@
 import abc
+import functools as ft
+from typing import NamedTuple
 
 import equinox as eqx
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from jaxtyping import Float
+from threadpoolctl import ThreadpoolController
+
+
+@ft.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread():
+    """A context in which BLAS uses one thread.
+
+    The dense pieces of a sparse solve are small: on a shared machine, threads that wait for each other there were measured
+    to take ten times the time of the solve.
+    """
+    return _controller().limit(limits=1, user_api="blas")
+
+
+class Downwind(NamedTuple):
+    """A state along which a system is nearly triangular, because its drift has one sign."""
+
+    axis: int
+    direction: int  # +1: the drift goes up, so values depend on those above
+    matrix: sp.csr_matrix  # the system with that state upwinded; the system itself where it is triangular already
+
+
+class LinearSystem(NamedTuple):
+    """`matrix @ x = right` on a tensor grid, with what a preconditioner may know about it."""
+
+    matrix: sp.csr_matrix
+    right: Float[np.ndarray, " n"]
+    shape: tuple[int, ...]
+    monotone: sp.csr_matrix | None = None  # a nearby M-matrix, where `matrix` is not one
+    downwind: Downwind | None = None
 
 
 class AbstractLinearSolver(eqx.Module):
     """How a sparse system of a frozen policy is solved, on the host."""
 
     @abc.abstractmethod
-    def solve(
-        self, matrix: sp.csr_matrix, right: Float[np.ndarray, " n"], companion: sp.csr_matrix | None = None
-    ) -> Float[np.ndarray, " n"]:
-        """Solve `matrix @ x = right`.
-
-        `companion` is a nearby M-matrix (the monotone first-order operator) that a preconditioner may use
-        where `matrix` itself is not one.
-        """
+    def solve(self, system: LinearSystem) -> Float[np.ndarray, " n"]:
+        """The solution; not finite where there is none."""
 
 
 class Direct(AbstractLinearSolver):
     """Sparse LU (SuperLU, minimum degree on A' + A): the fastest up to about 40 000 unknowns in two dimensions."""
 
-    def solve(self, matrix, right, companion=None):
-        try:
-            factor = spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        except RuntimeError:  # exactly singular: no finite answer, which the driver reports
+    def solve(self, system):
+        matrix, right = system.matrix, system.right
+        factor = _factorise(matrix)
+        if factor is None:  # exactly singular: no finite answer, which the driver reports
             return np.full_like(right, np.nan)
         x = factor.solve(right)
         if not np.all(np.isfinite(x)):
@@ -37,7 +66,7 @@ class Direct(AbstractLinearSolver):
 
 
 class Multigrid(AbstractLinearSolver):
-    """GMRES preconditioned by Ruge-Stüben multigrid (pyamg) of the companion M-matrix.
+    """GMRES preconditioned by Ruge-Stüben multigrid (pyamg) of the monotone system.
 
     **Arguments:**
 
@@ -48,34 +77,122 @@ class Multigrid(AbstractLinearSolver):
     tolerance: float = 1e-8
     max_steps: int = 200
 
-    def solve(self, matrix, right, companion=None):
+    def solve(self, system):
         import pyamg
 
-        base = (-(companion if companion is not None else matrix)).tocsr()
-        preconditioner = pyamg.ruge_stuben_solver(base, max_coarse=500).aspreconditioner(cycle="V")
-        x, _ = spla.gmres(
-            matrix,
-            right,
-            rtol=self.tolerance,
-            atol=0.0,
-            restart=60,
-            maxiter=max(1, self.max_steps // 60),
-            M=spla.aslinearoperator(-1.0 * preconditioner),
-        )
-        return x
+        base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr()
+        cycle = pyamg.ruge_stuben_solver(base, max_coarse=500, coarse_solver="splu").aspreconditioner(cycle="V")
+        return _gmres(system, spla.aslinearoperator(-1.0 * cycle), self.tolerance, self.max_steps)[0]
 
 
-class Automatic(AbstractLinearSolver):
-    """Direct while it is cheap, multigrid beyond.
+class Sweep(AbstractLinearSolver):
+    """Block substitution against the drift of one state, exact where that state has no noise; GMRES around it.
+
+    Where the drift of a state has one sign, its value depends (almost) only on the values downstream: each layer of the
+    grid is factorised on its own, from the last to the first.
 
     **Arguments:**
 
-    - `states`: number of states of the problem (fill grows with it).
+    - `tolerance`: relative residual.
+    - `max_steps`: iterations before multigrid takes over.
     """
 
-    states: int = 1
+    tolerance: float = 1e-8
+    max_steps: int = 120
 
-    def solve(self, matrix, right, companion=None):
-        limit = {1: 10**7, 2: 60_000, 3: 3_000}.get(self.states, 2_000)
-        chosen = Direct() if len(right) <= limit else Multigrid()
-        return chosen.solve(matrix, right, companion)
+    def solve(self, system):
+        if system.downwind is None:
+            return Multigrid(self.tolerance).solve(system)
+        layers = _Layers(system.downwind, system.shape)
+        if layers.singular:
+            return np.full_like(system.right, np.nan)
+        if layers.exact and system.downwind.matrix is system.matrix:
+            x = layers.substitute(system.right)
+            return x + layers.substitute(system.right - system.matrix @ x)
+        size = len(system.right)
+        preconditioner = spla.LinearOperator((size, size), layers.substitute, dtype=float)
+        x, converged = _gmres(system, preconditioner, self.tolerance, self.max_steps)
+        if converged:
+            return x
+        other = Multigrid(self.tolerance).solve(system)
+        error = [np.linalg.norm(system.matrix @ z - system.right) for z in (x, other)]
+        return x if error[0] < error[1] else other
+
+
+class Automatic(AbstractLinearSolver):
+    """Direct while it is cheap; beyond, a sweep where the system is nearly triangular, and multigrid elsewhere."""
+
+    def solve(self, system):
+        return self.choose(system).solve(system)
+
+    def choose(self, system: LinearSystem) -> AbstractLinearSolver:
+        """The solver for a system, by its size and dimension (fill grows with both)."""
+        if len(system.right) <= _cheap(len(system.shape)):
+            return Direct()
+        hint = system.downwind
+        # a monotone system takes multigrid a few cycles only, unless it is triangular
+        if hint is not None and (system.monotone is not None or hint.matrix is system.matrix):
+            layer = len(system.right) // system.shape[hint.axis]
+            if layer <= _cheap(len(system.shape) - 1):
+                return Sweep()
+        return Multigrid()
+
+
+def _cheap(states: int) -> int:
+    """Unknowns up to which a direct factorisation is cheaper than the alternatives."""
+    return {0: 10**7, 1: 10**7, 2: 60_000, 3: 3_000}.get(states, 2_000)
+
+
+class _Layers:
+    """The layers of a system along one state, each factorised, and the coupling to those downstream."""
+
+    def __init__(self, downwind: Downwind, shape: tuple[int, ...]):
+        count = shape[downwind.axis]
+        layers = np.moveaxis(np.arange(int(np.prod(shape))).reshape(shape), downwind.axis, 0).reshape(count, -1)
+        # in the order of solution: the last layer downstream comes first
+        self.order = (layers[::-1] if downwind.direction > 0 else layers).ravel()
+        self.size, self.count = layers.shape[1], count
+        matrix = downwind.matrix[self.order][:, self.order].tocsr()
+        self.factors, self.coupling, upstream = [], [], 0
+        for n in range(count):
+            start, stop = n * self.size, (n + 1) * self.size
+            rows = matrix[start:stop]
+            self.factors.append(_factorise(rows[:, start:stop]))
+            self.coupling.append(rows[:, :start])
+            upstream += rows[:, stop:].nnz
+        self.exact = upstream == 0
+        self.singular = any(factor is None for factor in self.factors)
+
+    def substitute(self, right: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Solve the block triangular part."""
+        ordered = np.ravel(right)[self.order]
+        x = np.zeros_like(ordered)
+        for n in range(self.count):
+            start, stop = n * self.size, (n + 1) * self.size
+            x[start:stop] = self.factors[n].solve(ordered[start:stop] - self.coupling[n] @ x[:start])
+        found = np.empty_like(x)
+        found[self.order] = x
+        return found
+
+
+def _factorise(matrix: sp.csr_matrix):
+    """The sparse LU of a matrix, or None if it is exactly singular."""
+    try:
+        return spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    except RuntimeError:
+        return None
+
+
+def _gmres(system: LinearSystem, preconditioner, tolerance: float, max_steps: int):
+    """Restarted GMRES, and whether it converged."""
+    restart = min(60, max_steps)
+    x, info = spla.gmres(
+        system.matrix,
+        system.right,
+        rtol=tolerance,
+        atol=0.0,
+        restart=restart,
+        maxiter=max(1, max_steps // restart),
+        M=preconditioner,
+    )
+    return x, info == 0

@@ -104,6 +104,30 @@ def centred(axis: Axis, order: int) -> tuple[Float[np.ndarray, "n n"], Float[np.
     return first, second
 
 
+def downstream(axis: Axis, order: int, direction: int, slope_is_known: bool) -> Float[np.ndarray, "n n"]:
+    """First derivatives of a time-like state from the nodes downstream, as a multistep method takes them.
+
+    `direction` is the sign of the drift. Near a kink and at the last node downstream fewer nodes are left, and the order
+    falls to theirs; the cells there are small. The last node itself has no derivative; if the slope at that face is known
+    the node before it has twice the mean slope of its cell, from which the caller takes the known slope.
+    """
+    n = len(axis.nodes)
+    if direction < 0:  # mirrored
+        mirrored = Axis(-axis.nodes[::-1], tuple(n - 1 - b for b in axis.breaks[::-1]))
+        return -downstream(mirrored, order, 1, slope_is_known)[::-1, ::-1]
+    nodes, first = axis.nodes, np.zeros((n, n))
+    ends = [*axis.breaks, n - 1]
+    # backward differences of order 4 and more on stretched grids lose stability along the imaginary axis
+    order = min(order, 3)
+    for i in range(n - 1):
+        end = next(e for e in ends if i < e)
+        window = slice(i, min(i + order, end) + 1)
+        first[i, window] = fornberg(nodes[i], nodes[window], 1)[1]
+    if slope_is_known:
+        first[n - 2] *= 2.0
+    return first
+
+
 def slope_jump(axis: Axis, kink: int, order: int) -> Float[np.ndarray, " n"]:
     """Weights of the jump of the first derivative at a kink: slope from above minus slope from below."""
     nodes = axis.nodes

@@ -14,7 +14,8 @@ from scipy.interpolate import make_interp_spline
 from ..models import Growth, HJBProblem, Reflecting, StateConstraint
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
-from ._linear import Automatic
+from ._linear import Automatic, Downwind, LinearSystem
+from ._time_like import time_like_states
 
 if TYPE_CHECKING:
     from ._finite_difference import FiniteDifference
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 4096
+# Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
+_NEARLY_TRIANGULAR = 0.5
 
 
 class Workspace:
@@ -29,7 +32,7 @@ class Workspace:
 
     def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int):
         self.solver, self.problem, self.family = solver, problem, family
-        self.linear = solver.linear_solver or Automatic(len(problem.region))
+        self.linear = solver.linear_solver or Automatic()
         # the kernel must not be compiled anew when only the box moves
         self.bare = HJBProblem(problem.model)
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
@@ -39,7 +42,12 @@ class Workspace:
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
     def grid(self, level: int) -> Discretisation:
-        return self.solver.discretisation(self.problem, level)
+        return self.solver.discretisation(self.problem, level, self.marched)
+
+    @ft.cached_property
+    def marched(self) -> tuple[int, ...]:
+        """The time-like states: the sign of their drift, 0 for the others."""
+        return time_like_states(self.problem)
 
     @ft.cache  # noqa: B019
     def faces(self, level: int) -> FaceSlopes:
@@ -59,8 +67,8 @@ class Workspace:
         return self.grid(level).scheme(high, frozenset(self.faces(level).slope))
 
     @ft.cache  # noqa: B019
-    def matching(self, level: int) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
-        return self.grid(level).matching()
+    def matching(self, level: int, high: bool = True) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
+        return self.grid(level).matching(self.grid(level).order if high else 1)
 
     @ft.cache  # noqa: B019
     def operators(self, level: int, high: bool) -> Operators:
@@ -139,17 +147,42 @@ class Workspace:
 
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
         """The Newton correction of every member: one sparse solve each."""
-        operators = self.operators(level, high)
-        companion = self.operators(level, False)
-        moves = []
-        for f in range(self.family):
-            parts = local.discount[f], local.drift[f], local.variance[f]
-            matrix = operators.assemble(*parts)
-            if high and self.matching(level)[0].any():
-                matrix = matrix + self.discount_rate[f] * self.matching(level)[1]
-            monotone: sp.csr_matrix | None = companion.assemble(*parts) if high else None
-            moves.append(self.linear.solve(matrix, -local.residual[f], monotone))
-        return np.stack(moves)
+        return np.stack([self.linear.solve(self.system(level, high, local, f)) for f in range(self.family)])
+
+    def system(self, level: int, high: bool, local: Local, member: int) -> LinearSystem:
+        """The linear system of the Newton correction of one member."""
+        discount, drift, variance = (leaf[member] for leaf in (local.discount, local.drift, local.variance))
+        shape, right = self.grid(level).shape, -local.residual[member]
+
+        def assemble(operators: Operators, order_at_kinks: bool) -> sp.csr_matrix:
+            matrix = operators.assemble(discount, drift, variance)
+            on_kink, rows = self.matching(level, order_at_kinks)
+            return matrix + self.discount_rate[member] * rows if high and on_kink.any() else matrix
+
+        operators, upwind = self.operators(level, high), self.operators(level, False)
+        matrix = assemble(operators, True)
+        axis, direction = self.dominant(level, drift, variance)
+        downwind = None
+        if self.marched[axis]:
+            downwind = Downwind(axis, direction, matrix)
+        elif direction and high:
+            downwind = Downwind(axis, direction, assemble(operators.with_axis(axis, upwind), True))
+        return LinearSystem(matrix, right, shape, assemble(upwind, False) if high else None, downwind)
+
+    def dominant(self, level: int, drift, variance) -> tuple[int, int]:
+        """The state along which a system is most nearly triangular and the sign of its drift; 0 if there is none."""
+        grid, best = self.grid(level), (0, 0, _NEARLY_TRIANGULAR)
+        for a, nodes in enumerate(grid.nodes):
+            if self.marched[a]:
+                return a, self.marched[a]
+            index = np.unravel_index(np.arange(grid.size), grid.shape)[a]
+            cell = np.gradient(nodes)[index]
+            transport = drift[:, a] / cell
+            total = np.sum(np.abs(transport) + 2.0 * variance[:, a, a] / cell**2)
+            share = abs(np.sum(transport)) / total if total > 0 else 0.0
+            if share > best[2]:
+                best = (a, int(np.sign(np.sum(transport))), share)
+        return best[:2]
 
     def leaves(self, level: int, local: Local) -> Bool[np.ndarray, " side"]:
         """Whether the optimal drift points out at any state constraint."""

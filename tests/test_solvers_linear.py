@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from abatax.solvers import Automatic, Direct, Multigrid
+from abatax.solvers import Automatic, Direct, LinearSystem, Multigrid, Sweep
 from abatax.solvers._discretisation import Discretisation
+from abatax.solvers._linear import Downwind
 from abatax.solvers._stencils import make_axis
 
 # Multigrid stops at a relative residual of 1e-8; the inverse grows it by at most 1/(discount rate) = 100.
@@ -25,35 +26,72 @@ def frozen_policy(points, dimension):
     return matrix, np.cos(x.sum(axis=1))
 
 
-@pytest.mark.parametrize("solver, tolerance", [(Direct(), ROUNDING), (Multigrid(), RELATIVE), (Automatic(2), ROUNDING)])
+@pytest.mark.parametrize("solver, tolerance", [(Direct(), ROUNDING), (Multigrid(), RELATIVE), (Automatic(), ROUNDING)])
 def test_solvers_agree_with_dense_elimination(solver, tolerance):
     matrix, right = frozen_policy(24, 2)
     expected = np.linalg.solve(matrix.toarray(), right)
-    np.testing.assert_allclose(solver.solve(matrix, right), expected, atol=tolerance * np.max(np.abs(expected)))
+    found = solver.solve(LinearSystem(matrix, right, (24, 24)))
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.max(np.abs(expected)))
 
 
 def test_automatic_turns_to_multigrid_where_factors_fill_up():
-    matrix, right = frozen_policy(21, 3)  # 9261 unknowns: above what Automatic factorises in three states
-    found = Automatic(3).solve(matrix, right)
-    assert np.linalg.norm(matrix @ found - right) < 1e-8 * np.linalg.norm(right) * 1.01
+    system = LinearSystem(
+        *frozen_policy(21, 3), (21, 21, 21)
+    )  # 9261 unknowns: above what is factorised in three states
+    assert isinstance(Automatic().choose(system), Multigrid)
+    found = Automatic().solve(system)
+    assert np.linalg.norm(system.matrix @ found - system.right) < 1e-8 * np.linalg.norm(system.right) * 1.01
 
 
-def test_multigrid_uses_the_companion():
-    # a centred operator, not an M-matrix, preconditioned by the upwind one
-    upwind, right = frozen_policy(24, 2)
-    axis = make_axis((-1.0, 1.0), (-1.0, 3.0), 24, ())
-    grid = Discretisation((axis, axis), 4)
-    operators = grid.operators(grid.scheme(True, frozenset()), has_mixed=False)
+def centred_policy(points, drift, noise, dimension=2, known=frozenset()):
+    """A centred operator that is not an M-matrix, the upwind one, and the one upwinded in the first state only."""
+    axis = make_axis((-1.0, 1.0), (-1.0, 3.0), points, ())
+    grid = Discretisation((axis,) * dimension, 4)
     x = grid.points
-    variance = np.einsum("n,ab->nab", 0.02 + 0.0 * x[:, 0], np.eye(2))
-    centred = operators.assemble(np.full(grid.size, -0.01), 0.3 - 0.5 * x, variance)
+    variance = np.einsum("n,ab->nab", noise + 0.0 * x[:, 0], np.eye(dimension))
+    parts = np.full(grid.size, -0.01), drift(x), variance
+    high, low = (grid.operators(grid.scheme(order, known), has_mixed=False) for order in (True, False))
+    return [o.assemble(*parts) for o in (high, low, high.with_axis(0, low))], np.cos(x.sum(axis=1)), grid.shape
+
+
+def test_multigrid_uses_the_monotone_system():
+    (centred, upwind, _), right, shape = centred_policy(24, lambda x: 0.3 - 0.5 * x, 0.02)
     expected = np.linalg.solve(centred.toarray(), right)
-    found = Multigrid().solve(centred, right, upwind)
+    found = Multigrid().solve(LinearSystem(centred, right, shape, upwind))
     np.testing.assert_allclose(found, expected, atol=RELATIVE * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_sweep_along_a_dominant_drift_agrees_with_elimination(direction):
+    def drift(x):
+        return np.stack([direction * (0.3 + 0.1 * x[:, 1] ** 2), -0.2 * x[:, 1]], axis=1)
+
+    (centred, upwind, swept), right, shape = centred_policy(
+        24, drift, 1e-3, known=frozenset({(0, 0 if direction < 0 else 1)})
+    )
+    expected = np.linalg.solve(centred.toarray(), right)
+    found = Sweep().solve(LinearSystem(centred, right, shape, upwind, Downwind(0, direction, swept)))
+    np.testing.assert_allclose(found, expected, atol=RELATIVE * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_sweep_is_a_direct_solve_where_a_state_has_no_noise(direction):
+    # in three states, 9261 unknowns: one factorisation per layer
+    axes = (make_axis((-1.0, 1.0), (-1.0, 3.0), 21, ()),) * 3
+    grid = Discretisation(axes, 4, (0, direction, 0))
+    x = grid.points
+    operators = grid.operators(grid.scheme(True, frozenset()), has_mixed=False)
+    drift = np.stack([-0.4 * x[:, 0], direction * (1.0 + 0.5 * np.cos(x[:, 0])), -0.3 * x[:, 2]], axis=1)
+    variance = np.einsum("n,ab->nab", 0.02 + 0.0 * x[:, 0], np.diag([1.0, 0.0, 1.0]))
+    matrix = operators.assemble(np.full(grid.size, -0.01), drift, variance)
+    system = LinearSystem(matrix, np.cos(x.sum(axis=1)), grid.shape, downwind=Downwind(1, direction, matrix))
+    assert isinstance(Automatic().choose(system), Sweep)
+    found = Sweep(max_steps=0).solve(system)  # no iteration is needed
+    assert np.linalg.norm(matrix @ found - system.right) < 1e-12 * np.linalg.norm(system.right)
 
 
 @pytest.mark.filterwarnings("ignore::scipy.sparse.linalg.MatrixRankWarning")
 @pytest.mark.parametrize("singular", [sp.csr_matrix((3, 3)), sp.csr_matrix(np.ones((3, 3)))])
 def test_singular_system_has_no_finite_answer(singular):
     # a solver turns an answer that is not finite into a result code; an exception would lose all that was computed
-    assert not np.all(np.isfinite(Direct().solve(singular, np.array([1.0, 2.0, 4.0]))))
+    assert not np.all(np.isfinite(Direct().solve(LinearSystem(singular, np.array([1.0, 2.0, 4.0]), (3,)))))

@@ -1,0 +1,47 @@
+"""Which states are time-like: no noise, and a drift of one sign whatever is done."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import qmc
+
+from ..models import HJBProblem
+
+_SAMPLES = 256
+
+
+def time_like_states(problem: HJBProblem) -> tuple[int, ...]:
+    """For each state the sign of its drift if it is time-like in all members of a family, else 0.
+
+    Cumulative emissions never fall and have no noise: values depend only on those downstream, and a solver may march.
+    Recognised by evaluating drift and diffusion at states and controls spread over their bounds.
+    """
+    model = problem.model
+    bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
+    low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
+    sample = low + (high - low) * qmc.Sobol(len(bounds), seed=0).random(_SAMPLES)
+    d = len(problem.region)
+    x = type(model.states)(*jnp.asarray(sample[:, :d].T))
+    u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
+    drift, diffusion = _evaluate(model, x, u)
+    signs = []
+    for b, s in zip(drift, diffusion, strict=True):
+        b, s = np.asarray(b), np.asarray(s)
+        still = not np.any(s) and np.all(np.isfinite(b)) and np.any(b)
+        signs.append(int(still and np.all(b >= 0)) - int(still and np.all(b <= 0)))
+    return tuple(signs)
+
+
+@eqx.filter_jit
+def _evaluate(model, x, u):
+    t = jnp.zeros(())
+
+    def of_member(m):
+        def at(x, u):
+            drift = jax.vmap(lambda climate: m.drift(t, x, u, climate))(m.ensemble.values)
+            return drift, m.diffusion(t, x, u)
+
+        return jax.vmap(at)(x, u)
+
+    return eqx.filter_vmap(of_member)(model)
