@@ -1,5 +1,6 @@
 """What is asked: states, controls, dynamics, preferences, ambiguity, and the HJB equation they pose."""
 
+from ._abatement import Abatement as Abatement
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
 from ._carbon_prior import (
@@ -27,6 +28,7 @@ from ._economy import AKEconomy as AKEconomy
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
 from ._exploration import Exploration as Exploration, LogarithmicEconomy as LogarithmicEconomy
 from ._fossil_reserves import FossilReserves as FossilReserves
+from ._knowledge_capital import KnowledgeCapital as KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic as LinearQuadratic
 from ._maximise import maximise as maximise
 from ._model import (
@@ -47,6 +49,7 @@ from ._preferences import (
 )
 from ._problem import HJBProblem as HJBProblem
 from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class, nearest as nearest
+from ._research import Research as Research
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._value import AbstractValue as AbstractValue, derivatives as derivatives
 from ._variable import Variable as Variable

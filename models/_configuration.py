@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._abatement import Abatement
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
@@ -20,10 +21,12 @@ from ._exploration import Exploration, LogarithmicEconomy
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class, nearest
+from ._research import Research
 
 BLOCKS: dict[str, type] = {
     block.__name__: block
     for block in (
+        Abatement,
         AKEconomy,
         Ambiguity,
         DamageJump,
@@ -34,6 +37,7 @@ BLOCKS: dict[str, type] = {
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
+        Research,
         TCREClimate,
         ThresholdDamages,
         TimeAdditive,
@@ -71,14 +75,18 @@ _UNITS = {
     "adjustment_cost": "yr",
     "adjustment_curvature": "yr",
     "adjustment_scale": "1/yr",
+    "arrival_scale": "trillion US$ yr",
+    "carbon_intensity": "GtC/trillion US$",
     "curvature": "1/degC^2",
     "curvatures": "1/degC^2",
+    "depreciation": "1/yr",
     "discount_rate": "1/yr",
     "exogenous_emissions": "GtC/yr",
     "feedback": "1/yr",
     "growth": "1/yr",
     "initial_capital": "trillion US$",
     "initial_carbon": "GtC",
+    "initial_knowledge": "trillion US$",
     "initial_reserves": "GtC",
     "initial_temperature": "degC",
     "linear": "1/degC",

@@ -195,7 +195,7 @@ class CarbonModel(AbstractModel):
 
     @abc.abstractmethod
     def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
-        """Derivative of the flow term of the equation in consumption, per trillion US$."""
+        """Derivative of the flow utility in consumption, per trillion US$/yr."""
 
 
 __all__ = ["AbstractModel", "CarbonModel", "ClosedFormControl", "Jump", "NoAdditive"]

@@ -275,7 +275,9 @@ class HJBProblem(eqx.Module):
             return problem._without_jumps(t, x, u, value, costate, hessian)
 
         marginal = jax.grad(right_hand_side)(self.model.exogenous_emissions)
-        return -marginal / self.model.marginal_utility(t, x, u, additive)
+        # recursive preferences weigh the flow utility by where the value function stands
+        weight = jax.grad(self.model.preferences.aggregate)(self.model.utility(t, x, u), value)
+        return -marginal / (weight * self.model.marginal_utility(t, x, u, additive))
 
     def _without_jumps(self, t, x, u, value, costate, hessian) -> Scalar:
         terms = self._terms(t, x, u, value, costate, hessian, ())

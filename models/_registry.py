@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 from ._ak_climate import AKClimate
 from ._fossil_reserves import FossilReserves
+from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
 from ._uncertain_damages import UncertainDamages
 
 MODELS: dict[str, type[AbstractModel]] = {
-    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages, FossilReserves)
+    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages, KnowledgeCapital, FossilReserves)
 }
 
 

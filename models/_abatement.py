@@ -1,0 +1,56 @@
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._checks import check_positive
+from ._types import Scalar, parameter
+
+
+class Abatement(eqx.Module):
+    r"""What it costs to emit less than business as usual.
+
+    $$\text{cost} = \phi_0\Big(1-\frac{e}{\beta\,Q}\Big)_+^{\phi_1}Q,\qquad Q = \alpha K$$
+
+    **Arguments:**
+
+    - `cost`: $\phi_0$, share of output that full abatement takes.
+    - `exponent`: $\phi_1$, above 1.
+    - `carbon_intensity`: $\beta$, GtC per trillion US$ of output without abatement.
+
+    **Raises:** `ValueError` naming a parameter that is out of range.
+
+    **References:** Cai and Lontzek 2019, doi:10.1086/701890, for $\beta$ and $\phi_1$.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        abatement = ab.models.Abatement()
+        assert float(abatement.cost_share(0.0, 85.0)) == 0.5
+        ```
+    """
+
+    cost: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
+    exponent: Float[Array, "..."] = eqx.field(default=3.0, converter=parameter)
+    carbon_intensity: Float[Array, "..."] = eqx.field(default=0.1206, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("abatement.cost", self.cost, "of output")
+        check_positive("abatement.exponent - 1", self.exponent - 1.0)
+        check_positive("abatement.carbon_intensity", self.carbon_intensity, "GtC per trillion US$")
+
+    def baseline(self, output: Scalar) -> Scalar:
+        """Emissions without abatement, GtC/yr, at an output in trillion US$/yr."""
+        return self.carbon_intensity * output
+
+    def cost_share(self, emissions: Scalar, output: Scalar) -> Scalar:
+        """Share of output that abatement takes."""
+        avoided = 1.0 - emissions / self.baseline(output)
+        some = avoided > 0.0
+        return self.cost * jnp.where(some, jnp.where(some, avoided, 1.0) ** self.exponent, 0.0)
+
+    def marginal_cost(self, emissions: Scalar, output: Scalar) -> Scalar:
+        r"""What one tonne less costs, trillion US$ per GtC: $\tfrac{\phi_0\phi_1}\beta(1-\tfrac e{\beta Q})_+^{\phi_1-1}$."""
+        avoided = jnp.maximum(1.0 - emissions / self.baseline(output), 0.0)
+        return self.cost * self.exponent / self.carbon_intensity * avoided ** (self.exponent - 1.0)

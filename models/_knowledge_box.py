@@ -1,0 +1,119 @@
+"""Where the knowledge-capital model is truncated, what is known beyond, and its closed form after the technology."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._checks import is_traced
+from ._closures import Growth, Inflow
+from ._model import AbstractModel
+from ._neutral import _log1p_ratio
+from ._types import Point, Scalar
+
+# Newton steps from above on a convex polynomial-like function; fixed in number, so that slopes can be differentiated
+_STEPS = 25
+
+
+class KnowledgeBox(AbstractModel):
+    """The faces of the box, from the asymptotes of the equation; see `KnowledgeCapital`."""
+
+    if TYPE_CHECKING:
+        economy: Any
+        abatement: Any
+        research: Any
+        damage_jump: Any
+        inverse_eis: Any
+        abatement_cost: Any
+        phase: str
+
+        def damage_slope(self, y: Scalar) -> Scalar: ...
+
+        def damage_bend(self, y: Scalar) -> Scalar: ...
+
+    # -- after the technology ---------------------------------------------------------------------------
+
+    def clean_value(self) -> tuple[Scalar, Scalar]:
+        r"""Investment and the constant of $v = k + c$ once emissions are needless.
+
+        $i$ solves $(\alpha-i)(1-\kappa i) = \delta - (1-\rho)G(i)$ with $G = \mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2
+        - \tfrac12a_k\sigma_k^2$, a quadratic; then $c = \log(\alpha-i) - \log(1-(1-\rho)G/\delta)/(1-\rho)$, which is
+        $\log(\alpha-i) + G/\delta$ at $\rho=1$.
+        """
+        alpha, kappa = self.economy.productivity, self.economy.adjustment_cost
+        delta, rho, shocks = self.preferences.discount_rate, self.inverse_eis, self.ambiguity.shocks
+        aversion = shocks if shocks.ndim == 0 else shocks[0]
+        robust = -0.5 * aversion * self.economy.volatility**2
+        idle = self.economy.drift(jnp.zeros_like(alpha)) + robust
+        square, linear = 0.5 * kappa * (1.0 + rho), rho + alpha * kappa
+        constant = alpha - delta + (1.0 - rho) * idle
+        # the smaller root, below both alpha and 1/kappa
+        root = jnp.sqrt(linear**2 - 4.0 * square * constant)
+        investment = 2.0 * constant / (linear + root)
+        growth = (self.economy.drift(investment) + robust) / delta
+        level = growth * _log1p_ratio(-(1.0 - rho) * growth)
+        return investment, jnp.log(alpha - investment) + level
+
+    def _check_finite(self):
+        constant = self.clean_value()[1]
+        if is_traced(constant) or bool(np.all(np.isfinite(np.asarray(constant)))):
+            return
+        raise ValueError(
+            f"`preferences.inverse_eis` is {self.inverse_eis}: growth makes the value infinite;"
+            f" raise it towards 1, or `preferences.discount_rate` above {self.preferences.discount_rate} per year."
+        )
+
+    # -- the faces --------------------------------------------------------------------------------------
+
+    def closures(self) -> Point:
+        before = self.phase == "before"
+        capital = Inflow(), Growth(slope=self._capital_slope, extension=0.5)
+        warming = Inflow(extension=0.05), Growth(slope=self._warming_slope, extension=0.5 if before else 1.0)
+        knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.8)
+        return type(self.states)(capital, warming, knowledge)
+
+    def _far_out(self, x: Point) -> tuple[Scalar, ...]:
+        r"""Share abated, warming, marginal value of temperature and flow lost, where states no longer matter to come.
+
+        Differentiating the equation in $y$ without its second derivatives, $v_y = -s'\Theta e/(\delta+J)$ with $J$ the
+        intensity of all jumps; abatement's condition $(s - v_y)\Theta = m\,q\,a^{\phi_1-1}$ with the marginal utility $m$ of an
+        economy without emissions then is one equation in $a$.
+        """
+        y, theta = x.temperature, self.ensemble.mean
+        alpha, delta = self.economy.productivity, self.preferences.discount_rate
+        baseline = self.abatement.baseline(alpha * jnp.exp(x.log_capital))
+        # below the threshold a revealed curvature may make warming harmless
+        slope, power = jnp.maximum(self.damage_slope(y), 0.0), self.abatement.exponent - 1.0
+        jumps = self.research.intensity(x.log_knowledge)
+        if self.phase == "before":
+            jumps = jumps + self.damage_jump.intensity(y)
+        consumption = alpha - self.economy.best_investment(delta)
+        unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
+        bend = self.damage_bend(y) * theta * baseline / (delta + jumps)
+
+        def step(_, a):
+            value = unit * a**power + bend * a - slope - bend
+            return a - value / (unit * power * a ** (power - 1.0) + bend)
+
+        # a convex function falls to its root from above; full abatement if that lies above one
+        start = jnp.maximum(1.0, ((slope + bend) / unit) ** (1.0 / power))
+        abated = jnp.minimum(jax.lax.fori_loop(0, _STEPS, step, start), 1.0)
+        warming = theta * baseline * (1.0 - abated)
+        value_slope = -bend * (1.0 - abated)
+        lost = delta * self.abatement_cost * abated**self.abatement.exponent / consumption + slope * warming
+        return warming, slope, value_slope, lost
+
+    def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
+        return self._far_out(x)[2]
+
+    def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
+        r"""$v_k = 1 - (s - v_y)\Theta e/(\delta+J_g)$: more capital is more emissions at the same abated share."""
+        warming, slope, value_slope, _ = self._far_out(x)
+        wait = self.preferences.discount_rate + self.research.intensity(x.log_knowledge)
+        return 1.0 - (slope - value_slope) * warming / wait
+
+    def _knowledge_slope(self, t: Scalar, x: Point) -> Scalar:
+        r"""$v_r = J_g\ell/(\delta+J_g)^2$ with $\ell$ the flow that is lost until the technology comes."""
+        rate = self.research.intensity(x.log_knowledge)
+        return rate * self._far_out(x)[3] / (self.preferences.discount_rate + rate) ** 2

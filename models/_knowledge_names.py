@@ -1,0 +1,53 @@
+"""What the states, controls and observables of the knowledge-capital model are called."""
+
+from typing import Generic, NamedTuple, TypeVar
+
+from ._variable import Variable
+
+T = TypeVar("T")
+
+
+class CapitalTemperatureKnowledge(NamedTuple, Generic[T]):
+    log_capital: T
+    temperature: T
+    log_knowledge: T
+
+
+class InvestmentResearchEmissions(NamedTuple, Generic[T]):
+    investment: T
+    research: T
+    emissions: T
+
+
+class LogDamages(NamedTuple, Generic[T]):
+    log_damages: T
+
+
+def state_variables(warming: tuple[float, float]) -> CapitalTemperatureKnowledge[Variable]:
+    """The three states, with a region of interest in temperature."""
+    return CapitalTemperatureKnowledge(
+        Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
+        Variable("temperature anomaly above 1850-1900", "degC", *warming, "Surface Temperature (GSAT)", "y"),
+        Variable("log of knowledge", "log trillion US$", 2.0, 5.5, symbol="r"),
+    )
+
+
+# Investment is irreversible and, above 1/kappa, wasteful; emissions never exceed their baseline, which is 58 GtC/yr
+# at the upper end of the region in capital.
+CONTROLS = InvestmentResearchEmissions(
+    Variable("investment per unit of capital", "1/yr", 0.0, 0.5, symbol="i"),
+    Variable("research per unit of capital", "1/yr", 1e-10, 0.1, symbol="x_r"),
+    Variable("carbon emissions", "GtC/yr", 0.0, 1e3, "Emissions|CO2", "e"),
+)
+
+_FLOW = "trillion US$/yr"
+OBSERVABLES = {
+    "output": Variable("output before abatement and damages", _FLOW, iamc="GDP|MER"),
+    "investment_flow": Variable("investment", _FLOW, iamc="Investment"),
+    "research_flow": Variable("research and development", _FLOW),
+    "abatement_cost": Variable("cost of abatement", _FLOW, iamc="Policy Cost|Additional Total Energy System Cost"),
+    "consumption": Variable("consumption before damages", _FLOW, iamc="Consumption"),
+    "damages": Variable("consumption lost to damages", _FLOW, iamc="Damage Cost"),
+    "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+    "knowledge": Variable("knowledge capital", "trillion US$"),
+}
