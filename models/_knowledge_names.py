@@ -2,6 +2,7 @@
 
 from typing import Generic, NamedTuple, TypeVar
 
+from ._types import Point
 from ._variable import Variable
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class LogDamages(NamedTuple, Generic[T]):
     log_damages: T
 
 
-def state_variables(warming: tuple[float, float]) -> CapitalTemperatureKnowledge[Variable]:
+def state_variables(warming: tuple[float, float]) -> Point:
     """The three states, with a region of interest in temperature."""
     return CapitalTemperatureKnowledge(
         Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
