@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -8,16 +7,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import HJBProblem
-from ..solvers import FiniteDifference, Paths, fields_at, simulate, solve
+from ..solvers import FiniteDifference, Paths, fields_at, simulate
 from ..solvers._solution import Solution
+from ._estimates import Estimate, NoReferenceError, Sample, domain_errors, grid_errors
 from ._exact import exact_value
 from ._metrics import quantities, region_points, relative_errors
+from ._reference import Reference
 from ._report import Row, ValidationReport
 
 
 def validate(
     solution: Solution,
-    reference: Solution | Callable | None = None,
+    reference: Solution | Reference | Callable | None = None,
     *,
     solver: FiniteDifference | None = None,
     paths: Paths | None = None,
@@ -28,7 +29,8 @@ def validate(
     **Main arguments:**
 
     - `solution`: of any solver.
-    - `reference`: a better solution or a value function to compare with; the exact one if the model has one.
+    - `reference`: a better solution, a [`Reference`][] (its own errors are reported too) or a value function to compare
+      with; the exact one if the model has one.
 
     **Other arguments:**
 
@@ -60,11 +62,15 @@ def validate(
     else:
         name = "reference"
     if reference is not None:
-        value = reference.value if isinstance(reference, Solution) else reference
+        better = reference.solution if isinstance(reference, Reference) else reference
+        value = better.value if isinstance(better, Solution) else better
         rows += _errors(found, quantities(problem, value, points), name)
+    if isinstance(reference, Reference):
+        for quantity, estimate in reference.errors.items():
+            meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
+            rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
     if solver is not None:
-        rows += _refinement(solution, solver, points, found)
-        rows += _enlargement(problem, solver, points, found)
+        rows += _estimates(solution, solver, points, found)
     paths = simulate(solution, num_paths=200) if paths is None else paths
     rows += _along_paths(solution, paths)
     return ValidationReport(tuple(rows))
@@ -128,69 +134,25 @@ def _errors(found: dict, truth: dict, name: str) -> list[Row]:
     return rows
 
 
-def coarser(solver: FiniteDifference, problem: HJBProblem, factor: int) -> FiniteDifference:
-    """The same solver on a grid with `factor` times fewer cells."""
-    counts = tuple(max((n - 1) // factor + 1, solver.least_points) for n in solver.counts(problem))
-    return dataclasses.replace(solver, points=counts)
-
-
-def _refinement(solution: Solution, solver: FiniteDifference, points, found: dict) -> list[Row]:
-    """Measured order from three grids, and the error of the finest by Richardson's extrapolation.
-
-    Where the three grids show no clean order (rounding, or a layer only the finest resolves) the whole last
-    difference is the estimate.
-    """
-    problem = solution.problem.replace(continuations=())
-    answers = [found]
-    for factor in (2, 4):
-        # on the nodes of the finest grid, so that nothing is compiled anew
-        part = solve(problem, coarser(solver, problem, factor), throw=False).on_nodes_of(solution)
-        answers.append(quantities(part.problem, part.value, points))
-    fine, middle, coarse = answers
-    rows = []
-    for quantity in found:
-        size = np.sqrt(np.mean(fine[quantity] ** 2)) or 1.0
-        last = float(np.sqrt(np.mean((fine[quantity] - middle[quantity]) ** 2)) / size)
-        first = float(np.sqrt(np.mean((middle[quantity] - coarse[quantity]) ** 2)) / size)
-        order = np.log2(first / last) if last > 0 and first > 0 else np.nan
-        believed = order if np.isfinite(order) and 0.5 <= order <= 8.0 else 0.0
-        rows.append(
-            Row(
-                f"grid_error_{quantity}",
-                last / (2.0**believed - 1.0) if believed else last,
-                "relative L2",
-                1e-2,
-                f"Estimated error of {quantity} from halving the grid twice (Richardson extrapolation).",
-            )
-        )
+def _estimates(solution: Solution, solver: FiniteDifference, points, found: dict) -> list[Row]:
+    """Errors estimated from other grids and a larger box; NaN, with the reason, where a solve did not converge."""
+    sample, rows = Sample(solution, points, found), []
+    nothing = dict.fromkeys(found, Estimate(np.nan, np.nan))
+    try:
+        grid, note = grid_errors(sample, solver), "Estimated error of {} from other grids (Richardson extrapolation)."
+    except NoReferenceError as error:
+        grid, note = nothing, f"No estimate for {{}}. {error}"
+    for quantity, (l2, _, order) in grid.items():
+        rows.append(Row(f"grid_error_{quantity}", l2, "relative L2", 1e-2, note.replace("{}", quantity)))
         rows.append(Row(f"order_{quantity}", order, "1", None, "Measured order of convergence (NaN at rounding)."))
+    try:
+        domain = domain_errors(sample, solver)
+        note = "How much {} on the region of interest changes when the edge of the box is moved out."
+    except NoReferenceError as error:
+        domain, note = nothing, f"No estimate for {{}}. {error}"
+    for quantity, (l2, _, _) in domain.items():
+        rows.append(Row(f"domain_change_{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity)))
     return rows
-
-
-def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
-    """The problem on a larger box: margins times `factor`; faces without a margin move out by a tenth of the region."""
-    if problem.domain != problem.region:
-        return problem.replace(extension=problem.extension * factor, continuations=())
-    box = {
-        name: (low - 0.1 * (high - low), high + 0.1 * (high - low))
-        for name, (low, high) in zip(problem.model.states._fields, problem.region, strict=True)
-    }
-    return problem.replace(box=box, continuations=())
-
-
-def _enlargement(problem: HJBProblem, solver: FiniteDifference, points, found: dict) -> list[Row]:
-    part = solve(enlarged(problem), solver, throw=False)
-    moved = relative_errors(quantities(part.problem, part.value, points), found)
-    return [
-        Row(
-            f"domain_change_{quantity}",
-            l2,
-            "relative L2",
-            1e-3,
-            f"How much {quantity} on the region of interest changes when the edge of the box is moved out.",
-        )
-        for quantity, (l2, _, _) in moved.items()
-    ]
 
 
 @eqx.filter_jit

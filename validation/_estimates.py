@@ -1,0 +1,206 @@
+"""How far a grid solution may be from the truth, without the truth: from other grids, another box, another method."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import scipy.optimize
+from jaxtyping import Array, Float
+
+from ..models import HJBProblem
+from ..solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
+from ..solvers._interpolation import splines_through
+from ..solvers._solution import Solution
+from ._metrics import quantities, relative_errors
+
+# Random errors at the nodes, in units of the rounding error of the largest value, that stand for those of a solve.
+_NOISE = 1.0
+
+
+class NoReferenceError(ValueError):
+    """An error cannot be estimated; the message says why and what to do."""
+
+
+class Estimate(NamedTuple):
+    """An estimated error of one quantity on the region of interest.
+
+    - `l2`: root mean square over that of the quantity. `largest`: largest over the largest.
+    - `order`: measured order of convergence, NaN where none could be measured.
+    """
+
+    l2: float
+    largest: float
+    order: float = np.nan
+
+
+class Sample(NamedTuple):
+    """What is compared: the solution's quantities at fresh points of its region."""
+
+    solution: Solution
+    points: Float[Array, "point state"]
+    found: dict[str, np.ndarray]
+
+
+def coarser(solver: FiniteDifference, problem: HJBProblem, axis: int) -> tuple[int, ...]:
+    """Nodes per state with half the cells along one state, or as few as the scheme can work with."""
+    counts = solver.counts(problem)
+    fewer = max((counts[axis] - 1) // 2 + 1, solver.least_points)
+    return _with_count(counts, axis, min(fewer, counts[axis]))
+
+
+def finer(solver: FiniteDifference, problem: HJBProblem, axis: int) -> tuple[int, ...]:
+    """Nodes per state with twice the cells along one state."""
+    counts = solver.counts(problem)
+    return _with_count(counts, axis, 2 * counts[axis] - 1)
+
+
+def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
+    """The problem on a larger box: margins times `factor`; faces without a margin move out by a tenth of the region."""
+    if problem.domain != problem.region:
+        return problem.replace(extension=problem.extension * factor, continuations=())
+    box = {
+        name: (low - 0.1 * (high - low), high + 0.1 * (high - low))
+        for name, (low, high) in zip(problem.model.states._fields, problem.region, strict=True)
+    }
+    return problem.replace(box=box, continuations=())
+
+
+def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
+    r"""The error of the solver's grid, one state after the other, from grids with fewer cells along that state.
+
+    With $d_1$ the difference to the grid with $\rho$ times fewer cells, the error is $d_1/(\rho^p - 1)$, Richardson's
+    extrapolation. The order $p$ is the one that a third grid shows, but never above the scheme's: an error that falls
+    faster for a while promises nothing. A state with the fewest nodes the scheme allows is refined instead:
+    $d/(1 - \rho^{-p})$. The states' errors are added.
+
+    **Raises:** `NoReferenceError` if one of the grids does not converge.
+    """
+    problem = sample.solution.problem
+    total = {name: np.zeros(2) for name in sample.found}
+    orders = dict.fromkeys(sample.found, (0.0, np.nan))
+    for axis in range(len(problem.region)):
+        for quantity, (error, order) in _along(sample, solver, axis).items():
+            total[quantity] += error
+            if error[0] > orders[quantity][0] and np.isfinite(order):
+                orders[quantity] = (error[0], order)
+    return {name: Estimate(*map(float, both), orders[name][1]) for name, both in total.items()}
+
+
+def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
+    """How much everything in the region changes when the edge of the box is moved out.
+
+    **Raises:** `NoReferenceError` if the solve on the larger box does not converge.
+    """
+    part = _companion(enlarged(sample.solution.problem), solver, "on a larger box")
+    return _distances(quantities(part.problem, part.value, sample.points), sample.found)
+
+
+def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) -> dict[str, Estimate]:
+    """The distance to the answer of another method: a solver, a solution, or a value function.
+
+    **Raises:** `NoReferenceError` if the other method does not converge.
+    """
+    problem = sample.solution.problem
+    if isinstance(method, AbstractSolver):
+        method = _companion(problem.replace(continuations=()), method, f"by {type(method).__name__}")
+    if not isinstance(method, Solution):
+        return _distances(quantities(problem, method, sample.points), sample.found)
+    if isinstance(method.value, TensorSpline):
+        method = method.on_nodes_of(sample.solution)
+    return _distances(quantities(method.problem, method.value, sample.points), sample.found)
+
+
+def rounding_errors(sample: Sample) -> dict[str, Estimate]:
+    """What rounding at the nodes does to every quantity: the value disturbed there by its rounding error.
+
+    No refinement removes it, and differences between two answers that both suffer from it may vanish by chance.
+    """
+    solution = sample.solution
+    if not isinstance(solution.value, TensorSpline):
+        return {name: Estimate(0.0, 0.0) for name in sample.found}
+    values = solution.value.resample(solution.nodes)
+    size = _NOISE * np.finfo(float).eps * np.max(np.abs(values))
+    noise = size * np.random.default_rng(0).choice([-1.0, 1.0], values.shape)
+    stacked = splines_through(solution.problem, solution.nodes, (values + noise)[None])
+    disturbed = jax.tree.map(lambda leaf: leaf[0], stacked)
+    return _distances(quantities(solution.problem, disturbed, sample.points), sample.found)
+
+
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _along(sample: Sample, solver: FiniteDifference, axis: int) -> dict[str, tuple[np.ndarray, float]]:
+    """The error of one state's nodes, and the measured order."""
+    problem, formal = sample.solution.problem, float(solver.order)
+    counts = solver.counts(problem)
+    half = coarser(solver, problem, axis)
+    if half == counts:
+        twice = finer(solver, problem, axis)
+        change = _distances(_on_grid(sample, solver, twice), sample.found)
+        share = 1.0 - 2.0**-formal
+        return {name: (np.array([d.l2, d.largest]) / share, np.nan) for name, d in change.items()}
+    middle = _on_grid(sample, solver, half)
+    change = _distances(middle, sample.found)
+    ratio = _ratio(counts, half, axis)
+    quarter = coarser(dataclasses.replace(solver, points=half), problem, axis)
+    coarse = None if quarter == half else _on_grid(sample, solver, quarter)
+    out = {}
+    for name, d in change.items():
+        order = np.nan
+        if coarse is not None:
+            scale = np.sqrt(np.mean(sample.found[name] ** 2)) or 1.0
+            before = float(np.sqrt(np.mean((middle[name] - coarse[name]) ** 2)) / scale)
+            order = _measured_order(d.l2, before, ratio, _ratio(half, quarter, axis))
+        believed = formal if np.isnan(order) else min(order, formal)
+        out[name] = np.array([d.l2, d.largest]) / (ratio**believed - 1.0), order
+    return out
+
+
+# An order below this says that the grids resolve nothing, or that rounding is reached: half of the last change is kept.
+_LEAST_ORDER, _MOST_ORDER = 0.5, 12.0
+
+
+def _measured_order(last: float, first: float, ratio: float, before: float) -> float:
+    r"""$p$ from the differences between three grids: $d_2/d_1 = \rho_1^p(\rho_2^p - 1)/(\rho_1^p - 1)$."""
+    if not (last > 0.0 and first > 0.0):
+        return np.nan
+
+    def gap(p):
+        return np.log(ratio**p * (before**p - 1.0) / (ratio**p - 1.0)) - np.log(first / last)
+
+    if gap(_LEAST_ORDER) >= 0.0:
+        return _LEAST_ORDER
+    if gap(_MOST_ORDER) <= 0.0:
+        return _MOST_ORDER
+    return float(scipy.optimize.brentq(gap, _LEAST_ORDER, _MOST_ORDER))
+
+
+def _on_grid(sample: Sample, solver: FiniteDifference, counts: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The quantities of the same problem on another grid; on the sample's nodes, so that nothing is compiled anew."""
+    problem = sample.solution.problem.replace(continuations=())
+    part = _companion(
+        problem, dataclasses.replace(solver, points=counts), f"with {' x '.join(map(str, counts))} points"
+    )
+    part = part.on_nodes_of(sample.solution)
+    return quantities(part.problem, part.value, sample.points)
+
+
+def _companion(problem: HJBProblem, solver, where: str) -> Solution:
+    part = solve(problem, solver, throw=False)
+    if not part.converged:
+        raise NoReferenceError(f"no error estimate: the solve {where} did not converge. {part.advice}")
+    return part
+
+
+def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Estimate]:
+    return {name: Estimate(l2, largest) for name, (l2, largest, _) in relative_errors(other, found).items()}
+
+
+def _ratio(fine: tuple[int, ...], coarse: tuple[int, ...], axis: int) -> float:
+    return (fine[axis] - 1) / (coarse[axis] - 1)
+
+
+def _with_count(counts: tuple[int, ...], axis: int, count: int) -> tuple[int, ...]:
+    return (*counts[:axis], count, *counts[axis + 1 :])
