@@ -21,10 +21,10 @@ class Claims(eqx.Module):
 
     and the budget $c + i + x + wa^{\phi_1} = \alpha$ fixes $m$: each claim falls with $m$.
 
-    **Fields:** `budget` $\alpha$; consumption's `weight` $M$ and `inverse_eis` $\rho$; investment's
-    `price` $v_k$ and `adjustment_cost` $\kappa$, within `lowest` and `highest`; research's `gain` $A$ and `returns`
-    $\psi_1$, within `least_research` and `most_research`; abatement's cost `full` $w$, `exponent` $\phi_1$ and `unit` $q$, utility cost
-    of the first unit of emissions cut at $a = 1$ over $m$.
+    **Fields:** `budget` $\alpha$; consumption's `weight` $M$ and `inverse_eis` $\rho$; investment's `price` $v_k$ and
+    `adjustment_cost` $\kappa$, within `lowest` and `highest`; research's `gain` $A$ and `returns` $\psi_1$, within
+    `least_research` and `most_research`; abatement's cost `full` $w$, `exponent` $\phi_1$ and `unit` $q$, what the last
+    unit of emissions costs to cut.
     """
 
     budget: Scalar
@@ -56,10 +56,10 @@ class Claims(eqx.Module):
         return jnp.clip(jnp.exp(power), self.least_research, self.most_research)
 
     def excess(self, log_m: Scalar, abated: Scalar) -> Scalar:
-        """What is spent beyond the budget."""
+        """Log of what is spent over the budget, both above the lowest investment: nearly linear in logarithms."""
         consumption = jnp.exp(jnp.minimum((jnp.log(self.weight) - log_m) / self.inverse_eis, 40.0))
-        spent = consumption + self.investment(log_m) + self.research(log_m)
-        return spent + self.full * abated**self.exponent - self.budget
+        spent = consumption + (self.investment(log_m) - self.lowest) + self.research(log_m)
+        return jnp.log((spent + self.full * abated**self.exponent) / (self.budget - self.lowest))
 
     def settle(self, harm: Callable[[Scalar], Scalar]) -> tuple[Scalar, Scalar, Scalar]:
         r"""Investment, research and the share abated that satisfy all conditions at once.
@@ -72,7 +72,7 @@ class Claims(eqx.Module):
 
         - `harm`: $D$, what one more unit of emissions does to the value function, as a function of the share abated.
         """
-        one = jnp.ones_like(self.budget)
+        one = jnp.ones_like(self.weight)
 
         def log_m_of(log_a):
             """From abatement's condition; emissions that do no harm are worth any consumption."""
@@ -92,7 +92,8 @@ class Claims(eqx.Module):
         log_m = jnp.log(self.weight) - self.inverse_eis * jnp.log(self.budget - self.lowest)
         top = jnp.where(corner, -log_m, 0.0)  # consumption alone exhausts the budget; or everything is abated
         bottom = top - 60.0
-        usual = jnp.log(self.weight) - self.inverse_eis * jnp.log(0.2 * self.budget)
+        left = self.budget - jnp.where(everything, jnp.minimum(self.full, 0.9 * self.budget), 0.0)
+        usual = jnp.log(self.weight) - self.inverse_eis * jnp.log(0.22 * left)
         inner = (log_m_of(jnp.log(0.5) * one) - usual) / (self.exponent - 1.0) + jnp.log(0.5)
         start = jnp.clip(jnp.where(corner, -usual, inner), bottom, top)
 
