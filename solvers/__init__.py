@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ._chebyshev import PiecewiseChebyshev as PiecewiseChebyshev
+from ._downstream import Downstream as Downstream
 from ._driver import SolverError as SolverError, solve as solve
 from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference

@@ -82,7 +82,7 @@ class Multigrid(AbstractLinearSolver):
 
         base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr()
         cycle = pyamg.ruge_stuben_solver(base, max_coarse=500, coarse_solver="splu").aspreconditioner(cycle="V")
-        return _gmres(system, spla.aslinearoperator(-1.0 * cycle), self.tolerance, self.max_steps)[0]
+        return gmres(system, spla.aslinearoperator(-1.0 * cycle), self.tolerance, self.max_steps)[0]
 
 
 class Sweep(AbstractLinearSolver):
@@ -111,7 +111,7 @@ class Sweep(AbstractLinearSolver):
             return x + layers.substitute(system.right - system.matrix @ x)
         size = len(system.right)
         preconditioner = spla.LinearOperator((size, size), layers.substitute, dtype=float)
-        x, converged = _gmres(system, preconditioner, self.tolerance, self.max_steps)
+        x, converged = gmres(system, preconditioner, self.tolerance, self.max_steps)
         if converged:
             return x
         other = Multigrid(self.tolerance).solve(system)
@@ -120,22 +120,33 @@ class Sweep(AbstractLinearSolver):
 
 
 class Automatic(AbstractLinearSolver):
-    """Direct while it is cheap; beyond, a sweep where the system is nearly triangular, and multigrid elsewhere."""
+    """Direct while it is cheap; beyond, a sweep where the system is nearly triangular, and multigrid elsewhere.
+
+    From three states on an order of the nodes that makes the system nearly triangular is worth more than all of these.
+    """
 
     def solve(self, system):
         return self.choose(system).solve(system)
 
     def choose(self, system: LinearSystem) -> AbstractLinearSolver:
         """The solver for a system, by its size and dimension (fill grows with both)."""
-        if len(system.right) <= _cheap(len(system.shape)):
+        from ._downstream import Downstream
+
+        size, hint = len(system.right), system.downwind
+        triangular = hint is not None and hint.matrix is system.matrix
+        if len(system.shape) > 2 and size > _FEW and not triangular and Downstream.suits(system):
+            return Downstream()
+        if size <= _cheap(len(system.shape)):
             return Direct()
-        hint = system.downwind
         # a monotone system takes multigrid a few cycles only, unless it is triangular
-        if hint is not None and (system.monotone is not None or hint.matrix is system.matrix):
-            layer = len(system.right) // system.shape[hint.axis]
+        if hint is not None and (system.monotone is not None or triangular):
+            layer = size // system.shape[hint.axis]
             if layer <= _cheap(len(system.shape) - 1):
                 return Sweep()
         return Multigrid()
+
+
+_FEW = 500  # unknowns that are factorised directly, whatever their structure
 
 
 def _cheap(states: int) -> int:
@@ -183,7 +194,7 @@ def _factorise(matrix: sp.csr_matrix):
         return None
 
 
-def _gmres(system: LinearSystem, preconditioner, tolerance: float, max_steps: int):
+def gmres(system: LinearSystem, preconditioner, tolerance: float, max_steps: int):
     """Restarted GMRES, and whether it converged."""
     restart = min(60, max_steps)
     x, info = spla.gmres(
