@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from ._chebyshev import PiecewiseChebyshev as PiecewiseChebyshev
 from ._downstream import Downstream as Downstream
 from ._driver import SolverError as SolverError, solve as solve
+from ._feature_map import FeatureMap as FeatureMap, FeatureValue as FeatureValue
+from ._features import Features as Features
 from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
 from ._interpolation import TensorSpline as TensorSpline
@@ -26,8 +28,8 @@ from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
 from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
 from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
-from ._spectral import Spectral as Spectral
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
+from ._spectral import Spectral as Spectral
 
 if TYPE_CHECKING:
     from ._datasets import (

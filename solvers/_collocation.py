@@ -8,6 +8,7 @@ from ..models import HJBProblem
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
+from ._linear import one_thread
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 
@@ -63,7 +64,7 @@ class AbstractCollocation(AbstractSolver):
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
         """The coarse monotone solver of the start; None to start from the guess by implicit time steps."""
-        points = {1: 81, 2: 21, 3: 11, 4: 7}.get(len(problem.region))
+        points = {1: 41, 2: 21, 3: 11, 4: 7}.get(len(problem.region))
         if self.start == 0 or points is None:
             return None
         return FiniteDifference(points=points, levels=2, order=1, tolerance=1e-6)
@@ -93,12 +94,16 @@ class AbstractCollocation(AbstractSolver):
         ), workspace
 
     def step(self, problem, state, workspace, key):
+        with one_thread():
+            return self._step(problem, state, workspace, key)
+
+    def _step(self, problem, state, workspace, key):
         stage, steps = int(state.stage), state.steps.copy()
         if stage == _MONOTONE:
             return self._monotone_step(problem, state, workspace, key)
         basis, delta = workspace.basis, workspace.discount_rate
         local = workspace.evaluate(state.unknowns)
-        residuals = basis.residuals(local, state.unknowns, delta)
+        residuals = basis.residuals(local, state.unknowns, delta, workspace.slopes)
         norm = np.sqrt(np.mean((residuals / delta[:, None]) ** 2, axis=1))
         # A correction that made a finite residual not finite, or raised it a lot, is halved.
         worse = ~np.isfinite(norm) | (norm > 10.0 * state.norm)

@@ -39,9 +39,16 @@ class AbstractBasis(abc.ABC):
 
     @abc.abstractmethod
     def residuals(
-        self, local: Local, unknowns: Float[np.ndarray, "family unknown"], scale: Float[np.ndarray, " family"]
+        self,
+        local: Local,
+        unknowns: Float[np.ndarray, "family unknown"],
+        scale: Float[np.ndarray, " family"],
+        known: dict[tuple[int, int], Float[np.ndarray, "family point"]],
     ) -> Float[np.ndarray, "family row"]:
-        """What must vanish: the equation, and conditions that join pieces or faces, times `scale` (1/yr)."""
+        """What must vanish: the equation, and conditions that join pieces or faces, times `scale` (1/yr).
+
+        `known` are the slopes at closed faces, by state and side.
+        """
 
     @abc.abstractmethod
     def correct(
@@ -135,7 +142,7 @@ class CollocationWorkspace:
                 (jnp.asarray(points[index]), jnp.asarray(free[index])),
                 tuple(jnp.asarray(a[:, index]) for a in (values, slopes, slopes, hessians)),
                 tuple(jnp.asarray(a[:, index]) for a in after),
-                False,
+                None,
             )
             pieces.append(jax.tree.map(lambda leaf, keep=keep: np.asarray(leaf)[:, :keep], out))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)

@@ -85,7 +85,8 @@ class Polynomials(AbstractBasis):
     def cross(self, a: int, b: int) -> sp.csr_matrix:
         return sp.csr_matrix(self.first[a] @ self.first[b])
 
-    def residuals(self, local, unknowns, scale):
+    def residuals(self, local, unknowns, scale, known):
+        del known
         on_joint, rows = self.joints
         if not on_joint.any():
             return local.residual

@@ -4,11 +4,16 @@ import dataclasses
 from typing import Any
 
 from ..models import nearest
+from ._features import Features
 from ._finite_difference import FiniteDifference
-from ._spectral import Spectral
 from ._solver import AbstractSolver
+from ._spectral import Spectral
 
-SOLVERS: dict[str, type[AbstractSolver]] = {"finite_difference": FiniteDifference, "spectral": Spectral}
+SOLVERS: dict[str, type[AbstractSolver]] = {
+    "finite_difference": FiniteDifference,
+    "spectral": Spectral,
+    "features": Features,
+}
 
 
 def solver_class(name: str) -> type[AbstractSolver]:

@@ -1,0 +1,99 @@
+import math
+
+import equinox as eqx
+
+from ._collocation import AbstractCollocation
+from ._feature_basis import LeastSquares
+from ._feature_map import make_features
+
+# More features than this do not fit a dense least-squares problem in reasonable time.
+_MOST = 8000
+
+
+class Features(AbstractCollocation):
+    r"""Policy iteration on features of the state, without a mesh: $V(x) = \sum_j c_j\phi_j(x)$.
+
+    The features are products of Chebyshev polynomials of total degree up to `degree`, and `random` functions
+    $\tanh(w\cdot x + b)$ with random weights, in coordinates in which the box is [-1, 1] and margins are stretched. The policy
+    is frozen at the maximiser, and the equation at scattered points (denser towards the faces) is then a linear
+    least-squares problem for $c$, solved by QR with scaled columns; by the envelope theorem its steps are Gauss-Newton's.
+
+    - *Structure.* With `interactions` = 1 every feature depends on one state only (an additive value function), with 2 on at
+      most two, and so on: that is what makes tens of states possible.
+    - *Start.* Up to four states from a coarse monotone finite-difference solution, which decides which root is found; beyond, or
+      with `start` = 0, from the guess (flat if there is none) by implicit time steps that grow.
+    - *Faces.* Known slopes are put into the equation and asked of the features; elsewhere the equation itself holds.
+    - Features are smooth: kinks of the model are smeared out, and a solution whose residual between the points stays large is
+      returned as `unresolved`.
+
+    **Arguments:**
+
+    - `degree`: total degree of the Chebyshev products; 0 chooses by the number of states.
+    - `random`: number of random features.
+    - `interactions`: most states on which a feature depends; 0 for all.
+    - `oversampling`: points per feature.
+    - `seed`: of the random features.
+    - `start`: 1 for the monotone start, 0 for none.
+    - `tolerance`: largest correction, relative to the range of $V$, at which the iteration has converged.
+
+    **Raises:** `ValueError` if an option is out of its range, or there would be more than 8000 features.
+
+    **Good values:** degree 24 for one state, 16 for two, 12 for three; 4 with `interactions` = 1 for a nearly quadratic value in
+    fifty. Random features (600, with degree 2) where the shape of the value function is not known.
+
+    **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126 (random features); Trefethen 2017,
+    doi:10.1137/16M1101209 (total degree); Bertsekas and Tsitsiklis 1996, *Neuro-dynamic programming* (policy iteration).
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.LinearQuadratic(dimension=6)
+        solution = ab.solve(ab.HJBProblem(model), ab.solvers.Features(degree=4, interactions=1))
+        assert abs(float(solution.policy(0.0, model.initial_state()).control_6) + 1.025312) < 1e-6
+        ```
+    """
+
+    degree: int = eqx.field(static=True, default=0)
+    random: int = eqx.field(static=True, default=0)
+    interactions: int = eqx.field(static=True, default=0)
+    oversampling: float = eqx.field(static=True, default=2.0)
+    seed: int = eqx.field(static=True, default=0)
+    start: int = eqx.field(static=True, default=1)
+    tolerance: float = eqx.field(static=True, default=1e-9)
+
+    def __check_init__(self):
+        for name, least in (("degree", 0), ("random", 0), ("interactions", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
+        if not self.oversampling >= 1.0:
+            raise ValueError(f"`solver.oversampling` is {self.oversampling}; it must be at least 1.")
+        if self.start not in (0, 1):
+            raise ValueError(f"`solver.start` is {self.start}; it must be 0 or 1.")
+        if not self.tolerance > 0:
+            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+
+    def basis(self, problem, family):
+        del family
+        dimension = len(problem.region)
+        if self.interactions > dimension:
+            raise ValueError(f"`solver.interactions` is {self.interactions}; the problem has {dimension} states.")
+        # random features need little besides them: a quadratic
+        degree = self.degree or (2 if self.random else {1: 24, 2: 16, 3: 12}.get(dimension, 4))
+        count = self.random + count_products(dimension, degree, self.interactions or dimension)
+        if count > _MOST:
+            raise ValueError(
+                f"`solver.degree` is {degree}: with {dimension} states and `solver.interactions` = {self.interactions} that"
+                f" makes {count} features, more than {_MOST}; lower it, or declare fewer interactions."
+            )
+        features = make_features(
+            problem.region, problem.domain, degree, self.random, self.interactions, self.seed
+        )
+        return LeastSquares(problem, features, self.oversampling)
+
+
+def count_products(dimension: int, degree: int, interactions: int) -> int:
+    """How many products of at most `interactions` states have total degree up to `degree`."""
+    return sum(math.comb(dimension, k) * math.comb(degree, k) for k in range(min(interactions, degree) + 1))
