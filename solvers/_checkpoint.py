@@ -1,12 +1,12 @@
-import hashlib
 import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
+
+from ._fingerprint import fingerprint
 
 
 class Checkpoint:
@@ -49,13 +49,3 @@ class Checkpoint:
             **arrays,
         )
         os.replace(beside, self.path)
-
-
-def fingerprint(tree: Any) -> str:
-    """A hash of everything in a pytree: arrays by their bytes, the rest by its representation."""
-    arrays, static = eqx.partition(tree, eqx.is_array)
-    digest = hashlib.sha256(repr(static).encode())
-    for leaf in jax.tree.leaves(arrays):
-        array = np.asarray(leaf)
-        digest.update(repr((array.shape, array.dtype)).encode() + array.tobytes())
-    return digest.hexdigest()
