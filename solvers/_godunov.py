@@ -130,9 +130,9 @@ def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):
     return jax.lax.fori_loop(0, sweeps, sweep, (start, nothing))
 
 
-_MOST_DOUBLINGS = 40
+_MOST_DOUBLINGS, _MOST_STEPS = 40, 60
 # The slope at which the drift vanishes is found to this share of its size; the Hamiltonian there is off by the square.
-_ROOT_TOLERANCE = 1e-12
+_ROOT_TOLERANCE = 1e-9
 
 
 def _one_state(drift_at, forward, backward, blocked):
@@ -150,8 +150,8 @@ def _one_state(drift_at, forward, backward, blocked):
         return ~(up[1] > 0.0) & ~(down[1] < 0.0)
 
     def cond(carry):
-        phase, _, _, bracket, up, down = carry
-        return (phase < 2) | (is_between(up, down) & ~bracket.found)
+        phase, count, _, bracket, up, down = carry
+        return (phase < 2) | (is_between(up, down) & ~bracket.found & (count < _MOST_STEPS))
 
     def body(carry):
         phase, count, p, bracket, up, down = carry
@@ -183,7 +183,9 @@ def _one_state(drift_at, forward, backward, blocked):
     # the only slope that exists on a constrained face is the inner one
     side = jnp.where(out_high & goes_down, backward, jnp.where(out_low & goes_up, forward, side))
     stuck = (out_high & goes_up & ~goes_down) | (out_low & goes_down & ~goes_up)
-    chosen = jnp.where(is_between(up, down), bracket.root, jnp.where(stuck, 0.0, side))
+    # on a constrained face, the end of the bracket at which the drift does not leave
+    root = jnp.where(out_high, bracket.low, jnp.where(out_low, bracket.high, bracket.root))
+    chosen = jnp.where(is_between(up, down), root, jnp.where(stuck, 0.0, side))
     return chosen, stuck
 
 

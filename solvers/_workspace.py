@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
-_SMALLEST, _LARGEST = 256, 4096
+_SMALLEST, _LARGEST = 256, 1024
 # Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
 _NEARLY_TRIANGULAR = 0.5
 
@@ -47,7 +47,10 @@ class Workspace:
     @ft.cached_property
     def marched(self) -> tuple[int, ...]:
         """The time-like states: the sign of their drift, 0 for the others."""
-        return time_like_states(self.problem)
+        signs = time_like_states(self.problem)
+        exits = (self.closures[a][int(sign > 0)] for a, sign in enumerate(signs))
+        # where the way out is barred the planner must stop the drift, which marching takes as given
+        return tuple(0 if isinstance(exit, StateConstraint) else sign for sign, exit in zip(signs, exits, strict=True))
 
     @ft.cache  # noqa: B019
     def faces(self, level: int) -> FaceSlopes:
@@ -129,7 +132,7 @@ class Workspace:
                 tuple(jnp.asarray(a[index]) for a in shared),
                 tuple(jnp.asarray(a[:, index]) for a in own),
                 tuple(jnp.asarray(a[:, index]) for a in after),
-                not high,
+                None if high else self.marched,
             )
             stop = min(chunk, grid.size - start)
             pieces.append(jax.tree.map(lambda leaf, stop=stop: np.asarray(leaf)[:, :stop], out))

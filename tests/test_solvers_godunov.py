@@ -24,7 +24,7 @@ def at_nodes(model, x, blocked, value, forward, backward, hessian):
     problem = HJBProblem(model)
 
     def at(x, blocked, *own):
-        return at_node(problem, (x, blocked), own, (), True)
+        return at_node(problem, (x, blocked), own, (), (0,) * x.shape[0])
 
     return jax.vmap(at)(x, blocked, value, forward, backward, hessian)
 
