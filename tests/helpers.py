@@ -13,11 +13,13 @@ import abatax as ab
 TIME = jnp.zeros(())
 
 # Penalties in the units of each model's value function: UncertainDamages does not multiply its flow by
-# the discount rate, the other two do (linear_quadratic: above volatility^2 * control_cost = 0.09).
+# the discount rate, the others do (linear_quadratic: above volatility^2 * control_cost = 0.09).
 DISTRUST = {
     "linear_quadratic": {"shocks": 0.5},
     "ak_climate": {"shocks": 0.01, "climate": 1e-4},
     "uncertain_damages": {"shocks": 1.0, "climate": 0.01, "jumps": 1.0},
+    "fossil_reserves": {"climate": 1.0 / 4000.0},
+    "knowledge_capital": {"shocks": 0.15, "climate": 0.005, "jumps": 0.15},
 }
 
 
@@ -26,10 +28,14 @@ def small_model(name, ambiguity=None, **fields):
     ambiguity = ab.models.Ambiguity() if ambiguity is None else ambiguity
     if name == "linear_quadratic":
         return ab.models.LinearQuadratic(ambiguity=ambiguity, **{"dimension": 2} | fields)
+    if name == "fossil_reserves":
+        return ab.models.FossilReserves(ambiguity=ambiguity, **fields)
     climate = ab.models.TCREClimate(ab.models.Ensemble([1.2e-3, 1.6e-3, 1.9e-3, 2.6e-3], [0.2, 0.3, 0.4, 0.1]))
     if name == "ak_climate":
         return ab.models.AKClimate(climate=climate, ambiguity=ambiguity, **fields)
     jump = ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3]), jnp.array([0.5, 0.3, 0.2]))
+    if name == "knowledge_capital":
+        return ab.models.KnowledgeCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
     return ab.models.UncertainDamages(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
 
 

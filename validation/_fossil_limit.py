@@ -125,7 +125,7 @@ class FossilLimit:
 
     def emissions(self, carbon: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Optimal emissions, GtC/yr, at cumulative emissions in GtC."""
-        return np.exp(self._solution(np.asarray(carbon, dtype=float))[0])
+        return np.asarray(np.exp(self._solution(np.asarray(carbon, dtype=float))[0]))
 
     def slope(self, carbon: float) -> float:
         """$g'(F)$, per GtC."""
