@@ -178,6 +178,9 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     # -- the box ----------------------------------------------------------------------------------------
 
+    def costate_signs(self) -> dict[str, int]:
+        return {"log_capital": 1, "temperature": -1}
+
     def closures(self) -> Point:
         # V grows with slope 1 - eta in log capital, exactly: returns to scale are constant
         homogeneous = Growth(slope=self._capital_slope)

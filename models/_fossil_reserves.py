@@ -203,6 +203,9 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     # -- the box ----------------------------------------------------------------------------------------
 
+    def costate_signs(self) -> dict[str, int]:
+        return {"log_reserves": 1, "cumulative_emissions": -1, "log_capital": 1}
+
     def closures(self) -> Point:
         return ReservesCarbonCapital(
             # reserves cannot run out; where they abound one more tonne is worth nothing

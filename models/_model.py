@@ -128,6 +128,13 @@ class AbstractModel(eqx.Module):
         """For each state the closures of its low and its high face."""
         return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))
 
+    def costate_signs(self) -> dict[str, int]:
+        """States whose marginal value is known to be positive (+1) or negative (-1) everywhere.
+
+        A solution with another sign over much of the region is a false branch and is not returned as converged.
+        """
+        return {}
+
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
         """For each state where coefficients have a kink; grids put nodes there and no stencil crosses.
 

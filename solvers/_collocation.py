@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, share_pinned, share_wrong_sign
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
@@ -12,8 +13,6 @@ from ._linear import one_thread
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 
-# A control at its bound on more than this share of the region is the mark of a false branch.
-_MOSTLY_PINNED = 0.5
 # More than this relative error left by the basis is no solution.
 _UNRESOLVED = 1e-2
 # Corrections below this that no longer shrink are rounding.
@@ -32,8 +31,9 @@ _CODES = (
     RESULTS.oscillating,
     RESULTS.pinned,
     RESULTS.unresolved,
+    RESULTS.wrong_sign,
 )
-_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _ROUGH = 0, 1, 2, 3, 4, 6, 7
+_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _ROUGH, _WRONG_SIGN = 0, 1, 2, 3, 4, 6, 7, 8
 
 
 class CollocationState(NamedTuple):
@@ -166,13 +166,15 @@ class AbstractCollocation(AbstractSolver):
         change = float(state.change)
         if change > self.tolerance and not (change < _FLOOR and change > 0.3 * previous):
             return state
-        local = workspace.evaluate(state.unknowns)
+        local, points = workspace.evaluate(state.unknowns), workspace.basis.points
         left = workspace.basis.unresolved(workspace, state.unknowns)
         status = _CONVERGED
         if workspace.leaves(local):
             status = _OUTWARD
-        elif workspace.pinned(local) > _MOSTLY_PINNED:
+        elif share_pinned(workspace.problem, points, local.control) > MOSTLY_PINNED:
             status = _PINNED
+        elif share_wrong_sign(workspace.problem, points, local.value, local.costate) > MOSTLY_WRONG:
+            status = _WRONG_SIGN
         elif not left <= _UNRESOLVED:
             status = _ROUGH
         return state._replace(status=np.array(status), left=np.asarray(left))

@@ -96,8 +96,12 @@ class CollocationWorkspace:
                 if isinstance(closure, Growth):
                     # elsewhere the slope may mean nothing: only points on the face are asked
                     asked = np.where(here[:, None], points, points[np.argmax(here)])
-                    pieces = [face_slope(self.bare, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))]
-                    both = (np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1))
+                    pieces = [
+                        face_slope(self.bare, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))
+                    ]
+                    both = (
+                        np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1)
+                    )
                     slopes[a, side], bends[a, side] = both
                 elif isinstance(closure, Reflecting):
                     slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
@@ -158,17 +162,6 @@ class CollocationWorkspace:
                     if np.any(speed > 1e-9 * (high - low)):
                         return True
         return False
-
-    def pinned(self, local: Local) -> float:
-        """The largest share of points in the region at which a control sits at one of its bounds."""
-        low, high = np.array(self.problem.region).T
-        inside = np.all((self.basis.points >= low) & (self.basis.points <= high), axis=1)
-        shares = [0.0]
-        for control, bounds in zip(local.control, self.problem.model.controls, strict=True):
-            for bound in (bounds.low, bounds.high):
-                at_bound = np.abs(control[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
-                shares.append(float(np.max(np.mean(at_bound, axis=1))))
-        return max(shares)
 
 
 @eqx.filter_jit

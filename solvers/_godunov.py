@@ -18,6 +18,8 @@ class Local(NamedTuple):
     drift: Any
     variance: Any
     control: Any
+    value: Any
+    costate: Any
     outward: Any  # drift out of a state constraint that no control stops
 
 
@@ -99,7 +101,7 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     # a drift out of a state constraint that no control stops is dropped
     residual = residual - jnp.sum(jnp.where(stuck, drift * costate, 0.0))
     drift = jnp.where(stuck, 0.0, drift)
-    return Local(residual, discount, drift, variance, u, jnp.any(stuck))
+    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck))
 
 
 def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):

@@ -31,13 +31,32 @@ class RESULTS(eqx.Enumeration):
         "A control sits at its bound over most of the region of interest, which is the mark of a false branch. Start from a "
         "`guess` with the right signs, or widen the control's bounds."
     )
+    wrong_sign = (
+        "A marginal value has not the sign that the model declares over much of the region of interest: this is a false "
+        "branch. Start from a `guess` with the right signs."
+    )
+    undetermined = (
+        "Noise carries the state over a face that is a state constraint, and what happens there decides the solution inside. "
+        "Enlarge the box or the extension of the face, or close it with a known `Growth`."
+    )
     unresolved = (
         "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
         "points. Use more points or features, or finite differences, which need less smoothness."
     )
 
 
-_NAMES = ("successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating", "pinned", "unresolved")
+_NAMES = (
+    "successful",
+    "max_steps_reached",
+    "nonfinite",
+    "outward_drift",
+    "stalled",
+    "oscillating",
+    "pinned",
+    "wrong_sign",
+    "undetermined",
+    "unresolved",
+)
 
 
 def result_name(result: RESULTS) -> str:
