@@ -16,6 +16,8 @@ _RANK = 1e-13
 _ON_FACES = 0.25
 # Fresh points between those of the least-squares problem.
 _FRESH = 256
+# States that a grid shows.
+_SHOWN = 4
 
 
 class LeastSquares(AbstractBasis):
@@ -108,19 +110,19 @@ class LeastSquares(AbstractBasis):
         return FeatureValue(jnp.asarray(unknowns), jax.tree.map(stacked, self.features))
 
     def shown(self, unknowns):
-        """A tensor grid of the first states; from the fifth on, the middle of the region only."""
+        """A tensor grid of the first four states; of the others, in which arrays cannot have axes, the middle."""
         count = {1: 65, 2: 33, 3: 17}.get(self.dimension, 7)
         f, nodes = self.features, []
-        for a, (region, domain) in enumerate(zip(self.problem.region, self.problem.domain, strict=True)):
-            if a > 3:
-                nodes.append(np.array([0.5 * sum(region)]))
-                continue
+        for a, domain in enumerate(self.problem.domain[:_SHOWN]):
             t = f.low[a] + f.half[a] * (1.0 - np.cos(np.pi * np.arange(count) / (count - 1)))
             x = f.centre[a] + f.scale[a] * np.sinh(t) if f.scale[a] else t
             x[0], x[-1] = domain
             nodes.append(x)
         mesh = np.stack([m.ravel() for m in np.meshgrid(*nodes, indexing="ij")], axis=-1)
-        return tuple(nodes), (unknowns @ values_of(f, mesh).T).reshape(-1, *(len(x) for x in nodes))
+        middle = np.mean(self.problem.region[_SHOWN:], axis=1) if self.dimension > _SHOWN else np.zeros(0)
+        mesh = np.concatenate([mesh, np.broadcast_to(middle, (len(mesh), len(middle)))], axis=1)
+        shown = (*nodes, *(np.array([x]) for x in middle))
+        return shown, (unknowns @ values_of(f, mesh).T).reshape(-1, *(len(x) for x in nodes))
 
     def unresolved(self, workspace, unknowns):
         """The residual on fresh points of the region, over delta and the range of V."""
