@@ -33,6 +33,7 @@ from ._pipeline import (
 )
 from ._policy_chart import slice_along as slice_along, value_and_policy as value_and_policy
 from ._quantiles import QUANTILES as QUANTILES, summarise as summarise
+from ._reference_store import ReferenceStore as ReferenceStore
 from ._report import write_report as write_report
 from ._screen import percent as percent, screen_unit as screen_unit, significant as significant
 from ._settings import BUILT_IN as BUILT_IN, RunSettings as RunSettings, read_settings as read_settings

@@ -19,7 +19,7 @@ calibration = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(calibration)
 
 PROBLEM = ab.HJBProblem(ab.models.LinearQuadratic())
-SOLVER = ab.solvers.FiniteDifference(points=21, levels=2, order=1)
+SOLVER = ab.solvers.FiniteDifference(points=41, levels=2, order=1)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,14 @@ def test_there_are_thirty_different_cases():
     assert len({(str(c), c.points, c.order) for c in calibration.CASES}) == 30
 
 
-@pytest.mark.parametrize("number", range(len(calibration.CASES)), ids=lambda n: f"{n}-{calibration.CASES[n].model}")
+# compiling the kernels of three states takes most of the time
+NUMBERED = [
+    pytest.param(n, id=f"{n}-{case.model}", marks=[pytest.mark.slow] if len(case.points) == 3 else [])
+    for n, case in enumerate(calibration.CASES)
+]
+
+
+@pytest.mark.parametrize("number", NUMBERED)
 def test_no_estimate_is_below_the_true_error(number, ratios):
     case = calibration.CASES[number]
     ratios[number] = calibration.ratios(case)
@@ -88,22 +95,11 @@ def test_a_solve_that_did_not_converge_is_no_reference():
         reference(PROBLEM, SOLVER, max_steps=2)
 
 
-def test_a_companion_that_did_not_converge_is_no_reference(first_order):
-    # two Newton steps more than the solve needs, but the larger box is refused by its own test
-    class Narrow(ab.models.LinearQuadratic):
-        """Controls too weak to hold the state in a larger box."""
-
-        @property
-        def controls(self):
-            full = super().controls
-            return type(full)(*(v._replace(low=-3.2, high=3.2) for v in full))
-
-    solver = ab.solvers.FiniteDifference(points=21, levels=2)
-    problem = ab.HJBProblem(Narrow(feedback=1.0))
-    solution = ab.solve(problem, solver)
-    assert solution.converged
+def test_a_companion_that_did_not_converge_is_no_reference():
+    # the control reaches 50 per year: enough to hold the state at 3, where 43.5 is needed, not at 3.6 (52.2)
+    problem, solver = ab.HJBProblem(ab.models.LinearQuadratic(feedback=14.5)), dataclasses.replace(SOLVER, order=4)
     with pytest.raises(NoReferenceError, match="larger box"):
-        reference(problem, solver, solution=solution)
+        reference(problem, solver)
 
 
 def test_nan_is_no_reference(first_order):
@@ -113,7 +109,7 @@ def test_nan_is_no_reference(first_order):
 
 def test_a_solution_of_another_grid_or_problem_is_refused(first_order):
     with pytest.raises(ValueError, match="solver.points"):
-        reference(PROBLEM, dataclasses.replace(SOLVER, points=25), solution=first_order.solution)
+        reference(PROBLEM, dataclasses.replace(SOLVER, points=45), solution=first_order.solution)
     other = PROBLEM.replace(box={"state": (-2.0, 3.0)})
     with pytest.raises(ValueError, match="another problem"):
         reference(other, SOLVER, solution=first_order.solution)

@@ -73,11 +73,16 @@ def solve(
     seed: Seed = None,
     out: Out = None,
     force: Force = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Estimate the error of every quantity too, and keep the answer.")
+    ] = False,
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
     with _reporting():
         from .scenarios._pipeline import prepare_folder, solve_run
+        from .scenarios._reference_run import reference_run
         from .scenarios._settings import RunSettings, apply, read_settings
+        from .validation._reference import check_solver
 
         if config is not None:
             settings = read_settings(config)
@@ -90,10 +95,17 @@ def solve(
         if seed is not None:
             changed["seed"] = seed
         settings = apply(settings.model_copy(update=changed), set_ or [])
-        settings.problem()  # complain before anything is written
+        problem = settings.problem()  # complain before anything is written
+        if reference:
+            check_solver(problem, settings.make_solver())
         folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json"), force)
         with _progress() as progress:
-            solved = solve_run(settings, folder, progress=progress)
+            if reference:
+                solved = reference_run(settings, folder, progress=progress)
+            else:
+                solved = solve_run(settings, folder, progress=progress)
+        if solved.get("table"):
+            print(solved["table"])
         _finish(folder, solved["converged"], solved["advice"])
 
 
