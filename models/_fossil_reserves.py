@@ -101,7 +101,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         return ReservesCarbonCapital(
-            Variable("log of fossil reserves", "log GtC", 0.0, 9.0, symbol="r"),
+            Variable("log of fossil reserves", "log GtC", 0.0, 7.0, symbol="r"),
             Variable("cumulative emissions", "GtC", 200.0, 2000.0, symbol="F"),
             Variable("log of capital", "log trillion US$", 5.0, 10.0, symbol="k"),
         )
@@ -208,8 +208,8 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     def closures(self) -> Point:
         return ReservesCarbonCapital(
-            # reserves cannot run out; where they abound one more tonne is worth nothing
-            (StateConstraint(), Growth(slope=self._no_slope)),
+            # reserves cannot run out; where they abound one more tonne is worth nothing (V_r falls a thousandfold from 0 to 6)
+            (StateConstraint(), Growth(slope=self._no_slope, extension=2.0)),
             (Inflow(), Growth(slope=self._carbon_slope, extension=3000.0)),
             # without reserves' scarcity the value grows with slope 1 - kappa in log capital
             (Inflow(), Growth(slope=self._capital_slope)),
