@@ -1,4 +1,4 @@
-"""ak_climate in two and three dimensions against its exact pieces: error, measured order, moved box, time.
+"""ak_climate in two, three and four dimensions against its exact pieces: error, measured order, moved box, time.
 
 Why: a truncated box without boundary data is where finite differences go wrong in practice. No exact value enters the
 solve; the exact solution (Chebyshev collocation in one dimension) is only compared with. Usage:
@@ -20,12 +20,19 @@ CASES = {
         ab.models.AKClimate(productivity=ab.models.Productivity(cost=0.05)),
         [(7, 11, 7), (7, 21, 13), (7, 31, 19)],
     ),
+    "4-D": (
+        ab.models.AKClimate(
+            productivity=ab.models.Productivity(cost=0.05),
+            cycle=ab.models.Productivity(reversion=0.1, volatility=0.015, cost=0.05),
+        ),
+        [(7, 11, 11, 11), (7, 15, 15, 15), (17, 17, 17, 17)],
+    ),
 }
 
 
 def main():
     print("Relative errors on the region of interest (largest over the largest), seconds after compilation")
-    columns = ("V_y", "emissions", "investment", "order e", "box moved", "seconds", "CPU s", "steps")
+    columns = ("V_y", "V_z", "emissions", "investment", "order e", "box moved", "seconds", "CPU s", "steps", "unknowns")
     print(f"{'':>5} {'points':>14} " + " ".join(f"{c:>10}" for c in columns))
     for name, (model, grids) in CASES.items():
         problem, exact = ab.HJBProblem(model), AKExact(model)
@@ -44,11 +51,12 @@ def main():
             change = relative_errors(quantities(moved.problem, moved.value, points), found)["emissions"][1]
             error = errors["emissions"][1]
             order = np.log2(before[0] / error) / np.log2((grid[1] - 1) / (before[1] - 1)) if before else np.nan
-            row = [errors["slope_temperature"][1], error, errors["investment"][1]]
+            deviation = errors.get("slope_productivity", (np.nan, np.nan))[1]
+            row = [errors["slope_temperature"][1], deviation, error, errors["investment"][1]]
             text = " ".join(f"{v:>10.1e}" for v in row)
             print(
                 f"{name:>5} {grid!s:>14} {text} {order:>10.1f} {change:>10.1e} {wall:>10.2f} {cpu:>10.2f}"
-                f" {solution.stats['steps']:>10}"
+                f" {solution.stats['steps']:>10} {solution.stats['unknowns']:>10}"
             )
             before = error, grid[1]
 

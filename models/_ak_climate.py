@@ -30,6 +30,13 @@ class CapitalTemperatureProductivity(NamedTuple, Generic[T]):
     productivity: T
 
 
+class CapitalTemperatureProductivityCycle(NamedTuple, Generic[T]):
+    log_capital: T
+    temperature: T
+    productivity: T
+    cycle: T
+
+
 class InvestmentEmissions(NamedTuple, Generic[T]):
     investment: T
     emissions: T
@@ -80,6 +87,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `UncertainDamages`.
     - `productivity`: the block for $z$; `None` leaves it out (two states).
+    - `cycle`: a second, quicker deviation of the growth rate beside it (four states); left out by default.
 
     **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, investment per unit of capital per year.
 
@@ -98,6 +106,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     climate: TCREClimate = eqx.field(default_factory=_certain_climate)
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     productivity: Productivity | None = eqx.field(default_factory=Productivity)
+    cycle: Productivity | None = None
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
     exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
 
@@ -107,6 +116,14 @@ class AKClimate(ClosedFormControl, CarbonModel):
     def __check_init__(self):
         check_time_additive(self)
         check_share("emissions_share", self.emissions_share)
+        if self.cycle is not None and self.productivity is None:
+            raise ValueError("`cycle` is given without `productivity`; give `productivity` too, or leave `cycle` out.")
+
+    @property
+    def factors(self) -> dict[str, Productivity]:
+        """The deviations of the growth rate, by the name of their state."""
+        named = {"productivity": self.productivity, "cycle": self.cycle}
+        return {name: block for name, block in named.items() if block is not None}
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -117,7 +134,10 @@ class AKClimate(ClosedFormControl, CarbonModel):
         if self.productivity is None:
             return CapitalTemperature(capital, warming)
         growth = Variable("deviation of the growth rate", "1/yr", -0.1, 0.1, symbol="z")
-        return CapitalTemperatureProductivity(capital, warming, growth)
+        if self.cycle is None:
+            return CapitalTemperatureProductivity(capital, warming, growth)
+        quick = Variable("quicker deviation of the growth rate", "1/yr", -0.1, 0.1, symbol="x")
+        return CapitalTemperatureProductivityCycle(capital, warming, growth, quick)
 
     @property
     def controls(self) -> Point:
@@ -135,24 +155,22 @@ class AKClimate(ClosedFormControl, CarbonModel):
     def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         growth = self.economy.drift(u.investment)
         warming = self.climate.drift(u.emissions + self.exogenous_emissions, climate)
-        if self.productivity is None:
-            return CapitalTemperature(growth, warming)
-        z = x.productivity
-        return CapitalTemperatureProductivity(growth + z, warming, -self.productivity.reversion * z)
+        deviations = {name: getattr(x, name) for name in self.factors}
+        reverting = (-block.reversion * deviations[name] for name, block in self.factors.items())
+        return type(self.states)(growth + sum(deviations.values()), warming, *reverting)
 
     def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         warming = self.climate.diffusion(u.emissions + self.exogenous_emissions)
         loadings = [self.economy.volatility, warming]
-        if self.productivity is not None:
-            loadings.append(self.productivity.volatility)
+        loadings += [block.volatility for block in self.factors.values()]
         return type(self.states)(*jnp.diag(jnp.stack(loadings)))
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
         eta = self.emissions_share
         consumption = jnp.log(self.economy.productivity - u.investment) + x.log_capital
         flow = eta * jnp.log(u.emissions) + (1.0 - eta) * (consumption - self.damages.log_damages(x.temperature))
-        if self.productivity is not None:
-            flow = flow + self.productivity.flow(x.productivity)
+        for name, block in self.factors.items():
+            flow = flow + block.flow(getattr(x, name))
         return self.preferences.discount_rate * flow
 
     def best_control(
@@ -186,9 +204,8 @@ class AKClimate(ClosedFormControl, CarbonModel):
         homogeneous = Growth(slope=self._capital_slope)
         capital = (homogeneous, homogeneous)
         warming = (Inflow(), Growth(slope=self._damage_slope, extension=8.0))
-        if self.productivity is None:
-            return CapitalTemperature(capital, warming)
-        return CapitalTemperatureProductivity(capital, warming, (Inflow(extension=_COLLAR), Inflow(extension=_COLLAR)))
+        collar = (Inflow(extension=_COLLAR), Inflow(extension=_COLLAR))
+        return type(self.states)(capital, warming, *(collar for _ in self.factors))
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
         return 1.0 - self.emissions_share
@@ -202,7 +219,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     def initial_state(self) -> Point:
         start = (jnp.log(self.economy.initial_capital), self.climate.initial_temperature)
-        return type(self.states)(*start, *([parameter(0.0)] if self.productivity is not None else []))
+        return type(self.states)(*start, *(parameter(0.0) for _ in self.factors))
 
     # -- what is reported -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import scipy.integrate
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, LinearQuadratic, TimeAdditive
+from ..models import AbstractModel, AKClimate, LinearQuadratic, Productivity, TimeAdditive
 from ..models._types import Point, Scalar
 
 
@@ -108,7 +108,7 @@ class AKExact(eqx.Module):
 
     model: AKClimate
     coefficients: Float[Array, " coefficient"]
-    cost: Float[Array, " coefficient"]
+    cost: dict[str, Float[Array, " coefficient"]]
     constant: Float[Array, ""]
     low: float = eqx.field(static=True)
     top: float = eqx.field(static=True)
@@ -119,19 +119,18 @@ class AKExact(eqx.Module):
         values = _solve_temperature(model, grid)
         x = 2.0 * (grid.nodes - self.low) / (top - self.low) - 1.0
         self.coefficients = jnp.asarray(np.polynomial.chebyshev.chebfit(x, values, count - 1))
-        self.cost = jnp.asarray(_productivity_cost(model))
+        self.cost = {name: jnp.asarray(_productivity_cost(model, block)) for name, block in model.factors.items()}
         self.constant = _capital_constant(model)
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         share = 1.0 - self.model.emissions_share
         z = 2.0 * (x.temperature - self.low) / (self.top - self.low) - 1.0
         value = share * x.log_capital + _clenshaw(self.coefficients, z) + self.constant
-        block = self.model.productivity
-        if block is None:
-            return value
         delta = self.model.preferences.discount_rate
-        value = value + share * x.productivity / (delta + block.reversion)
-        return value + _clenshaw(self.cost, x.productivity / _WIDEST)
+        for name, block in self.model.factors.items():
+            factor = getattr(x, name)
+            value = value + share * factor / (delta + block.reversion) + _clenshaw(self.cost[name], factor / _WIDEST)
+        return value
 
 
 _WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
@@ -184,21 +183,22 @@ def _solve_temperature(model: AKClimate, grid: _Barycentric) -> np.ndarray:
 def _capital_constant(model: AKClimate) -> Array:
     economy, delta, eta = model.economy, model.preferences.discount_rate, model.emissions_share
     shocks = model.ambiguity.shocks
-    of = [shocks if shocks.ndim == 0 else shocks[n] for n in (0, 2 if shocks.ndim and shocks.size > 2 else 0)]
+
+    def aversion(n):
+        return shocks if shocks.ndim == 0 else shocks[n]
+
     i = economy.best_investment(delta)
     total = (1.0 - eta) * (delta * jnp.log(economy.productivity - i) + economy.drift(i))
-    total = total - 0.5 * of[0] * (economy.volatility * (1.0 - eta)) ** 2
-    block = model.productivity
-    if block is not None:
+    total = total - 0.5 * aversion(0) * (economy.volatility * (1.0 - eta)) ** 2
+    for n, block in enumerate(model.factors.values()):
         slope = (1.0 - eta) / (delta + block.reversion)
-        total = total - 0.5 * of[1] * (block.volatility * slope) ** 2
+        total = total - 0.5 * aversion(2 + n) * (block.volatility * slope) ** 2
     return total / delta
 
 
-def _productivity_cost(model: AKClimate) -> np.ndarray:
+def _productivity_cost(model: AKClimate, block: Productivity) -> np.ndarray:
     r"""$-\delta q\int_0^\infty e^{-\delta t}E[e^{sz_t}]dt$ as a Chebyshev series in $z$."""
-    block = model.productivity
-    if block is None or float(block.cost) == 0.0:
+    if float(block.cost) == 0.0:
         return np.zeros(1)
     if bool(jnp.any(model.ambiguity.shocks > 0)):
         raise ValueError("AKExact: with a flow cost of productivity and doubt about shocks nothing separates.")
@@ -234,7 +234,7 @@ def exact_value(model: AbstractModel):
     if isinstance(model, LinearQuadratic) and isinstance(model.preferences, TimeAdditive):
         return riccati(model)
     if isinstance(model, AKClimate):
-        costly = model.productivity is not None and float(model.productivity.cost) != 0.0
+        costly = any(float(block.cost) != 0.0 for block in model.factors.values())
         if not (costly and bool(jnp.any(model.ambiguity.shocks > 0))):
             return AKExact(model)
     return None
