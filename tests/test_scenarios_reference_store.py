@@ -116,35 +116,33 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
 
 WRITER = """
 import sys, time
+from pathlib import Path
 import abatax as ab
-from abatax.scenarios import ReferenceStore
-from abatax.scenarios._reference_store import _sealed
-problem = ab.HJBProblem(ab.models.LinearQuadratic())
-solver = ab.solvers.FiniteDifference(points=21, levels=2)
-store = ReferenceStore(sys.argv[1])
-reference = ReferenceStore(sys.argv[2]).reference(problem, solver, solution=None)
-path, size = store.path(problem, solver), 0
-raw = _sealed(path.stem, reference)
-end = time.time() + 3.0
+from abatax.scenarios._reference_store import _opened, _sealed
+problem, source, path = ab.HJBProblem(ab.models.LinearQuadratic()), Path(sys.argv[1]), Path(sys.argv[2])
+raw = _sealed(path.stem, _opened(source.stem, source.read_bytes(), problem))
+store, count, end = ab.scenarios.ReferenceStore(path.parent), 0, time.time() + 2.0
 while time.time() < end:
     with ab.scenarios.complete_file(path) as beside:
         beside.write_bytes(raw)
     assert store._read(path, problem) is not None
-    size += 1
-print(size)
+    count += 1
+print(count)
 """
 
 
 def test_two_processes_write_at_once_and_every_reader_sees_a_whole_file(filled, tmp_path):
-    command = [sys.executable, "-W", "error", "-c", WRITER, str(tmp_path), str(filled[0].folder)]
+    file = tmp_path / "shared.reference"
+    source = filled[0].path(PROBLEM, SOLVER)
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(source), str(file)]
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outcomes = [writer.communicate(timeout=120) for writer in writers]
     for writer, (out, error) in zip(writers, outcomes, strict=True):
         assert writer.returncode == 0, error
         assert int(out) > 3
-    assert [path.name for path in tmp_path.iterdir()] == [filled[0].path(PROBLEM, SOLVER).name]
-    read = ReferenceStore(tmp_path).reference(PROBLEM, SOLVER, solution=never)
-    assert read.errors == filled[1].errors
+    assert list(tmp_path.iterdir()) == [file]  # and nothing half-written beside it
+    read = filled[0]._read(file, PROBLEM)
+    assert read is not None and read.errors == filled[1].errors
 
 
 class Other(ab.models.LinearQuadratic):
