@@ -28,8 +28,8 @@ def reference_run(
 
     **Raises:** `ValueError` if the solver has no grid to estimate an error from; nothing is written.
     """
-    problem, solver = settings.problem(), settings.make_solver()
-    check_solver(problem, solver)
+    problem = settings.problem()
+    solver = check_solver(problem, settings.make_solver())
     store = ReferenceStore() if store is None else store
     solved: dict[str, Any] = {}
 

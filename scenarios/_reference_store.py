@@ -8,6 +8,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .. import __version__
 from ..models import HJBProblem
 from ..solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
 from ..solvers._driver import destination_problems
@@ -24,6 +24,7 @@ from ..solvers._solution import Continuation, reshape_family, reshape_leading
 from ..validation import Estimate, Reference, reference
 from ._files import complete_file
 
+_VERSION = version("abatax")
 _MAGIC = b"abatax reference 1\n"  # the number is raised when a reader of an older file would go wrong
 
 
@@ -67,7 +68,7 @@ class ReferenceStore:
     def path(self, problem: HJBProblem, solver: FiniteDifference, *, method: Any = None, count: int = 256) -> Path:
         """The file of a reference, whether it exists or not."""
         asked = problem.replace(continuations=())
-        return self.folder / f"{fingerprint((__version__, _source(), asked, solver, method, count))}.reference"
+        return self.folder / f"{fingerprint((_VERSION, _source(), asked, solver, method, count))}.reference"
 
     def reference(
         self,
@@ -137,7 +138,7 @@ def _source() -> str:
 def _sealed(key: str, made: Reference) -> bytes:
     """A line that says whose it is, a checksum, and the arrays."""
     arrays: dict[str, np.ndarray] = {}
-    about = {"key": key, "version": __version__, "reference": made.to_dict()}
+    about = {"key": key, "version": _VERSION, "reference": made.to_dict()}
     about["solution"] = _describe(reshape_family(made.solution, (1,), 0), arrays, "solution")
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, about=np.asarray(json.dumps(about)), **arrays)

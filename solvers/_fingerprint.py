@@ -64,8 +64,9 @@ class _Feeder:
         if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes)):
             self.text("plain", type(thing).__name__, repr(thing))
         elif eqx.is_array(thing) or isinstance(thing, np.generic):
-            keys = isinstance(thing, jax.Array) and jax.numpy.issubdtype(thing.dtype, jax.dtypes.prng_key)
-            array = np.asarray(jax.random.key_data(thing) if keys else thing)
+            if isinstance(thing, jax.Array) and jax.numpy.issubdtype(thing.dtype, jax.dtypes.prng_key):
+                thing = jax.random.key_data(thing)
+            array = np.asarray(thing)
             self.text("array", array.shape, array.dtype, array.tobytes())
         elif isinstance(thing, dict):
             pairs = sorted((fingerprint(key), key) for key in thing)

@@ -175,11 +175,11 @@ def test_the_key_does_not_depend_on_what_was_solved_before(filled):
     assert store.path(PROBLEM, SOLVER, method=lambda t, x: x[0]) != store.path(PROBLEM, SOLVER)
 
 
-@pytest.mark.parametrize("what", ["__version__", "_source"])
+@pytest.mark.parametrize("what", ["_VERSION", "_source"])
 def test_another_version_or_source_has_another_key(tmp_path, monkeypatch, what):
     store = ReferenceStore(tmp_path)
     before = store.path(PROBLEM, SOLVER)
-    monkeypatch.setattr(_reference_store, what, "0.0.0" if what == "__version__" else lambda: "edited")
+    monkeypatch.setattr(_reference_store, what, "0.0.0" if what == "_VERSION" else lambda: "edited")
     assert store.path(PROBLEM, SOLVER) != before
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -85,7 +85,7 @@ def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]
             total[quantity] += error
             if error[0] > orders[quantity][0] and np.isfinite(order):
                 orders[quantity] = (error[0], order)
-    return {name: Estimate(*map(float, both), orders[name][1]) for name, both in total.items()}
+    return {name: Estimate(float(l2), float(most), orders[name][1]) for name, (l2, most) in total.items()}
 
 
 def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
@@ -174,7 +174,8 @@ def _measured_order(last: float, first: float, ratio: float, before: float) -> f
         return _LEAST_ORDER
     if gap(_MOST_ORDER) <= 0.0:
         return _MOST_ORDER
-    return float(scipy.optimize.brentq(gap, _LEAST_ORDER, _MOST_ORDER))
+    found: Any = scipy.optimize.brentq(gap, _LEAST_ORDER, _MOST_ORDER)
+    return float(found)
 
 
 def _on_grid(sample: Sample, solver: FiniteDifference, counts: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -145,18 +145,19 @@ def reference(
     return Reference(solution, _combine(parts), parts)
 
 
-def check_solver(problem: HJBProblem, solver: Any, solution: Solution | None = None) -> None:
-    """Raise if no error can be estimated with this solver, before anything is solved."""
+def check_solver(problem: HJBProblem, solver: Any, solution: Solution | None = None) -> FiniteDifference:
+    """The solver; raise if no error can be estimated with it, before anything is solved."""
     if not isinstance(solver, FiniteDifference):
         raise ValueError(f"a reference needs the solver `finite_difference`; `{type(solver).__name__}` has no grid.")
     counts = solver.counts(problem)
     if solution is None:
-        return
+        return solver
     nodes = tuple(len(x) for x in solution.nodes)
     if isinstance(solution.value, TensorSpline) and nodes != counts:
         raise ValueError(f"`solver.points` is {counts}, but the solution has {nodes}; give the solver that made it.")
     if not eqx.tree_equal(solution.problem.replace(continuations=()), problem.replace(continuations=())):
         raise ValueError("`solution` is of another problem; give one of this problem, or leave it out.")
+    return solver
 
 
 def _combine(parts: dict[str, dict[str, Estimate]]) -> dict[str, Estimate]:
