@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import HJBProblem
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
 from ..solvers._solution import Solution
 from ._estimates import Estimate, NoReferenceError, Sample, domain_errors, grid_errors
