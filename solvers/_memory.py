@@ -14,7 +14,7 @@ _POINTWISE = (
 )  # per node, member and pair of states: derivatives, drift, variance, and copies for the compiled kernel
 _ENTRY = 40  # per entry of a sparse matrix: value, indices, the sums that assemble it, multigrid levels below
 _KRYLOV = 70 * 8  # per node: directions of GMRES between restarts
-_FILL = 250  # per node and log2 of the nodes, and node of the stencil along a state: factors in two dimensions
+_FILL = 32  # per node, node of the shorter state and square of the order: factors in two dimensions while they grow
 _SHARE = 0.8  # of the memory of the machine that one solve may take
 
 
@@ -41,7 +41,7 @@ def memory_needed(counts: tuple[int, ...], family: int, order: int) -> int:
     pointwise = _POINTWISE * nodes * family * (1 + states) ** 2 // 4
     mixed = math.comb(states, 2) * width**2
     matrices = _ENTRY * nodes * (3 * states * width + mixed)
-    solving = nodes * max(_KRYLOV, _FILL * width * math.log2(nodes) if _is_factorised(states, nodes) else 0.0)
+    solving = nodes * max(_KRYLOV, _FILL * max(order, 2) ** 2 * min(counts) if _is_factorised(states, nodes) else 0.0)
     return int(dense + pointwise + matrices + solving)
 
 
