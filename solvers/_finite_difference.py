@@ -12,7 +12,7 @@ from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
-from ._stencils import make_axis
+from ._stencils import least_nodes, make_axis
 from ._workspace import Workspace
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
@@ -117,12 +117,17 @@ class FiniteDifference(AbstractSolver):
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state on the finest grid."""
         dimension = len(problem.region)
-        if isinstance(self.points, tuple):
-            if len(self.points) != dimension:
-                raise ValueError(f"`solver.points` has {len(self.points)} entries; the problem has {dimension} states.")
-            return self.points
+        counts = self.points if isinstance(self.points, tuple) else (self.points,) * dimension
+        if len(counts) != dimension:
+            raise ValueError(f"`solver.points` has {len(counts)} entries; the problem has {dimension} states.")
         default = {1: 161, 2: 49, 3: 21}.get(dimension, 13)
-        return (self.points or default,) * dimension
+        kinks, found = problem.model.breakpoints(), []
+        for field, domain, count in zip(problem.model.states._fields, problem.domain, counts, strict=True):
+            least = least_nodes(domain, kinks.get(field, ()))
+            if 0 < count < least:
+                raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
+            found.append(count or max(default, least))
+        return tuple(found)
 
     def discretisation(self, problem: HJBProblem, level: int, marched: tuple[int, ...] | None = None) -> Discretisation:
         """The grid of a level (0 is the coarsest); `marched` gives the sign of the drift of time-like states."""
@@ -132,8 +137,9 @@ class FiniteDifference(AbstractSolver):
         for field, region, domain, count in zip(
             problem.model.states._fields, problem.region, problem.domain, self.counts(problem), strict=True
         ):
-            points = max((count - 1) // coarsening + 1, self.least_points)
-            axes.append(make_axis(region, domain, points, kinks.get(field, ())))
+            breaks = kinks.get(field, ())
+            points = max((count - 1) // coarsening + 1, self.least_points, least_nodes(domain, breaks))
+            axes.append(make_axis(region, domain, points, breaks))
         return Discretisation(tuple(axes), max(self.order, 2), marched)
 
     # -- the driver's protocol --------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Direct(AbstractLinearSolver):
 
 
 class Multigrid(AbstractLinearSolver):
-    """GMRES preconditioned by Ruge-Stüben multigrid (pyamg) of the monotone system.
+    """BiCGStab on a monotone system, GMRES on others, preconditioned by Ruge-Stüben multigrid (pyamg) of the monotone one.
 
     **Arguments:**
 
@@ -81,8 +81,23 @@ class Multigrid(AbstractLinearSolver):
         import pyamg
 
         base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr()
-        cycle = pyamg.ruge_stuben_solver(base, max_coarse=500, coarse_solver="splu").aspreconditioner(cycle="V")
-        return gmres(system, spla.aslinearoperator(-1.0 * cycle), self.tolerance, self.max_steps)[0]
+        levels = pyamg.ruge_stuben_solver(
+            base,
+            # down in one order of the nodes and back in the other: a third fewer cycles where drift dominates
+            presmoother=("gauss_seidel", {"sweep": "forward"}),
+            postsmoother=("gauss_seidel", {"sweep": "backward"}),
+            max_coarse=500,
+            coarse_solver="splu",
+        )
+        cycle = spla.aslinearoperator(-1.0 * levels.aspreconditioner(cycle="V"))
+        if system.monotone is None:
+            # a few vectors of memory, where GMRES keeps sixty
+            x, info = spla.bicgstab(
+                system.matrix, system.right, rtol=self.tolerance, atol=0.0, maxiter=self.max_steps // 2, M=cycle
+            )
+            if info == 0:
+                return x
+        return gmres(system, cycle, self.tolerance, self.max_steps)[0]
 
 
 class Sweep(AbstractLinearSolver):

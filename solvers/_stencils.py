@@ -21,6 +21,16 @@ class Axis(NamedTuple):
     breaks: tuple[int, ...]
 
 
+# Cells between kinks: a spline of degree five needs them.
+_LEAST_CELLS = 6
+
+
+def least_nodes(domain: tuple[float, float], breaks: tuple[float, ...]) -> int:
+    """Fewest nodes of an axis with the given kinks."""
+    inside = sum(domain[0] < b < domain[1] for b in breaks)
+    return _LEAST_CELLS * (inside + 1) + 1 if inside else 2
+
+
 def make_axis(region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]) -> Axis:
     """Nodes with even spacing in the region of interest, stretched geometrically in the margins.
 
@@ -44,7 +54,7 @@ def make_axis(region: tuple[float, float], domain: tuple[float, float], points: 
     counts = cells(h)
     fixed = [low, *kinks, high]
     at = np.interp(fixed, fine, counts)
-    least = 6  # cells between kinks: a spline of degree five needs them
+    least = _LEAST_CELLS if kinks else 1
     pieces = np.maximum(np.rint(np.diff(at)).astype(int), min(least, points - 1))
     while pieces.sum() > points - 1 and pieces.max() > least:
         pieces[np.argmax(pieces)] -= 1

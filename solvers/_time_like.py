@@ -39,7 +39,7 @@ def _evaluate(model, x, u):
 
     def of_member(m):
         def at(x, u):
-            drift = jax.vmap(lambda climate: m.drift(t, x, u, climate))(m.ensemble.values)
+            drift = jax.vmap(lambda climate: m.drift(t, x, u, climate))(m.climates)
             return drift, m.diffusion(t, x, u)
 
         return jax.vmap(at)(x, u)
