@@ -11,15 +11,15 @@ from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
-from ._knowledge_box import KnowledgeBox
+from ._knowledge_box import KnowledgeBox, LogLinearValue
 from ._knowledge_names import (
     CONTROLS,
-    OBSERVABLES,
     CapitalTemperatureKnowledge,
     InvestmentResearchEmissions,
     LogDamages,
     state_variables,
 )
+from ._knowledge_report import KnowledgeReport
 from ._model import CarbonModel, ClosedFormControl, Jump
 from ._neutral import tilted_weights
 from ._preferences import AbstractPreferences, EpsteinZin, TimeAdditive
@@ -41,19 +41,7 @@ def _climate() -> TCREClimate:
     return TCREClimate(ensemble=Ensemble.published(members=9))
 
 
-class LogLinearValue(AbstractValue):
-    """$v = k + c$: the value function once technology has made emissions needless."""
-
-    constant: Float[Array, "..."]
-
-    def __call__(self, t: Scalar, x: Point) -> Scalar:
-        return x.log_capital + self.constant
-
-    def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-        return self(t, x), jnp.array([1.0, 0.0, 0.0]), jnp.zeros((3, 3))
-
-
-class KnowledgeCapital(KnowledgeBox, ClosedFormControl, CarbonModel):
+class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonModel):
     r"""Capital, temperature and knowledge, before a clean technology and a revelation of damages arrive.
 
     Output pays for consumption, investment, research and abatement,
@@ -126,7 +114,7 @@ class KnowledgeCapital(KnowledgeBox, ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         after = self.phase == "after_damage"
-        return state_variables((2.0, 4.0) if after else (1.0, 2.5))
+        return state_variables((2.0, 3.0) if after else (1.0, 2.5))
 
     @property
     def controls(self) -> Point:
@@ -187,12 +175,6 @@ class KnowledgeCapital(KnowledgeBox, ClosedFormControl, CarbonModel):
         """Output that full abatement takes, per unit of capital: nothing once the technology is there."""
         needed = 0.0 if self.phase == "after_technology" else 1.0
         return needed * self.economy.productivity * self.abatement.cost
-
-    def consumption_share(self, x: Point, u: Point) -> Scalar:
-        """What is left to consume, per unit of capital and year."""
-        output = self.economy.productivity * jnp.exp(x.log_capital)
-        share = self.abatement.cost_share(u.emissions, output) / self.abatement.cost
-        return self.economy.productivity - u.investment - u.research - self.abatement_cost * share
 
     # -- the control ------------------------------------------------------------------------------------
 
@@ -294,29 +276,3 @@ class KnowledgeCapital(KnowledgeBox, ClosedFormControl, CarbonModel):
 
     def initial_additive(self) -> Point:
         return LogDamages(self.damages.log_damages(self.initial_state().temperature))
-
-    # -- what is reported -------------------------------------------------------------------------------
-
-    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
-        flow = self.preferences.discount_rate if isinstance(self.preferences, TimeAdditive) else 1.0
-        return flow / (self.consumption_share(x, u) * jnp.exp(x.log_capital))
-
-    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
-        capital = jnp.exp(x.log_capital)
-        output = self.economy.productivity * capital
-        consumption = self.consumption_share(x, u) * capital
-        needed = self.abatement_cost / (self.economy.productivity * self.abatement.cost)
-        return {
-            "output": output,
-            "investment_flow": u.investment * capital,
-            "research_flow": u.research * capital,
-            "abatement_cost": needed * self.abatement.cost_share(u.emissions, output) * output,
-            "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-additive.log_damages),
-            "capital": capital,
-            "knowledge": jnp.exp(x.log_knowledge),
-        }
-
-    @property
-    def observable_variables(self) -> dict[str, Variable]:
-        return OBSERVABLES

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import distrusting, small_model, tree_allclose
+from helpers import DISTRUST, distrusting, small_model, tree_allclose
 
 from abatax import HJBProblem
 from abatax.models import (
@@ -41,7 +41,7 @@ RECIPROCAL = 4 * np.finfo(float).eps
 @pytest.mark.parametrize("averse", [False, True])
 @pytest.mark.parametrize("name", MODELS)
 def test_round_trip_of_the_defaults(name, averse):
-    if averse and name not in ("linear_quadratic", "ak_climate", "uncertain_damages"):
+    if averse and name not in DISTRUST:
         pytest.skip(f"no penalties are listed in helpers.py for {name}")
     model = small_model(name, distrusting(name)) if averse else MODELS[name]()
     plain = parameters_of(model)
