@@ -10,6 +10,7 @@ from ._discretisation import Discretisation
 from ._godunov import on_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
+from ._memory import check_memory
 from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 from ._stencils import least_nodes, make_axis
@@ -58,7 +59,9 @@ class FiniteDifference(AbstractSolver):
     2. On the finest grid: Newton steps on a centred residual of order `order` with the policy frozen (envelope
        theorem: the policy needs no derivative).
 
-    Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses.
+    Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
+    (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
+    monotone (`stats["monotone_start"]`).
 
     **Arguments:**
 
@@ -146,6 +149,7 @@ class FiniteDifference(AbstractSolver):
 
     def init(self, problem, family, key, guess):
         del key
+        check_memory(self.counts(problem), family, self.order)
         workspace = Workspace(self, problem, family)
         grid = workspace.grid(0)
         values = np.zeros((family, grid.size))
@@ -274,5 +278,7 @@ class FiniteDifference(AbstractSolver):
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status == 1 else 1,
+            # correlated shocks: the centred mixed differences of the first stage are not monotone
+            "monotone_start": not workspace.has_mixed,
         }
         return Finish(stacked, _CODES[status], stats, grid.nodes, values.reshape(-1, *grid.shape))

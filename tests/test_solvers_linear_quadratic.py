@@ -144,3 +144,20 @@ def test_policy_beyond_the_box_is_that_of_the_edge():
     state = type(solution.problem.model.states)
     inside, beyond = (solution.policy(TIME, state(jnp.asarray(x))) for x in (3.0, 17.0))
     assert float(inside.control) == float(beyond.control) < -3.0
+
+
+class _Correlated(LinearQuadratic):
+    """One shock moves both states: a mixed second derivative."""
+
+    def diffusion(self, t, x, u):
+        return type(x)(*(self.volatility * jnp.array([[1.0, 0.0], [0.6, 0.8]])))
+
+
+def test_correlated_shocks_are_exact_and_said_not_to_be_monotone():
+    lq = _Correlated(dimension=2)
+    solution = solve(HJBProblem(lq), FiniteDifference(points=15))
+    root = np.asarray(riccati(LinearQuadratic(dimension=2)).matrix)  # noise enters the constant only
+    slope = at_states(solution, np.array([[1.0, -0.5], [-2.0, 1.5]]))[1]
+    np.testing.assert_allclose(slope, -np.array([[1.0, -0.5], [-2.0, 1.5]]) @ root, atol=EXACT)
+    assert not solution.stats["monotone_start"]
+    assert solve(HJBProblem(LinearQuadratic(dimension=2)), FiniteDifference(points=9)).stats["monotone_start"]
