@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models import HJBProblem, build, parameter_units, parameters_of
-from ..solvers import RESULTS, AbstractSolver, Solution, TensorSpline, regime_datasets, result_name
+from ..solvers import RESULTS, AbstractSolver, Solution, regime_datasets, result_name
 from ..solvers._driver import destination_problems
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
@@ -71,7 +71,7 @@ def save(
 
     **Arguments:**
 
-    - `solution`: on a grid (its value function is a spline).
+    - `solution`: saved by its values on `solution.nodes`; read back, its value function is the spline through them.
     - `folder`: made if it does not exist.
     - `solver`: recorded with its options.
     - `force`: overwrite what is there.
@@ -86,8 +86,8 @@ def save(
         if (folder / name).exists() and not force:
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
     folder.mkdir(parents=True, exist_ok=True)
-    if not isinstance(solution.value, TensorSpline):
-        raise ValueError("save: only solutions on a grid can be saved as solution.nc.")
+    if not solution.nodes or min(len(n) for n in solution.nodes) < 4:
+        raise ValueError("save: only solutions on a grid (up to four states) can be saved as solution.nc.")
     if solver is not None:
         names = {cls: name for name, cls in _solvers().items()}
         given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given

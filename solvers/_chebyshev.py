@@ -217,9 +217,7 @@ def polynomials(s, degree: int):
     return [jnp.stack(table[: degree + 1], axis=-1) for table in tables]
 
 
-def chebyshev_values(
-    axes: tuple[ChebyshevAxis, ...], values: Float[np.ndarray, "family ..."]
-) -> PiecewiseChebyshev:
+def chebyshev_values(axes: tuple[ChebyshevAxis, ...], values: Float[np.ndarray, "family ..."]) -> PiecewiseChebyshev:
     """The value functions of a family from their values on the nodes, leaves stacked."""
     coefficients, family = np.asarray(values), len(values)
     for a, axis in enumerate(axes):

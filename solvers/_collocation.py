@@ -1,3 +1,4 @@
+import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -17,6 +18,8 @@ from ._solver import AbstractSolver, Finish
 _UNRESOLVED = 1e-2
 # Corrections below this that no longer shrink are rounding.
 _FLOOR = 1e-7
+# Least squares have settled if corrections are this small and the residual keeps this share of itself.
+_SETTLED, _NO_PROGRESS = 1e-2, 0.9
 # First time step of a start without finite differences, in units of 1/delta, its growth, and when it counts as infinite.
 _FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
 
@@ -58,9 +61,9 @@ class AbstractCollocation(AbstractSolver):
     tolerance: eqx.AbstractVar[float]
     start: eqx.AbstractVar[int]
 
+    @abc.abstractmethod
     def basis(self, problem: HJBProblem, family: int) -> AbstractBasis:
         """The functions and points of a problem."""
-        raise NotImplementedError
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
         """The coarse monotone solver of the start; None to start from the guess by implicit time steps."""
@@ -112,6 +115,12 @@ class AbstractCollocation(AbstractSolver):
             return state._replace(status=np.array(_NONFINITE))
         if worse.any():
             return self._halve(state, worse, norm)
+        # With more points than functions the residual has a floor: the best iterate is kept when it falls no further.
+        settled = basis.overdetermined and stage == _NEWTON and float(state.change) < _SETTLED
+        if settled and np.all(norm > _NO_PROGRESS * state.norm):
+            up = (norm > state.norm)[:, None]
+            kept = np.where(up, state.unknowns - state.move * state.fraction[:, None], state.unknowns)
+            return self._believe(workspace, state._replace(unknowns=kept, norm=np.minimum(norm, state.norm)))
         shift = np.full_like(delta, float(state.shift)) * delta
         with np.errstate(invalid="ignore", over="ignore"):
             move = basis.correct(local, residuals, delta, shift)
@@ -137,6 +146,7 @@ class AbstractCollocation(AbstractSolver):
     def _monotone_step(self, problem, state, workspace, key):
         """One step of the monotone start; its solution becomes the first iterate."""
         coarse, steps = self.monotone(problem), state.steps.copy()
+        assert coarse is not None  # the stage exists only with it
         steps[_MONOTONE] += 1
         begun = coarse.step(problem, state.start, workspace.start, key)
         state = state._replace(start=begun, steps=steps, norm=begun.norm, change=begun.change)
@@ -162,10 +172,14 @@ class AbstractCollocation(AbstractSolver):
         return state._replace(unknowns=state.unknowns - half[:, None] * state.move, fraction=state.fraction - half)
 
     def _judge(self, workspace, state, previous):
-        """Whether the corrections have ended, and if so at a solution that may be believed."""
+        """Whether the corrections have ended."""
         change = float(state.change)
         if change > self.tolerance and not (change < _FLOOR and change > 0.3 * previous):
             return state
+        return self._believe(workspace, state)
+
+    def _believe(self, workspace, state):
+        """The result code of an iteration that has ended."""
         local, points = workspace.evaluate(state.unknowns), workspace.basis.points
         left = workspace.basis.unresolved(workspace, state.unknowns)
         status = _CONVERGED

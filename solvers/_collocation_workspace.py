@@ -1,7 +1,7 @@
 """What collocation solvers share: a basis, its points, and the equation evaluated at them."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ class AbstractBasis(abc.ABC):
 
     points: Float[np.ndarray, "point state"]
     size: int  # unknowns per member
+    overdetermined: ClassVar[bool] = False  # whether there are more conditions than unknowns
 
     @abc.abstractmethod
     def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " point"]:

@@ -1,5 +1,7 @@
 """The basis of the feature solver: a linear least-squares problem at scattered points."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,8 @@ _SHOWN = 4
 
 class LeastSquares(AbstractBasis):
     """Features and low-discrepancy points, denser towards the faces as Chebyshev nodes are."""
+
+    overdetermined = True
 
     def __init__(self, problem: HJBProblem, features: FeatureMap, oversampling: float):
         self.problem, self.features = problem, features
@@ -83,9 +87,7 @@ class LeastSquares(AbstractBasis):
     def correct(self, local, residuals, scale, shift):
         moves = []
         for f, residual in enumerate(residuals):
-            rows = [
-                operate(self.features, self.parts, local.discount[f] - shift[f], local.drift[f], local.variance[f])
-            ]
+            rows = [operate(self.features, self.parts, local.discount[f] - shift[f], local.drift[f], local.variance[f])]
             for a, side in self.closed:
                 length = np.ptp(self.problem.domain[a])
                 rows.append(scale[f] * length * self.face_rows(a, side))
@@ -150,6 +152,6 @@ def truncated(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     size = np.where(size > 0.0, size, 1.0)
     n = matrix.shape[1]
     both = np.concatenate([matrix / size, right[:, None]], axis=1)
-    (triangle,) = sla.qr(both, mode="r", overwrite_a=True, check_finite=False)
-    solution = sla.lstsq(triangle[:n, :n], triangle[:n, n], cond=_RANK, lapack_driver="gelsy", check_finite=False)[0]
-    return solution / size
+    triangle = np.asarray(np.linalg.qr(both, mode="r"))
+    found: Any = sla.lstsq(triangle[:n, :n], triangle[:n, n], cond=_RANK, lapack_driver="gelsy", check_finite=False)
+    return found[0] / size

@@ -159,7 +159,7 @@ def make_features(
     """Products of total degree up to `degree` and random features, each of at most `interactions` states (0: all)."""
     d = len(region)
     most = min(interactions or d, d)
-    products = [((), ())]
+    products: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ())]
     for count in range(1, min(most, degree) + 1):
         for states in it.combinations(range(d), count):
             for powers in it.product(range(1, degree + 1), repeat=count):

@@ -28,8 +28,8 @@ class Features(AbstractCollocation):
 
     **Arguments:**
 
-    - `degree`: total degree of the Chebyshev products; 0 chooses by the number of states.
-    - `random`: number of random features.
+    - `degree`: total degree of the Chebyshev products, 2 if only `random` is given.
+    - `random`: number of random features. With neither, the numbers of states and of `interactions` decide.
     - `interactions`: most states on which a feature depends; 0 for all.
     - `oversampling`: points per feature.
     - `seed`: of the random features.
@@ -38,8 +38,8 @@ class Features(AbstractCollocation):
 
     **Raises:** `ValueError` if an option is out of its range, or there would be more than 8000 features.
 
-    **Good values:** degree 24 for one state, 16 for two, 12 for three; 4 with `interactions` = 1 for a nearly quadratic value in
-    fifty. Random features (600, with degree 2) where the shape of the value function is not known.
+    **Good values:** degree 24 for one state, 20 for two; 600 random features with degree 2 for three, where a total degree spends
+    too much on products; degree 20 with `interactions` = 1, or 4 for a nearly quadratic value in fifty states.
 
     **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126 (random features); Trefethen 2017,
     doi:10.1137/16M1101209 (total degree); Bertsekas and Tsitsiklis 1996, *Neuro-dynamic programming* (policy iteration).
@@ -80,17 +80,20 @@ class Features(AbstractCollocation):
         dimension = len(problem.region)
         if self.interactions > dimension:
             raise ValueError(f"`solver.interactions` is {self.interactions}; the problem has {dimension} states.")
-        # random features need little besides them: a quadratic
-        degree = self.degree or (2 if self.random else {1: 24, 2: 16, 3: 12}.get(dimension, 4))
-        count = self.random + count_products(dimension, degree, self.interactions or dimension)
+        degree, random = self.degree, self.random
+        if not degree and not random:
+            if self.interactions:
+                degree = 20 if self.interactions == 1 else 8
+            else:
+                degree, random = {1: (24, 0), 2: (20, 0)}.get(dimension, (2, 600))
+        degree = degree or 2  # random features need little besides them: a quadratic
+        count = random + count_products(dimension, degree, self.interactions or dimension)
         if count > _MOST:
             raise ValueError(
                 f"`solver.degree` is {degree}: with {dimension} states and `solver.interactions` = {self.interactions} that"
                 f" makes {count} features, more than {_MOST}; lower it, or declare fewer interactions."
             )
-        features = make_features(
-            problem.region, problem.domain, degree, self.random, self.interactions, self.seed
-        )
+        features = make_features(problem.region, problem.domain, degree, random, self.interactions, self.seed)
         return LeastSquares(problem, features, self.oversampling)
 
 

@@ -78,9 +78,7 @@ class Spectral(AbstractCollocation):
     def axes(self, problem: HJBProblem) -> tuple[ChebyshevAxis, ...]:
         """The elements of every state."""
         kinks = problem.model.breakpoints()
-        described = zip(
-            problem.model.states._fields, problem.region, problem.domain, self.counts(problem), strict=True
-        )
+        described = zip(problem.model.states._fields, problem.region, problem.domain, self.counts(problem), strict=True)
         return tuple(
             chebyshev_axis(region, domain, count, _inside(kinks.get(field, ()), domain), self.refinement)
             for field, region, domain, count in described
