@@ -22,6 +22,9 @@ _TOO_ROUGH = 2.0
 # on linear-quadratic problems, up to 1.0 where the solution is exact and from 5.9 where it is wrong.
 _TOO_OPEN = 2.0
 
+# Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
+_MOST_NEWTON = 40
+
 _CODES = {
     0: RESULTS.max_steps_reached,
     1: RESULTS.successful,
@@ -208,6 +211,8 @@ class FiniteDifference(AbstractSolver):
             change=np.asarray(change),
             steps=steps,
         )
+        if high and steps[level, 1] >= _MOST_NEWTON:
+            return new._replace(status=np.array(2))
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
