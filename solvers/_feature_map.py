@@ -31,14 +31,14 @@ class FeatureMap(eqx.Module):
     - `degree`: the largest degree.
     """
 
-    axes: Int[Array, "*family product slot"]
-    powers: Int[Array, "*family product slot"]
-    weights: Float[Array, "*family random state"]
-    biases: Float[Array, "*family random"]
-    centre: Float[Array, "*family state"]
-    scale: Float[Array, "*family state"]
-    low: Float[Array, "*family state"]
-    half: Float[Array, "*family state"]
+    axes: Int[Array | np.ndarray, "*family product slot"]
+    powers: Int[Array | np.ndarray, "*family product slot"]
+    weights: Float[Array | np.ndarray, "*family random state"]
+    biases: Float[Array | np.ndarray, "*family random"]
+    centre: Float[Array | np.ndarray, "*family state"]
+    scale: Float[Array | np.ndarray, "*family state"]
+    low: Float[Array | np.ndarray, "*family state"]
+    half: Float[Array | np.ndarray, "*family state"]
     degree: int = eqx.field(static=True)
 
     def parts(self, x, xp: Any = jnp) -> tuple[list, tuple]:
@@ -179,4 +179,4 @@ def make_features(
     weights *= rank < rng.integers(1, most + 1, size=(random, 1))
     biases = -np.sum(weights * rng.uniform(-1.0, 1.0, (random, d)), axis=1)
     low, half = ends[:, 0], 0.5 * (ends[:, 1] - ends[:, 0])
-    return FeatureMap(axes, powers, weights, biases, centre, scale, low, half, degree)  # type: ignore[arg-type]
+    return FeatureMap(axes, powers, weights, biases, centre, scale, low, half, degree)
