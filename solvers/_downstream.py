@@ -8,7 +8,7 @@ from jaxtyping import Int
 from ._linear import AbstractLinearSolver, LinearSystem, Multigrid, gmres
 
 # What may point upstream, as a share of all couplings, for the order of solution to be nearly a solution.
-_FAINT = 0.1
+_FAINT = 0.3
 
 
 class Downstream(AbstractLinearSolver):
