@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 from ._checks import is_traced
 from ._closures import Growth, Inflow
 from ._model import AbstractModel
-from ._neutral import _log1p_ratio
+from ._neutral import _log1p_ratio, scaled_expm1
 from ._types import Point, Scalar
 from ._value import AbstractValue
 
-# Newton steps from above on a convex polynomial-like function; fixed in number, so that slopes can be differentiated
-_STEPS = 25
+# Newton steps on two equations at once; fixed in number, so that slopes can be differentiated
+_STEPS = 40
 
 
 class LogLinearValue(AbstractValue):
@@ -38,6 +38,7 @@ class KnowledgeBox(AbstractModel):
         abatement: Any
         research: Any
         damage_jump: Any
+        ambiguity: Any
         inverse_eis: Any
         abatement_cost: Any
         phase: str
@@ -89,46 +90,56 @@ class KnowledgeBox(AbstractModel):
         return type(self.states)(capital, warming, knowledge)
 
     def _far_out(self, x: Point) -> tuple[Scalar, ...]:
-        r"""Share abated, warming, marginal value of temperature and flow lost, where states no longer matter to come.
+        r"""Harm of warming per year, slope in temperature, pull of the technology and patience, where little is yet to come.
 
-        Differentiating the equation in $y$ without its second derivatives, $v_y = -s'\Theta e/(\delta+J)$ with $J$ the
-        intensity of all jumps; abatement's condition $(s - v_y)\Theta = m\,q\,a^{\phi_1-1}$ with the marginal utility $m$ of an
-        economy without emissions then is one equation in $a$.
+        Without second derivatives and without what other states contribute: with $\mathcal J_gg$ the distorted intensity of the
+        technology and $a_g$ the aversion to it, $\Delta = v^L - v$ solves
+        $\delta\Delta + \mathcal J_g(1 - e^{-a_g\Delta})/a_g = \ell$, the flow that is lost until it comes; differentiated in
+        $y$ the equation gives $v_y = -s'\Theta e/(\delta+\mathcal J_gg+\mathcal J_n)$; and abatement's condition
+        $(s-v_y)\Theta = m\,q\,a^{\phi_1-1}$ has the marginal utility $m$ of an economy without emissions.
         """
         y, theta = x.temperature, self.ensemble.mean
         alpha, delta = self.economy.productivity, self.preferences.discount_rate
         baseline = self.abatement.baseline(alpha * jnp.exp(x.log_capital))
         # below the threshold a revealed curvature may make warming harmless
         slope, power = jnp.maximum(self.damage_slope(y), 0.0), self.abatement.exponent - 1.0
-        jumps = self.research.intensity(x.log_knowledge)
+        arrival, revelation = self.research.intensity(x.log_knowledge), jnp.zeros_like(y)
         if self.phase == "before":
-            jumps = jumps + self.damage_jump.intensity(y)
+            revelation = self.damage_jump.intensity(y)
+        jumps = self.ambiguity.jumps
+        aversion = jumps if jumps.ndim == 0 else jumps[0]
         consumption = alpha - self.economy.best_investment(delta)
         unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
-        bend = self.damage_bend(y) * theta * baseline / (delta + jumps)
 
-        def step(_, a):
+        def follow(a, gap):
+            """Patience, bend and harm at a share abated and a gap to the value after the technology."""
+            patience = delta + arrival * jnp.exp(-aversion * gap)
+            bend = self.damage_bend(y) * theta * baseline / (patience + revelation)
+            return patience, bend, (slope + bend * (1.0 - a)) * theta * baseline * (1.0 - a)
+
+        def step(_, carry):
+            a, gap = carry
+            patience, bend, harm = follow(a, gap)
             value = unit * a**power + bend * a - slope - bend
-            return a - value / (unit * power * a ** (power - 1.0) + bend)
+            new = a - value / (unit * power * a ** (power - 1.0) + bend)
+            lost = delta * self.abatement_cost * a**self.abatement.exponent / consumption + harm
+            excess = delta * gap + arrival * scaled_expm1(-aversion, gap) - lost
+            return jnp.clip(new, 1e-6, 1.0), jnp.maximum(gap - excess / patience, 0.0)
 
-        # a convex function falls to its root from above; full abatement if that lies above one
-        start = jnp.maximum(1.0, ((slope + bend) / unit) ** (1.0 / power))
-        abated = jnp.minimum(jax.lax.fori_loop(0, _STEPS, step, start), 1.0)
-        warming = theta * baseline * (1.0 - abated)
-        value_slope = -bend * (1.0 - abated)
-        lost = delta * self.abatement_cost * abated**self.abatement.exponent / consumption + slope * warming
-        return warming, slope, value_slope, lost
+        start = jnp.ones_like(y), jnp.zeros_like(y)
+        abated, gap = jax.lax.fori_loop(0, _STEPS, step, start)
+        patience, bend, harm = follow(abated, gap)
+        return harm, -bend * (1.0 - abated), arrival * scaled_expm1(-aversion, gap), patience
 
     def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
-        return self._far_out(x)[2]
+        return self._far_out(x)[1]
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$v_k = 1 - (s - v_y)\Theta e/(\delta+J_g)$: more capital is more emissions at the same abated share."""
-        warming, slope, value_slope, _ = self._far_out(x)
-        wait = self.preferences.discount_rate + self.research.intensity(x.log_knowledge)
-        return 1.0 - (slope - value_slope) * warming / wait
+        r"""$v_k = 1 - (s - v_y)\Theta e/(\delta+\mathcal J_gg)$: more capital is more emissions at the same abated share."""
+        harm, _, _, patience = self._far_out(x)
+        return 1.0 - harm / patience
 
     def _knowledge_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$v_r = J_g\ell/(\delta+J_g)^2$ with $\ell$ the flow that is lost until the technology comes."""
-        rate = self.research.intensity(x.log_knowledge)
-        return rate * self._far_out(x)[3] / (self.preferences.discount_rate + rate) ** 2
+        r"""$v_r = \mathcal J_g(1-g)/a_g/(\delta+\mathcal J_gg)$: more knowledge brings the technology nearer."""
+        _, _, pull, patience = self._far_out(x)
+        return pull / patience

@@ -12,8 +12,8 @@ from helpers import TIME, distrusting, small_model
 
 from abatax import HJBProblem
 from abatax.models import (
-    AbstractPreferences,
     Abatement,
+    AbstractPreferences,
     AKEconomy,
     Ambiguity,
     EpsteinZin,
@@ -58,7 +58,7 @@ def sample(model, seed=0):
     low, high = np.array(HJBProblem(model).domain).T
     x = low + (high - low) * rng.random((n, 3))
     value = x[:, 0] - 1.7 + 0.2 * rng.standard_normal(n)
-    costate = np.array([0.95, -0.05, 0.03]) * np.exp(0.5 * rng.standard_normal((n, 3)))
+    costate = np.array([0.95, -0.05, 0.03]) * np.exp(np.array([0.5, 1.2, 0.5]) * rng.standard_normal((n, 3)))
     hessian = np.zeros((n, 3, 3))
     hessian[:, 1, 1] = -0.02 * np.exp(rng.standard_normal(n))
     after = tuple(value[:, None] + 0.1 * rng.standard_normal((n, j.probabilities.size)) for j in model.jumps())
