@@ -50,6 +50,7 @@ from ._preferences import (
 from ._problem import HJBProblem as HJBProblem
 from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class, nearest as nearest
 from ._research import Research as Research
+from ._two_layer_climate import TwoLayerClimate as TwoLayerClimate
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._value import AbstractValue as AbstractValue, derivatives as derivatives
 from ._variable import Variable as Variable

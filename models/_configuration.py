@@ -73,6 +73,7 @@ def _finite(number: float) -> float | str:
 # By name of the field, in whatever block it stands; fields that are not listed are pure numbers.
 _UNITS = {
     "adjustment_cost": "yr",
+    "adjustment": "1/yr",
     "adjustment_curvature": "yr",
     "adjustment_scale": "1/yr",
     "arrival_scale": "trillion US$ yr",

@@ -8,10 +8,12 @@ from ._fossil_reserves import FossilReserves
 from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
+from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
 
 MODELS: dict[str, type[AbstractModel]] = {
-    model.name: model for model in (LinearQuadratic, AKClimate, UncertainDamages, KnowledgeCapital, FossilReserves)
+    model.name: model
+    for model in (LinearQuadratic, AKClimate, UncertainDamages, TwoLayerClimate, KnowledgeCapital, FossilReserves)
 }
 
 

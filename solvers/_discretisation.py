@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
-from ._stencils import Axis, centred, downstream, one_sided, slope_jump
+from ._stencils import Axis, biased, centred, downstream, one_sided, slope_jump
 
 
 class Scheme(NamedTuple):
@@ -42,13 +42,22 @@ class Discretisation:
     """A tensor grid with its two schemes: monotone first-order, and centred of high order.
 
     Time-like states (`marched`: the sign of their drift, 0 for the others) have no noise, so that the high-order scheme
-    is one-sided in them, and its system triangular.
+    is one-sided in them, and its system triangular. In other states without noise (`quiet`) it leans to the side of the drift.
     """
 
-    def __init__(self, axes: tuple[Axis, ...], order: int, marched: tuple[int, ...] | None = None):
+    def __init__(
+        self,
+        axes: tuple[Axis, ...],
+        order: int,
+        marched: tuple[int, ...] | None = None,
+        quiet: tuple[bool, ...] | None = None,
+    ):
         self.axes = axes
         self.order = order
         self.marched = marched or (0,) * len(axes)
+        # few orders are worth leaning for: at order 2 the centred scheme stays
+        leaning = quiet or (False,) * len(axes)
+        self.leaning = tuple(q and not m and order > 2 for q, m in zip(leaning, self.marched, strict=True))
         self.shape = tuple(len(a.nodes) for a in axes)
         self.size = int(np.prod(self.shape))
         self.dimension = len(axes)
@@ -80,11 +89,13 @@ class Discretisation:
             mixed.append(first)
             if high_order:
                 first, bend = first.copy(), bend.copy()
+                pair = [biased(axis, 1), biased(axis, -1)] if self.leaning[d] else [first]
                 for side in (0, 1):
                     if (d, side) in known_faces:
-                        first[-side], bend[-side] = 0.0, 0.0
-                forward.append(first)
-                backward.append(first)
+                        for matrix in (*pair, bend):
+                            matrix[-side] = 0.0
+                forward.append(pair[0])
+                backward.append(pair[-1])
                 second.append(bend)
             else:
                 forward.append(plus)

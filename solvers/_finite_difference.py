@@ -135,8 +135,17 @@ class FiniteDifference(AbstractSolver):
             found.append(count or max(default, least))
         return tuple(found)
 
-    def discretisation(self, problem: HJBProblem, level: int, marched: tuple[int, ...] | None = None) -> Discretisation:
-        """The grid of a level (0 is the coarsest); `marched` gives the sign of the drift of time-like states."""
+    def discretisation(
+        self,
+        problem: HJBProblem,
+        level: int,
+        marched: tuple[int, ...] | None = None,
+        quiet: tuple[bool, ...] | None = None,
+    ) -> Discretisation:
+        """The grid of a level (0 is the coarsest).
+
+        `marched` gives the sign of the drift of time-like states, `quiet` says which states have no noise.
+        """
         coarsening = 2 ** (self.levels - 1 - level)
         kinks = problem.model.breakpoints()
         axes = []
@@ -146,7 +155,7 @@ class FiniteDifference(AbstractSolver):
             breaks = kinks.get(field, ())
             points = max((count - 1) // coarsening + 1, self.least_points, least_nodes(domain, breaks))
             axes.append(make_axis(region, domain, points, breaks))
-        return Discretisation(tuple(axes), max(self.order, 2), marched)
+        return Discretisation(tuple(axes), max(self.order, 2), marched, quiet)
 
     # -- the driver's protocol --------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Which states are time-like: no noise, and a drift of one sign whatever is done."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,8 +13,15 @@ from ..models import HJBProblem
 _SAMPLES = 256
 
 
-def time_like_states(problem: HJBProblem) -> tuple[int, ...]:
-    """For each state the sign of its drift if it is time-like in all members of a family, else 0.
+class Transport(NamedTuple):
+    """How each state moves, in all members of a family."""
+
+    signs: tuple[int, ...]  # the sign of its drift if the state is time-like, else 0
+    quiet: tuple[bool, ...]  # whether it has no noise
+
+
+def time_like_states(problem: HJBProblem) -> Transport:
+    """Which states are time-like, and which have no noise at all.
 
     Cumulative emissions never fall and have no noise: values depend only on those downstream, and a solver may march.
     Recognised by evaluating drift and diffusion at states and controls spread over their bounds.
@@ -25,12 +34,13 @@ def time_like_states(problem: HJBProblem) -> tuple[int, ...]:
     x = type(model.states)(*jnp.asarray(sample[:, :d].T))
     u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
     drift, diffusion = _evaluate(model, x, u)
-    signs = []
+    signs, quiet = [], []
     for b, s in zip(drift, diffusion, strict=True):
         b, s = np.asarray(b), np.asarray(s)
         still = not np.any(s) and np.all(np.isfinite(b)) and np.any(b)
         signs.append(int(still and np.all(b >= 0)) - int(still and np.all(b <= 0)))
-    return tuple(signs)
+        quiet.append(not np.any(s))
+    return Transport(tuple(signs), tuple(quiet))
 
 
 @eqx.filter_jit

@@ -16,7 +16,7 @@ from ._branch import in_region
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._linear import Automatic, Downwind, LinearSystem
-from ._time_like import time_like_states
+from ._time_like import Transport, time_like_states
 
 if TYPE_CHECKING:
     from ._finite_difference import FiniteDifference
@@ -43,12 +43,16 @@ class Workspace:
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
     def grid(self, level: int) -> Discretisation:
-        return self.solver.discretisation(self.problem, level, self.marched)
+        return self.solver.discretisation(self.problem, level, self.marched, self.transport.quiet)
+
+    @ft.cached_property
+    def transport(self) -> Transport:
+        return time_like_states(self.problem)
 
     @ft.cached_property
     def marched(self) -> tuple[int, ...]:
         """The time-like states: the sign of their drift, 0 for the others."""
-        signs = time_like_states(self.problem)
+        signs = self.transport.signs
         exits = (self.closures[a][int(sign > 0)] for a, sign in enumerate(signs))
         # where the way out is barred the planner must stop the drift, which marching takes as given
         return tuple(0 if isinstance(exit, StateConstraint) else sign for sign, exit in zip(signs, exits, strict=True))
@@ -133,7 +137,7 @@ class Workspace:
                 tuple(jnp.asarray(a[index]) for a in shared),
                 tuple(jnp.asarray(a[:, index]) for a in own),
                 tuple(jnp.asarray(a[:, index]) for a in after),
-                None if high else self.marched,
+                self.signs(level, high),
             )
             stop = min(chunk, grid.size - start)
             pieces.append(jax.tree.map(lambda leaf, stop=stop: np.asarray(leaf)[:, :stop], out))
@@ -148,6 +152,13 @@ class Workspace:
             drift=np.where(on_kink[:, None], 0.0, local.drift),
             variance=np.where(on_kink[:, None, None], 0.0, local.variance),
         )
+
+    def signs(self, level: int, high: bool) -> tuple[int, ...] | None:
+        """Which one-sided slope the kernel takes in each state, 0 where it must choose; None where both are the same."""
+        if not high:
+            return self.marched
+        leaning = self.grid(level).leaning
+        return tuple(0 if lean else 1 for lean in leaning) if any(leaning) else None
 
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
         """The Newton correction of every member: one sparse solve each."""

@@ -18,6 +18,7 @@ DISTRUST = {
     "linear_quadratic": {"shocks": 0.5},
     "ak_climate": {"shocks": 0.01, "climate": 1e-4},
     "uncertain_damages": {"shocks": 1.0, "climate": 0.01, "jumps": 1.0},
+    "two_layer_climate": {"climate": 0.01, "jumps": 1.0},
     "fossil_reserves": {"climate": 1.0 / 4000.0},
     "knowledge_capital": {"shocks": 0.15, "climate": 0.005, "jumps": 0.15},
 }
@@ -36,6 +37,9 @@ def small_model(name, ambiguity=None, **fields):
     jump = ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3]), jnp.array([0.5, 0.3, 0.2]))
     if name == "knowledge_capital":
         return ab.models.KnowledgeCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
+    if name == "two_layer_climate":
+        still = eqx.tree_at(lambda c: c.relative_volatility, climate, jnp.zeros(()))
+        return ab.models.TwoLayerClimate(climate=still, damage_jump=jump, ambiguity=ambiguity, **fields)
     return ab.models.UncertainDamages(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
 
 

@@ -107,7 +107,7 @@ def test_the_time_like_states_are_recognised():
         lifted = HJBProblem(
             eqx.filter_vmap(lambda harm: eqx.tree_at(lambda m: m.harm, model, harm))(jnp.array([0.4, 1.0]))
         )
-        return time_like_states(lifted)
+        return time_like_states(lifted).signs
 
     assert of(Depletion()) == (1, 0)
     assert of(Depletion(sign=-1)) == (-1, 0)
@@ -115,7 +115,7 @@ def test_the_time_like_states_are_recognised():
 
 def test_states_with_noise_or_with_a_drift_of_both_signs_are_not_time_like():
     def of(model):
-        return time_like_states(reshape_leading(HJBProblem(model), (1,), 0))
+        return time_like_states(reshape_leading(HJBProblem(model), (1,), 0)).signs
 
     assert of(ab.models.AKClimate()) == (0, 0, 0)
     assert of(ab.models.LinearQuadratic(volatility=0.0)) == (0,)
