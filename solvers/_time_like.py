@@ -29,7 +29,7 @@ def time_like_states(problem: HJBProblem) -> Transport:
     model = problem.model
     bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
     low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
-    sample = low + (high - low) * qmc.Sobol(len(bounds), seed=0).random(_SAMPLES)
+    sample = low + (high - low) * qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES)
     d = len(problem.region)
     x = type(model.states)(*jnp.asarray(sample[:, :d].T))
     u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
