@@ -61,7 +61,7 @@ class Downstream(AbstractLinearSolver):
             return factors.solve(np.ravel(right)[order])[back]
 
         size = len(system.right)
-        preconditioner = spla.LinearOperator(shape=(size, size), matvec=substitute, dtype=float)
+        preconditioner = spla.LinearOperator((size, size), substitute)
         x, converged = gmres(system, preconditioner, self.tolerance, self.max_steps)
         return x if converged else Multigrid(self.tolerance).solve(system)
 
