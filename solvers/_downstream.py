@@ -61,7 +61,7 @@ class Downstream(AbstractLinearSolver):
             return factors.solve(np.ravel(right)[order])[back]
 
         size = len(system.right)
-        preconditioner = spla.LinearOperator((size, size), substitute)
+        preconditioner = spla.LinearOperator((size, size), substitute, dtype=float)  # pyright: ignore[reportCallIssue]
         x, converged = gmres(system, preconditioner, self.tolerance, self.max_steps)
         return x if converged else Multigrid(self.tolerance).solve(system)
 

@@ -125,7 +125,7 @@ class Sweep(AbstractLinearSolver):
             x = layers.substitute(system.right)
             return x + layers.substitute(system.right - system.matrix @ x)
         size = len(system.right)
-        preconditioner = spla.LinearOperator((size, size), layers.substitute)
+        preconditioner = spla.LinearOperator((size, size), layers.substitute, dtype=float)  # pyright: ignore[reportCallIssue]
         x, converged = gmres(system, preconditioner, self.tolerance, self.max_steps)
         if converged:
             return x
