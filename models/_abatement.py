@@ -24,10 +24,12 @@ class Abatement(eqx.Module):
     !!! example
 
         ```python
+        import jax.numpy as jnp
+
         import abatax as ab
 
         abatement = ab.models.Abatement()
-        assert float(abatement.cost_share(0.0, 85.0)) == 0.5
+        assert float(abatement.cost_share(jnp.array(0.0), jnp.array(85.0))) == 0.5
         ```
     """
 

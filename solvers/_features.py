@@ -47,11 +47,13 @@ class Features(AbstractCollocation):
     !!! example
 
         ```python
+        import jax.numpy as jnp
+
         import abatax as ab
 
         model = ab.models.LinearQuadratic(dimension=6)
         solution = ab.solve(ab.HJBProblem(model), ab.solvers.Features(degree=4, interactions=1))
-        assert abs(float(solution.policy(0.0, model.initial_state()).control_6) + 1.025312) < 1e-6
+        assert abs(float(solution.policy(jnp.zeros(()), model.initial_state()).control_6) + 1.025312) < 1e-6
         ```
     """
 

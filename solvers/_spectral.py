@@ -41,10 +41,12 @@ class Spectral(AbstractCollocation):
     !!! example
 
         ```python
+        import jax.numpy as jnp
+
         import abatax as ab
 
         solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.Spectral(points=5))
-        assert abs(float(solution.policy(0.0, solution.problem.model.initial_state()).control) + 1.025312) < 1e-6
+        assert abs(float(solution.policy(jnp.zeros(()), solution.problem.model.initial_state()).control) + 1.025312) < 1e-6
         ```
     """
 

@@ -57,8 +57,9 @@ def models() -> None:
                 "closed form" if isinstance(model, ClosedFormControl) else "numerical",
                 model.source,
             )
-        console = Console()
-        console.print(table, width=None if console.is_terminal else 140)
+        # a pipe has no width of its own: wide enough for every name
+        console = Console() if Console().is_terminal else Console(width=160)
+        console.print(table)
 
 
 @app.command(
