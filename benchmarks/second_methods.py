@@ -28,7 +28,7 @@ CASES = [
     (THREE, 1.0, Spectral(points=(4, 13, 13))),
     (THREE, 1.0, Spectral(points=(4, 21, 17))),
     (THREE, 1.5, Spectral(points=(4, 29, 17))),
-    (THREE, 1.0, Features(degree=28, interactions=1)),
+    (THREE, 1.0, Features(degree=20, interactions=1)),
     (THREE, 1.0, Features(random=400)),
     (THREE, 1.0, Features(random=800)),
 ]

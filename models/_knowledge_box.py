@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._checks import is_traced
-from ._closures import Growth, Inflow, StateConstraint
+from ._closures import Growth, Inflow, Outflow, StateConstraint
 from ._model import AbstractModel
 from ._neutral import _log1p_ratio, scaled_expm1
 from ._types import Point, Scalar
@@ -85,7 +85,7 @@ class KnowledgeBox(AbstractModel):
         # doubling these margins moves the value by 1e-6 and emissions by 1e-6 of themselves; but at high capital and
         # temperature emissions stop at a front that centred differences do not resolve
         # without the constraint a cautious planner would eat capital at the lower face, where nothing more can be lost
-        capital = StateConstraint(), Growth(slope=self._capital_slope, extension=0.25)
+        capital = StateConstraint(), Outflow(extension=0.25)
         warming = Inflow(extension=0.025), Growth(slope=self._warming_slope, extension=0.5)
         knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.4)
         return type(self.states)(capital, warming, knowledge)

@@ -269,6 +269,10 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def exact_value(self) -> AbstractValue | None:
         return LogLinearValue(self.clean_value()[1]) if self.phase == "after_technology" else None
 
+    def first_guess(self) -> AbstractValue:
+        # below the value with the technology: above it a cautious planner's jump term grows exponentially
+        return LogLinearValue(self.clean_value()[1] - 0.2)
+
     def initial_state(self) -> Point:
         warming = self.damages.threshold if self.phase == "after_damage" else self.climate.initial_temperature
         logs = jnp.log(self.economy.initial_capital), jnp.log(self.research.initial_knowledge)

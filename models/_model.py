@@ -124,6 +124,10 @@ class AbstractModel(eqx.Module):
         """The value function of this regime where it is known in closed form: it is then not solved for."""
         return None
 
+    def first_guess(self) -> AbstractValue | None:
+        """A value function that solvers start from if the user has none; flat if left out."""
+        return None
+
     def closures(self) -> Point:
         """For each state the closures of its low and its high face."""
         return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))

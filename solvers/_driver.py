@@ -13,7 +13,7 @@ from ..models._types import Point, Scalar
 from ._checkpoint import Checkpoint
 from ._progress import AbstractProgress, NoProgress
 from ._result import RESULTS, result_advice, result_name
-from ._solution import Continuation, Solution, reshape_family, reshape_leading
+from ._solution import Continuation, Solution, on_host, reshape_family, reshape_leading
 from ._solver import AbstractSolver, Finish
 from ._timing import compile_clock
 
@@ -47,8 +47,8 @@ def solve(
     **Other arguments:**
 
     - `key`: randomness, for solvers that use it.
-    - `guess`: a value function to start from (of the first regime); flat if left out. A guess from which the solver fails
-      is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so).
+    - `guess`: a value function to start from (of the first regime); the model's `first_guess`, or flat, if left out. A guess
+      from which the solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so).
     - `max_steps`: most iterations per regime.
     - `throw`: raise if a regime does not converge, instead of returning it with its result code.
     - `progress`: an `AbstractProgress`.
@@ -105,6 +105,9 @@ class _Run:
         if exact is not None:
             self.progress.done(regime, "known in closed form")
             return _in_closed_form(problem, exact, destinations)
+        if guess is None:
+            stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
+            guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
         init_key, step_key = jr.split(key)
         start, clock = time.perf_counter(), compile_clock()
         finish, step = self._iterate(problem, size, init_key, step_key, guess)

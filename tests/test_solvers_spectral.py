@@ -11,8 +11,9 @@ from test_solvers_driver import Cliff
 import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, LinearQuadratic
-from abatax.solvers import FiniteDifference, Spectral, result_name
+from abatax.solvers import Features, FiniteDifference, Spectral, result_name
 from abatax.solvers._chebyshev import chebyshev_axis, chebyshev_values
+from abatax.solvers._registry import make_solver
 from abatax.validation import AKExact, quantities, relative_errors
 
 EXACT = 1e-9  # polynomials contain the solution: rounding over the discount rate
@@ -189,3 +190,19 @@ def test_wrong_options_are_named(fields, words):
 def test_wrong_number_of_counts_is_named():
     with pytest.raises(ValueError, match=r"`solver\.points` has 2 entries; the problem has 1 states"):
         solve(HJBProblem(LinearQuadratic()), Spectral(points=(5, 5)))
+
+
+def test_names_and_options_of_the_command_line():
+    assert make_solver("spectral", {"points": "9,13", "refinement": 2}) == Spectral(points=(9, 13), refinement=2)
+    assert make_solver("features", {"random": "40", "interactions": "1"}) == Features(random=40, interactions=1)
+
+
+def test_saved_and_read_back(tmp_path):
+    solver = Spectral(points=(4, 17))
+    solution = solve(HJBProblem(AKClimate(productivity=None)), solver)
+    ab.save(solution, tmp_path, solver=solver)
+    again, run = ab.load(tmp_path)
+    assert run["solver"]["name"] == "spectral" and run["converged"]
+    points = np.stack([np.full(20, 6.0), np.linspace(0.2, 3.9, 20)], axis=-1)
+    # splines of degree five through twice the nodes
+    np.testing.assert_allclose(at_states(again, points)[1], at_states(solution, points)[1], rtol=1e-4)
