@@ -120,16 +120,20 @@ class FiniteDifference(AbstractSolver):
         """Fewest nodes per state that the widest stencil and the nested grids can work with."""
         return max(self.order, 2) + 3
 
+    def fewest(self, problem: HJBProblem) -> tuple[int, ...]:
+        """Fewest nodes per state that resolve the problem's kinks."""
+        kinks = problem.model.breakpoints()
+        domains = zip(problem.model.states._fields, problem.domain, strict=True)
+        return tuple(least_nodes(domain, kinks.get(field, ())) for field, domain in domains)
+
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state on the finest grid."""
         dimension = len(problem.region)
         counts = self.points if isinstance(self.points, tuple) else (self.points,) * dimension
         if len(counts) != dimension:
             raise ValueError(f"`solver.points` has {len(counts)} entries; the problem has {dimension} states.")
-        default = {1: 161, 2: 49, 3: 21}.get(dimension, 13)
-        kinks, found = problem.model.breakpoints(), []
-        for field, domain, count in zip(problem.model.states._fields, problem.domain, counts, strict=True):
-            least = least_nodes(domain, kinks.get(field, ()))
+        default, found = {1: 161, 2: 49, 3: 21}.get(dimension, 13), []
+        for field, least, count in zip(problem.model.states._fields, self.fewest(problem), counts, strict=True):
             if 0 < count < least:
                 raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
             found.append(count or max(default, least))

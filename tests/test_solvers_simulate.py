@@ -193,7 +193,9 @@ def test_steps_per_year(steps):
 
 def test_paths_that_leave_the_box_are_told():
     # a stationary spread of 0.7 in a box of half-width 1
-    solution = solve(HJBProblem(LinearQuadratic(volatility=1.0), box={"state": (-1.0, 1.0)}), SOLVER)
+    problem = HJBProblem(LinearQuadratic(volatility=1.0), box={"state": (-1.0, 1.0)})
+    solution = solve(problem, SOLVER, throw=False)  # such noise leaves the solution open, and that is said
+    assert not solution.converged
     paths = simulate(solution, years=3, num_paths=200)
     outside = np.asarray(paths.outside)
     left = np.any(np.abs(np.asarray(paths.states.state)[:, :-1]) > 1.0, axis=1)  # at the dates before the last

@@ -43,10 +43,10 @@ class Sample(NamedTuple):
     found: dict[str, np.ndarray]
 
 
-def coarser(solver: FiniteDifference, problem: HJBProblem, axis: int) -> tuple[int, ...]:
-    """Nodes per state with half the cells along one state, or as few as the scheme can work with."""
-    counts = solver.counts(problem)
-    fewer = max((counts[axis] - 1) // 2 + 1, solver.least_points)
+def coarser(solver: FiniteDifference, solution: Solution, axis: int) -> tuple[int, ...]:
+    """Nodes per state with half the cells along one state, or as few as the scheme and the kinks of any regime allow."""
+    counts = solver.counts(solution.problem)
+    fewer = max((counts[axis] - 1) // 2 + 1, solver.least_points, _fewest(solver, solution, axis))
     return _with_count(counts, axis, min(fewer, counts[axis]))
 
 
@@ -135,7 +135,7 @@ def _along(sample: Sample, solver: FiniteDifference, axis: int) -> dict[str, tup
     """The error of one state's nodes, and the measured order."""
     problem, formal = sample.solution.problem, float(solver.order)
     counts = solver.counts(problem)
-    half = coarser(solver, problem, axis)
+    half = coarser(solver, sample.solution, axis)
     if half == counts:
         twice = finer(solver, problem, axis)
         change = _distances(_on_grid(sample, solver, twice), sample.found)
@@ -144,7 +144,7 @@ def _along(sample: Sample, solver: FiniteDifference, axis: int) -> dict[str, tup
     middle = _on_grid(sample, solver, half)
     change = _distances(middle, sample.found)
     ratio = _ratio(counts, half, axis)
-    quarter = coarser(dataclasses.replace(solver, points=half), problem, axis)
+    quarter = coarser(dataclasses.replace(solver, points=half), sample.solution, axis)
     coarse = None if quarter == half else _on_grid(sample, solver, quarter)
     out = {}
     for name, d in change.items():
@@ -197,6 +197,13 @@ def _companion(problem: HJBProblem, solver, where: str) -> Solution:
 
 def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Estimate]:
     return {name: Estimate(l2, largest) for name, (l2, largest, _) in relative_errors(other, found).items()}
+
+
+def _fewest(solver: FiniteDifference, solution: Solution, axis: int) -> int:
+    """Fewest nodes along one state over this regime and all that can follow it on the same kind of state."""
+    problem = solution.problem
+    later = [d for d in solution.destinations if d.problem.model.states._fields == problem.model.states._fields]
+    return max(solver.fewest(problem)[axis], *(_fewest(solver, d, axis) for d in later), 0)
 
 
 def _ratio(fine: tuple[int, ...], coarse: tuple[int, ...], axis: int) -> float:
