@@ -82,16 +82,15 @@ class KnowledgeBox(AbstractModel):
     # -- the faces --------------------------------------------------------------------------------------
 
     def closures(self) -> Point:
-        # doubling these margins moves the value by 1e-6 and emissions by 1e-6 of themselves; but at high capital and
-        # temperature emissions stop at a front that centred differences do not resolve
-        # without the constraint a cautious planner would eat capital at the lower face, where nothing more can be lost
+        # doubling these margins moves emissions in the first year by 1e-5 of themselves; without the constraint a cautious
+        # planner would eat capital at the lower face, where nothing more can be lost
         capital = StateConstraint(), Outflow(extension=0.25)
         warming = Inflow(extension=0.025), Growth(slope=self._warming_slope, extension=0.5)
         knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.4)
         return type(self.states)(capital, warming, knowledge)
 
     def _far_out(self, x: Point) -> tuple[Scalar, ...]:
-        r"""Harm of warming per year, slope in temperature, pull of the technology and patience, where little is yet to come.
+        r"""Slope in temperature, pull of the technology and patience, where little is yet to come.
 
         Without second derivatives and without what other states contribute: with $\mathcal J_gg$ the distorted intensity of the
         technology and $a_g$ the aversion to it, $\Delta = v^L - v$ solves
@@ -129,18 +128,13 @@ class KnowledgeBox(AbstractModel):
 
         start = jnp.ones_like(y), jnp.zeros_like(y)
         abated, gap = jax.lax.fori_loop(0, _STEPS, step, start)
-        patience, bend, harm = follow(abated, gap)
-        return harm, -bend * (1.0 - abated), arrival * scaled_expm1(-aversion, gap), patience
+        patience, bend, _ = follow(abated, gap)
+        return -bend * (1.0 - abated), arrival * scaled_expm1(-aversion, gap), patience
 
     def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
-        return self._far_out(x)[1]
-
-    def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$v_k = 1 - (s - v_y)\Theta e/(\delta+\mathcal J_gg)$: more capital is more emissions at the same abated share."""
-        harm, _, _, patience = self._far_out(x)
-        return 1.0 - harm / patience
+        return self._far_out(x)[0]
 
     def _knowledge_slope(self, t: Scalar, x: Point) -> Scalar:
         r"""$v_r = \mathcal J_g(1-g)/a_g/(\delta+\mathcal J_gg)$: more knowledge brings the technology nearer."""
-        _, _, pull, patience = self._far_out(x)
+        _, pull, patience = self._far_out(x)
         return pull / patience

@@ -264,6 +264,9 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def _land(self, x: Point) -> Point:
         return x._replace(temperature=self.damages.threshold)
 
+    def costate_signs(self) -> dict[str, int]:
+        return {"log_capital": 1, "log_knowledge": 1}
+
     # -- the closed form --------------------------------------------------------------------------------
 
     def exact_value(self) -> AbstractValue | None:

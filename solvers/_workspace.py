@@ -63,12 +63,22 @@ class Workspace:
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
                 if isinstance(closure, Growth):
-                    padded = jnp.asarray(grid.points[self.padded(level)])
-                    both = face_slope(self.bare, a, side, padded)
-                    slope[a, side], bend[a, side] = (np.asarray(leaf)[:, : grid.size] for leaf in both)
+                    slope[a, side], bend[a, side] = self.known_slopes(level, a, side)
                 elif isinstance(closure, Reflecting):
                     slope[a, side] = bend[a, side] = np.zeros((self.family, grid.size))
         return FaceSlopes(slope, bend)
+
+    def known_slopes(self, level: int, axis: int, side: int) -> Float[np.ndarray, "2 family node"]:
+        """The slope a face is closed with and its normal derivative; zero away from the face."""
+        grid = self.grid(level)
+        found = np.zeros((2, self.family, grid.size))
+        on = np.flatnonzero(grid.on_face(axis, side))
+        for start in range(0, on.size, self.chunk):  # the same shape on every level: compiled once
+            index = on[np.minimum(np.arange(start, start + self.chunk), on.size - 1)]
+            new = index[: on.size - start]
+            both = face_slope(self.bare, axis, side, jnp.asarray(grid.points[index]))
+            found[:, :, new] = np.stack(both)[..., : new.size]
+        return found
 
     @ft.cache  # noqa: B019
     def scheme(self, level: int, high: bool) -> Scheme:
@@ -119,8 +129,13 @@ class Workspace:
     def after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
         if level not in self._after:
             grid = self.grid(level)
-            after = after_jumps(self.followed, jnp.asarray(grid.points[self.padded(level)]))
-            self._after[level] = tuple(np.asarray(leaf)[:, : grid.size] for leaf in after)
+            points, padded = grid.points, self.padded(level)
+            pieces = [
+                after_jumps(self.followed, jnp.asarray(points[padded[start : start + self.chunk]]))
+                for start in range(0, grid.size, self.chunk)
+            ]
+            joined = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
+            self._after[level] = tuple(leaf[:, : grid.size] for leaf in joined)
         return self._after[level]
 
     def evaluate(self, level: int, high: bool, values: Float[np.ndarray, "family node"]) -> Local:
