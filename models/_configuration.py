@@ -13,15 +13,21 @@ from ._abatement import Abatement
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
+from ._carbon_reservoirs import CarbonReservoirs
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
+from ._dice_economy import DiceEconomy, DiceGrowth
+from ._discrete import AbstractDiscreteModel
 from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
 from ._exploration import Exploration, LogarithmicEconomy
+from ._fair_climate import FairClimate
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
-from ._registry import default_model, model_class, nearest
+from ._registry import default_model, model_class
 from ._research import Research
+from ._temperature_layers import TemperatureLayers
+from ._words import nearest
 
 BLOCKS: dict[str, type] = {
     block.__name__: block
@@ -29,16 +35,21 @@ BLOCKS: dict[str, type] = {
         Abatement,
         AKEconomy,
         Ambiguity,
+        CarbonReservoirs,
         DamageJump,
+        DiceEconomy,
+        DiceGrowth,
         Ensemble,
         EpsteinZin,
         Exploration,
+        FairClimate,
         GaussianTCRE,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
         Research,
         TCREClimate,
+        TemperatureLayers,
         ThresholdDamages,
         TimeAdditive,
     )
@@ -54,7 +65,7 @@ def parameters_of(model: Any) -> dict[str, Any]:
         plain = {name: _plain(value) for name, value in model.penalties.items()}
     else:
         plain = {f.name: _plain(getattr(model, f.name)) for f in dataclasses.fields(model)}
-    return plain if isinstance(model, AbstractModel) else {"type": type(model).__name__} | plain
+    return plain if isinstance(model, (AbstractModel, AbstractDiscreteModel)) else {"type": type(model).__name__} | plain
 
 
 def _plain(value: Any) -> Any:
@@ -121,13 +132,14 @@ def parameter_units(model: Any) -> dict[str, str]:
     return found
 
 
-def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
+def build(name: str, parameters: dict[str, Any]) -> Any:
     """A model from its name and complete parameters, as `parameters_of` writes them.
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
     model = _make(model_class(name), parameters, name)
-    check_channels(model)
+    if isinstance(model, AbstractModel):
+        check_channels(model)
     return model
 
 
@@ -177,7 +189,7 @@ def _numbers(value: Any, where: str) -> Any:
         raise ValueError(f"`{where}` is {value!r}; it must be a number.") from None
 
 
-def configure(name: str, settings: dict[str, Any]) -> AbstractModel:
+def configure(name: str, settings: dict[str, Any]) -> Any:
     """A model from its name and the fields that differ from its defaults.
 
     **Arguments:**
