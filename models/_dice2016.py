@@ -192,7 +192,7 @@ class Dice2016(AbstractDiscreteModel):
         )
         start = ReservoirsAndLayers(self.economy.initial_capital, *self.carbon.initial, *self.temperature.initial)
         period = Period2016(self.economy, self.carbon, self.temperature)
-        return Dynamics(period, given, start, jnp.asarray(_OFFSET))
+        return Dynamics(period, given, start, parameter(_OFFSET))
 
     def control_bounds(self) -> tuple[Point, Point]:
         n = jnp.arange(self.periods)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, check_share
-from ._dice2023_scenarios import PERIODS, constant_rate_weight, greatest_abatement, least_abatement, scenario
+from ._dice2023_scenarios import PERIODS, abatement_bounds, constant_rate_weight, scenario
 from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before
 from ._dice_names import CARBON_PER_CO2, Policy, economy_variables
 from ._discrete import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
@@ -79,7 +79,7 @@ class Period2023(AbstractPeriod):
         keep = given.first > 0.0
         new = FairState(*(jnp.where(keep, a, b) for a, b in zip(old, new, strict=True)))
         total = jnp.where(keep, climate.initial_total, climate.total(new))
-        warming = climate.warming(new)
+        warming = jnp.where(keep, climate.initial_warming, climate.warming(new))
         made = economy.produce(gross, given.cost, warming, u.abatement, u.savings)
         boxes = (*new.carbon, *new.temperature, new.log_timescale)
         state = FairBoxes(
@@ -239,9 +239,9 @@ class Dice2023(AbstractDiscreteModel):
         n = jnp.arange(float(self.periods))
         economy = self.economy
         if changed.quadratic is not None:
-            economy = eqx.tree_at(lambda e: e.quadratic, economy, jnp.asarray(changed.quadratic))
+            economy = eqx.tree_at(lambda e: e.quadratic, economy, parameter(changed.quadratic))
         if changed.rate is not None:
-            new = jnp.asarray(_NEARLY_LINEAR), jnp.asarray(changed.capital)
+            new = parameter(_NEARLY_LINEAR), parameter(changed.capital)
             economy = eqx.tree_at(lambda e: (e.inverse_eis, e.initial_capital), economy, new)
         ramp = jnp.minimum(n / _RAMP, 1.0)
 
@@ -274,7 +274,7 @@ class Dice2023(AbstractDiscreteModel):
             begin.log_timescale,
         )
         period = Period2023(economy, self.climate, self.other_memory, self.other_response)
-        return Dynamics(period, given, start, jnp.asarray(_OFFSET), ("temperature",))
+        return Dynamics(period, given, start, parameter(_OFFSET), ("temperature",))
 
     def _backstop(self) -> Float[Array, " period"]:
         """The price of full abatement by period, US$/tCO2; its level is that of the period 6, 2050."""
@@ -290,9 +290,9 @@ class Dice2023(AbstractDiscreteModel):
 
     def control_bounds(self) -> tuple[Point, Point]:
         fixed = jnp.arange(self.periods) >= _FIXED_SAVINGS_FROM
-        most = greatest_abatement(self.scenario, self._backstop(), self.economy.abatement_exponent)
-        low = Policy(least_abatement(self.scenario), jnp.where(fixed, 0.28, 0.01))
-        return low, Policy(most, jnp.where(fixed, 0.28, 0.99))
+        exponent = self.economy.abatement_exponent
+        least, most = abatement_bounds(self.scenario, self.initial_abatement, self._backstop(), exponent)
+        return Policy(least, jnp.where(fixed, 0.28, 0.01)), Policy(most, jnp.where(fixed, 0.28, 0.99))
 
     def path_bounds(self) -> dict[str, tuple[Float[Array, " period"], Float[Array, " period"]]]:
         whole = jnp.ones(self.periods)

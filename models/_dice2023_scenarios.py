@@ -58,13 +58,15 @@ def scenario(name: str) -> Scenario:
     return SCENARIOS[name]
 
 
-def greatest_abatement(name: str, backstop: Float[Array, " period"], exponent: Scalar) -> Float[Array, " period"]:
-    """The greatest share of emissions that a scenario may abate in each period; the first is fixed."""
+def abatement_bounds(
+    name: str, first: Scalar, backstop: Float[Array, " period"], exponent: Scalar
+) -> tuple[Float[Array, " period"], Float[Array, " period"]]:
+    """The least and the greatest share of emissions that a scenario may abate in each period; `first` is fixed."""
     n = jnp.arange(PERIODS)
     t = n + 1.0  # the source counts from 1
     ramp = jnp.where(n < 8, 0.12 * n, 0.85 + 0.05 * (t - 8.0))
     most = jnp.where(n < 11, ramp, jnp.where(n < 20, 1.0, jnp.where(n < 37, 1.1, jnp.where(n < 57, 1.05, 1.0))))
-    most = jnp.where(n == 0, 0.05, jnp.where(n == 1, 0.10, most))
+    most = jnp.where(n == 1, 0.10, most)
 
     def at_price(price):
         return (price / backstop) ** (1.0 / (exponent - 1.0))
@@ -76,13 +78,8 @@ def greatest_abatement(name: str, backstop: Float[Array, " period"], exponent: S
         most = jnp.minimum(most, jnp.minimum(0.05 + 0.04 * n - 0.01 * jnp.maximum(t - 5.0, 0.0), 1.0))
     elif name == "r5":
         most = jnp.minimum(most, at_price(500.0))  # a bound on the price that the source inherits from its base run
-    return jnp.where(n == 0, 0.05, most)
-
-
-def least_abatement(name: str) -> Float[Array, " period"]:
-    """The least share: the first period is fixed, and the end of the base path."""
-    n = jnp.arange(PERIODS)
-    return jnp.where(n == 0, 0.05, jnp.where((n >= 57) & (name == "base"), 1.0, 0.0))
+    least = jnp.where((n >= 57) & (name == "base"), 1.0, 0.0)
+    return jnp.where(n == 0, first, least), jnp.where(n == 0, first, most)
 
 
 def constant_rate_weight(rate: float) -> Float[Array, " period"]:

@@ -41,7 +41,8 @@ class FairClimate(eqx.Module):
 
     - `shares`, `lifetimes`: $a_i$ and $\tau_i$ (years). `initial_carbon`: $R_i$, GtC; `initial_total`: $M$ of the first period.
     - `preindustrial_carbon`: $M^*$, GtC. `doubling_forcing`: $\kappa$, W/m2.
-    - `responses`, `delays`: $q_j$ (degC per W/m2) and $d_j$ (years). `initial_temperature`: $B_j$, degC.
+    - `responses`, `delays`: $q_j$ (degC per W/m2) and $d_j$ (years). `initial_temperature`: $B_j$, degC;
+      `initial_warming`: $T$ of the first period.
     - `uptake_base`, `uptake_carbon`, `uptake_warming`: $r_0$ (years), $r_C$ (years per GtC), $r_T$ (years per degC).
     - `initial_cumulative`: $C$, GtC. `initial_timescale`: $\alpha$ of the first period.
 
@@ -71,6 +72,7 @@ class FairClimate(eqx.Module):
     responses: Float[Array, "..."] = eqx.field(default=(0.324, 0.44), converter=parameter)
     delays: Float[Array, "..."] = eqx.field(default=(236.0, 4.07), converter=parameter)
     initial_temperature: Float[Array, "..."] = eqx.field(default=(0.1477, 1.099454), converter=parameter)
+    initial_warming: Float[Array, "..."] = eqx.field(default=1.24715, converter=parameter)  # nor is this the sum of its boxes
     uptake_base: Float[Array, "..."] = eqx.field(default=32.4, converter=parameter)
     uptake_carbon: Float[Array, "..."] = eqx.field(default=0.019, converter=parameter)
     uptake_warming: Float[Array, "..."] = eqx.field(default=4.165, converter=parameter)
