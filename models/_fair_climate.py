@@ -119,7 +119,6 @@ class FairClimate(eqx.Module):
         for _ in range(_NEWTON_STEPS):
             value, slope = jax.jvp(lambda z: excess(z, *frozen), (root,), (jnp.ones_like(root),))
             root = root - value / slope
-        _, slope = jax.jvp(lambda z: excess(z, *frozen), (root,), (jnp.ones_like(root),))
         root, slope = jax.lax.stop_gradient((root, slope))
         # one step with the slope frozen carries the first derivative (implicit function theorem), the next the second
         for _ in range(2):
@@ -162,5 +161,5 @@ class FairClimate(eqx.Module):
         return FairState(state.cumulative, carbon, temperature, log_timescale)
 
 
-# From the factor of the period before, two steps leave 1e-10 and the two that carry derivatives finish it.
-_NEWTON_STEPS = 3
+# From the factor of the period before, two steps leave 1e-10; the two that carry derivatives finish it.
+_NEWTON_STEPS = 2

@@ -52,8 +52,6 @@ class Optimum(NamedTuple):
     x: np.ndarray
     multipliers: np.ndarray
     error: float
-    steps: int
-    finite: bool
 
 
 _FIRST_BARRIER, _LEAST_BARRIER = 1e-2, 1e-13
@@ -88,7 +86,7 @@ class InteriorPointLoop:
         self.weights = self._weights(here)
         barrier = self.barrier * self.weights
         self.point = Point(z, np.zeros(constraints.size), *(barrier / d for d in self._distances(z)))
-        self.error, self.steps = np.inf, 0
+        self.steps = 0
         self.local = self._evaluate()
 
     def _weights(self, here: Local) -> np.ndarray:
@@ -161,6 +159,11 @@ class InteriorPointLoop:
 
     # -- how good ------------------------------------------------------------------------------------------
 
+    @property
+    def error(self) -> float:
+        """The largest violation of the optimality conditions, relative to the weight of the group."""
+        return self._error(0.0)
+
     def _error(self, barrier: float) -> float:
         """The largest violation of the optimality conditions at a barrier."""
         point, here = self.point, self.local
@@ -179,8 +182,7 @@ class InteriorPointLoop:
         polished = self._polish()
         if polished is not None and polished[2] < error:
             x, y, error = polished
-        finite = bool(np.all(np.isfinite(x)))
-        return Optimum(self.full(x), y / self.scale, error, self.steps, finite)
+        return Optimum(self.full(x), y / self.scale, error)
 
     def _polish(self) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Newton on the equations of the active set; None if the set is not that of an optimum."""
@@ -212,7 +214,8 @@ class InteriorPointLoop:
         signs_y = np.where(at_low[self.count :], -y, y)[rows]
         inside = self._distances(np.concatenate([x, here.constraints]))
         good = all(np.all(v > -slack) for v in (signs, signs_y, *inside))
-        error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move], gap))
+        small = self.weights[: self.count][move]
+        error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move] / small, gap))
         return (x, y, error) if good and np.isfinite(error) else None
 
     # -- small things -----------------------------------------------------------------------------------------
