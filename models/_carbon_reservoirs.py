@@ -20,7 +20,7 @@ class CarbonReservoirs(eqx.Module):
     **Arguments:**
 
     - `surface_exchange`: $b_{12}$, `deep_exchange`: $b_{23}$, shares that move down in a period.
-    - `equilibrium`: $M^*$ and `initial`: $M_0$, GtC.
+    - `equilibrium`: $M^*$ and `initial_carbon`: $M_0$, GtC.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
@@ -42,12 +42,12 @@ class CarbonReservoirs(eqx.Module):
     surface_exchange: Float[Array, "..."] = eqx.field(default=0.12, converter=parameter)
     deep_exchange: Float[Array, "..."] = eqx.field(default=0.007, converter=parameter)
     equilibrium: Float[Array, "..."] = eqx.field(default=(588.0, 360.0, 1720.0), converter=parameter)
-    initial: Float[Array, "..."] = eqx.field(default=(851.0, 460.0, 1740.0), converter=parameter)
+    initial_carbon: Float[Array, "..."] = eqx.field(default=(851.0, 460.0, 1740.0), converter=parameter)
 
     def __check_init__(self):
         check_share("carbon.surface_exchange", self.surface_exchange)
         check_share("carbon.deep_exchange", self.deep_exchange)
-        for name in ("equilibrium", "initial"):
+        for name in ("equilibrium", "initial_carbon"):
             value = getattr(self, name)
             if value.shape[-1:] != (3,):
                 raise ValueError(f"`carbon.{name}` has shape {value.shape}; give three reservoirs, in GtC.")

@@ -190,7 +190,9 @@ class Dice2016(AbstractDiscreteModel):
             next_forcing=forcing[1:],
             weight=(1.0 + self.time_preference) ** (-YEARS * n),
         )
-        start = ReservoirsAndLayers(self.economy.initial_capital, *self.carbon.initial, *self.temperature.initial)
+        start = ReservoirsAndLayers(
+            self.economy.initial_capital, *self.carbon.initial_carbon, *self.temperature.initial_temperature
+        )
         period = Period2016(self.economy, self.carbon, self.temperature)
         return Dynamics(period, given, start, parameter(_OFFSET))
 

@@ -119,9 +119,9 @@ class Dice2023(AbstractDiscreteModel):
     F_{GHG}' = .861F_{GHG} + .00955\,E_{other}(1-\mu)$$
 
     with the economy of [`DiceEconomy`][] and the climate of [`FairClimate`][], which warms in the period of the emissions.
-    Utility is discounted by $R_n = e^{-5n(\rho+\beta\pi)}(1-\tfrac12v_n\eta^2)^{-5n}$, $v_n = 10^{-4}\min(5n, 235)$. Abatement
-    is fixed to 5 % in 2020 and bounded by a published ramp; savings are fixed from 2205 on; temperature stays between
-    0.5 degC (which binds in the far future) and the scenario's limit.
+    Utility is discounted by $R_n = e^{-5n(\rho+\beta\pi)}(1-\tfrac12v_n\eta^2)^{-5n}$, $v_n = 10^{-4}\min(5n, 235)$. Abatement is
+    fixed to 5 % in 2020 (5.1 % in `base`, at its price) and bounded by a published ramp; savings are fixed from 2205 on;
+    temperature stays between 0.5 degC (which binds in the far future) and the scenario's limit.
 
     The first year's emissions count in cumulative emissions only: a social cost of carbon of 2020 has no meaning (`scc` is
     not a number there), and the published one is 0.85 times that of 2025 (`scc_published`). Abatement also avoids land and

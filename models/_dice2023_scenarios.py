@@ -27,11 +27,13 @@ class Scenario(NamedTuple):
     capital: float | None = None
 
 
-SCENARIOS: dict[str, Scenario] = {
+DICE2023_SCENARIOS: dict[str, Scenario] = {
     "cbopt": Scenario("greatest welfare"),
     "base": Scenario("policies of 2023 go on: a price of 6 US$/tCO2 that grows by 2.5 % per year"),
     "altdam": Scenario("greatest welfare with damages of 1 % of output per degC squared", quadratic=0.01),
-    "parisext": Scenario("the pledges of Paris, extended: abatement grows by 4, later 3, percentage points in five years"),
+    "parisext": Scenario(
+        "the pledges of Paris, extended: abatement grows by 4, later 3, percentage points in five years"
+    ),
     "t2c": Scenario("greatest welfare with at most 2 degC", warmest=2.0),
     "r5": Scenario("goods are discounted at 5 % per year", rate=0.05, capital=290.0),
     "r4": Scenario("goods are discounted at 4 % per year", rate=0.04, capital=326.0),
@@ -51,11 +53,11 @@ def scenario(name: str) -> Scenario:
         raise ValueError(
             "`scenario` is 't15c', which is not offered: under the published limits on abatement 1.5 degC is exceeded even if"
             " nothing is saved, and the published path meets it by throwing capital away; use t2c, or"
-            f" another of {', '.join(SCENARIOS)}."
+            f" another of {', '.join(DICE2023_SCENARIOS)}."
         )
-    if name not in SCENARIOS:
-        raise ValueError(f"`scenario` is {name!r}: {nearest(name, SCENARIOS)}")
-    return SCENARIOS[name]
+    if name not in DICE2023_SCENARIOS:
+        raise ValueError(f"`scenario` is {name!r}: {nearest(name, DICE2023_SCENARIOS)}")
+    return DICE2023_SCENARIOS[name]
 
 
 def abatement_bounds(
@@ -73,6 +75,7 @@ def abatement_bounds(
 
     if name == "base":
         policy = at_price(6.0 * 1.025 ** (5.0 * n))
+        first = policy[0]
         most = jnp.minimum(most, jnp.where(n < 46, jnp.minimum(policy, 1.0), 1.0))
     elif name == "parisext":
         most = jnp.minimum(most, jnp.minimum(0.05 + 0.04 * n - 0.01 * jnp.maximum(t - 5.0, 0.0), 1.0))

@@ -106,8 +106,8 @@ class DiceGrowth(eqx.Module):
 
     **Arguments:**
 
-    - `population`, `population_limit`: $L_0$ and $L_\infty$, millions. `population_speed`: $\lambda$ per period.
-    - `productivity`: $A_0$. `productivity_growth`: $g_A$ per period. `productivity_decline`: $\delta_A$ per year.
+    - `initial_population`, `population_limit`: $L_0$ and $L_\infty$, millions. `population_speed`: $\lambda$ per period.
+    - `initial_productivity`: $A_0$. `productivity_growth`: $g_A$ per period. `productivity_decline`: $\delta_A$ per year.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
@@ -125,29 +125,31 @@ class DiceGrowth(eqx.Module):
         ```
     """
 
-    population: Float[Array, "..."] = eqx.field(default=7403.0, converter=parameter)
+    initial_population: Float[Array, "..."] = eqx.field(default=7403.0, converter=parameter)
     population_limit: Float[Array, "..."] = eqx.field(default=11500.0, converter=parameter)
     population_speed: Float[Array, "..."] = eqx.field(default=0.134, converter=parameter)
-    productivity: Float[Array, "..."] = eqx.field(default=5.115, converter=parameter)
+    initial_productivity: Float[Array, "..."] = eqx.field(default=5.115, converter=parameter)
     productivity_growth: Float[Array, "..."] = eqx.field(default=0.076, converter=parameter)
     productivity_decline: Float[Array, "..."] = eqx.field(default=0.005, converter=parameter)
 
     def __check_init__(self):
-        check_positive("growth.population", self.population, "million")
+        check_positive("growth.initial_population", self.initial_population, "million")
         check_positive("growth.population_limit", self.population_limit, "million")
         check_share("growth.population_speed", self.population_speed)
-        check_positive("growth.productivity", self.productivity)
+        check_positive("growth.initial_productivity", self.initial_productivity)
         check_share("growth.productivity_growth", self.productivity_growth)
         check_positive("growth.productivity_decline", self.productivity_decline, "per year", allow_zero=True)
 
     def population_path(self, n: Float[Array, " period"]) -> Float[Array, " period"]:
         """Millions; the recursion in closed form."""
-        return self.population_limit * (self.population / self.population_limit) ** ((1.0 - self.population_speed) ** n)
+        return self.population_limit * (self.initial_population / self.population_limit) ** (
+            (1.0 - self.population_speed) ** n
+        )
 
     def productivity_path(self, n: Float[Array, " period"]) -> Float[Array, " period"]:
         """Total factor productivity of consecutive periods from the first."""
         growth = self.productivity_growth * jnp.exp(-YEARS * self.productivity_decline * n)
-        return self.productivity * jnp.exp(before(-jnp.log1p(-growth)))
+        return self.initial_productivity * jnp.exp(before(-jnp.log1p(-growth)))
 
 
 def before(changes: Float[Array, " period"]) -> Float[Array, " period"]:

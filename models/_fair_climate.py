@@ -66,13 +66,17 @@ class FairClimate(eqx.Module):
     shares: Float[Array, "..."] = eqx.field(default=(0.2173, 0.224, 0.2824, 0.2763), converter=parameter)
     lifetimes: Float[Array, "..."] = eqx.field(default=(1e6, 394.4, 36.53, 4.304), converter=parameter)
     initial_carbon: Float[Array, "..."] = eqx.field(default=(150.093, 102.698, 39.534, 6.1865), converter=parameter)
-    initial_total: Float[Array, "..."] = eqx.field(default=886.5128014, converter=parameter)  # not 588 + the sum of the boxes
+    initial_total: Float[Array, "..."] = eqx.field(
+        default=886.5128014, converter=parameter
+    )  # not 588 + the sum of the boxes
     preindustrial_carbon: Float[Array, "..."] = eqx.field(default=588.0, converter=parameter)
     doubling_forcing: Float[Array, "..."] = eqx.field(default=3.93, converter=parameter)
     responses: Float[Array, "..."] = eqx.field(default=(0.324, 0.44), converter=parameter)
     delays: Float[Array, "..."] = eqx.field(default=(236.0, 4.07), converter=parameter)
     initial_temperature: Float[Array, "..."] = eqx.field(default=(0.1477, 1.099454), converter=parameter)
-    initial_warming: Float[Array, "..."] = eqx.field(default=1.24715, converter=parameter)  # nor is this the sum of its boxes
+    initial_warming: Float[Array, "..."] = eqx.field(
+        default=1.24715, converter=parameter
+    )  # nor is this the sum of its boxes
     uptake_base: Float[Array, "..."] = eqx.field(default=32.4, converter=parameter)
     uptake_carbon: Float[Array, "..."] = eqx.field(default=0.019, converter=parameter)
     uptake_warming: Float[Array, "..."] = eqx.field(default=4.165, converter=parameter)

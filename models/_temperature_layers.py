@@ -18,7 +18,7 @@ class TemperatureLayers(eqx.Module):
 
     - `sensitivity`: $S$, warming in the long run from twice the carbon, degC. `doubling_forcing`: $\kappa$, W/m2.
     - `response`: $c_1$, degC per W/m2. `exchange`: $c_3$, W/m2 per degC. `ocean_response`: $c_4$, share.
-    - `preindustrial_carbon`: $M^*$, GtC. `initial`: degC, air and deep ocean.
+    - `preindustrial_carbon`: $M^*$, GtC. `initial_temperature`: degC, air and deep ocean.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
@@ -43,7 +43,7 @@ class TemperatureLayers(eqx.Module):
     exchange: Float[Array, "..."] = eqx.field(default=0.088, converter=parameter)
     ocean_response: Float[Array, "..."] = eqx.field(default=0.025, converter=parameter)
     preindustrial_carbon: Float[Array, "..."] = eqx.field(default=588.0, converter=parameter)
-    initial: Float[Array, "..."] = eqx.field(default=(0.85, 0.0068), converter=parameter)
+    initial_temperature: Float[Array, "..."] = eqx.field(default=(0.85, 0.0068), converter=parameter)
 
     def __check_init__(self):
         for name, unit in (
@@ -55,8 +55,10 @@ class TemperatureLayers(eqx.Module):
             ("preindustrial_carbon", "GtC"),
         ):
             check_positive(f"temperature.{name}", getattr(self, name), unit)
-        if self.initial.shape[-1:] != (2,):
-            raise ValueError(f"`temperature.initial` has shape {self.initial.shape}; give air and deep ocean, in degC.")
+        if self.initial_temperature.shape[-1:] != (2,):
+            raise ValueError(
+                f"`temperature.initial_temperature` has shape {self.initial_temperature.shape}; give air and deep ocean, in degC."
+            )
 
     def forcing(self, carbon: Scalar, exogenous: Scalar) -> Scalar:
         """W/m2 at GtC in the air and the forcing from other gases."""

@@ -52,6 +52,7 @@ class Optimum(NamedTuple):
     x: np.ndarray
     multipliers: np.ndarray
     error: float
+    exact: bool  # whether the active set was told and its equations solved
 
 
 _FIRST_BARRIER, _LEAST_BARRIER = 1e-2, 1e-13
@@ -182,7 +183,7 @@ class InteriorPointLoop:
         polished = self._polish()
         if polished is not None and polished[2] < error:
             x, y, error = polished
-        return Optimum(self.full(x), y / self.scale, error)
+        return Optimum(self.full(x), y / self.scale, error, polished is not None)
 
     def _polish(self) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Newton on the equations of the active set; None if the set is not that of an optimum."""

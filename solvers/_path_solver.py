@@ -25,6 +25,9 @@ class AbstractPathSolver(eqx.Module):
         """The best path, from a guess of the controls (the model's own if None)."""
 
 
+_AS_GOOD_AS_EXACT = 1e-5  # of the tolerance, where the active set cannot be told
+
+
 class InteriorPoint(AbstractPathSolver):
     r"""Newton steps with exact second derivatives; bounds and limits along the path by a primal-dual barrier.
 
@@ -61,20 +64,21 @@ class InteriorPoint(AbstractPathSolver):
     ) -> Trajectory:
         name = problem.model.name
         start, clock = time.perf_counter(), compile_clock()
-        loop = InteriorPointLoop(program_of(problem), vector(problem.model.first_controls() if guess is None else guess))
+        loop = InteriorPointLoop(
+            program_of(problem), vector(problem.model.first_controls() if guess is None else guess)
+        )
         result = RESULTS.max_steps_reached
         while loop.steps < max_steps:
             moved = loop.step()
             progress.update(name, "path", loop.steps, {"error": loop.error, "barrier": loop.barrier})
             if loop.error < self.tolerance:
-                result = RESULTS.successful
-                break
-            if not moved:
+                result, best = RESULTS.successful, loop.optimum()
+                if best.exact or not moved or loop.error < _AS_GOOD_AS_EXACT * self.tolerance:
+                    break
+            elif not moved:
                 result = RESULTS.no_descent
                 break
         best = loop.optimum()
-        if best.error < self.tolerance:
-            result = RESULTS.successful
         controls = controls_of(problem, best.x)
         limits = np.split(best.multipliers, max(1, len(problem.model.path_bounds())))
         path = follow(problem, controls, multipliers=dict(zip(problem.dynamics().bounded, limits, strict=False)))

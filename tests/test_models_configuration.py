@@ -12,6 +12,7 @@ from helpers import DISTRUST, distrusting, small_model, tree_allclose
 from abatax import HJBProblem
 from abatax.models import (
     MODELS,
+    AbstractModel,
     AKClimate,
     AKEconomy,
     DamageJump,
@@ -311,7 +312,8 @@ def test_extension_must_be_positive(extension):
 def test_variables_describe_every_state_and_control():
     for cls in MODELS.values():
         model = cls()
-        for group in (model.states, model.controls, model.additive):
+        additive = (model.additive,) if isinstance(model, AbstractModel) else ()
+        for group in (model.states, model.controls, *additive):
             assert all(isinstance(v, Variable) and v.name and v.unit for v in group)
 
 

@@ -155,11 +155,11 @@ def run(
 ) -> None:
     """Solve (averse and neutral), validate, simulate and export: the main job."""
     with _reporting():
-        from .scenarios._pipeline import full_run, prepare_folder
+        from .scenarios._pipeline import check_uncertain, full_run, prepare_folder
         from .scenarios._settings import BUILT_IN, apply, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
-        settings.problem()
+        check_uncertain(settings.problem(), "run")
         folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
         with _progress() as progress:
             done = full_run(settings, folder, progress=progress)
