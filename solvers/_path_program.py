@@ -63,11 +63,8 @@ def _derivatives(dynamics: Dynamics, like: Point, x: Float[Array, " unknown"], y
 
     def first(x):
         slope, (value, constraints) = jax.grad(lagrangian, has_aux=True)(x)
-        return (slope, constraints), value
+        return slope, constraints, value
 
-    def along(direction):
-        return jax.jvp(lambda x: first(x)[0], (x,), (direction,))[1]
-
-    (slope, constraints), value = first(x)
-    rows, columns = jax.vmap(along)(jnp.eye(x.size))
+    (slope, constraints, value), along = jax.linearize(first, x)
+    rows, columns, _ = jax.vmap(along)(jnp.eye(x.size))
     return value, constraints, slope - columns @ y, columns.T, 0.5 * (rows + rows.T)
