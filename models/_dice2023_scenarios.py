@@ -64,7 +64,7 @@ def abatement_bounds(
     name: str, first: Scalar, backstop: Float[Array, " period"], exponent: Scalar
 ) -> tuple[Float[Array, " period"], Float[Array, " period"]]:
     """The least and the greatest share of emissions that a scenario may abate in each period; `first` is fixed."""
-    n = jnp.arange(PERIODS)
+    n = jnp.arange(float(PERIODS))
     t = n + 1.0  # the source counts from 1
     ramp = jnp.where(n < 8, 0.12 * n, 0.85 + 0.05 * (t - 8.0))
     most = jnp.where(n < 11, ramp, jnp.where(n < 20, 1.0, jnp.where(n < 37, 1.1, jnp.where(n < 57, 1.05, 1.0))))

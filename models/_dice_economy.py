@@ -94,7 +94,7 @@ class DiceEconomy(eqx.Module):
         """The price that makes the abatement worth its cost, in the unit of the price of the backstop."""
         return backstop * abatement ** (self.abatement_exponent - 1.0)
 
-    def abatement_cost_share(self, backstop, intensity) -> Scalar:
+    def abatement_cost_share(self, backstop, intensity) -> Float[Array, "..."]:
         r"""$\theta_1$ from the price of the backstop (US$/tCO2) and emissions per output (GtCO2 per trillion US$)."""
         return backstop * intensity / (1000.0 * self.abatement_exponent)
 

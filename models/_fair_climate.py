@@ -1,4 +1,4 @@
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,20 +8,18 @@ from jaxtyping import Array, Float
 from ._checks import check_positive
 from ._types import Scalar, parameter
 
-T = TypeVar("T")
-
 STEP = 5.0  # years
 _EMITTED = 3.667  # tCO2 per tC where emissions enter the boxes, as published
 _CUMULATED = 3.666  # and where they are added up
 
 
-class FairState(NamedTuple, Generic[T]):
+class FairState(NamedTuple):
     """Carbon and temperature boxes of a period, its cumulative emissions, and the log of the time-scale factor."""
 
-    cumulative: T
-    carbon: T
-    temperature: T
-    log_timescale: T
+    cumulative: Any  # GtC
+    carbon: Any  # GtC, four boxes
+    temperature: Any  # degC, two
+    log_timescale: Any
 
 
 class FairClimate(eqx.Module):
@@ -165,5 +163,5 @@ class FairClimate(eqx.Module):
         return FairState(state.cumulative, carbon, temperature, log_timescale)
 
 
-# From the factor of the period before, two steps leave 1e-10; the two that carry derivatives finish it.
-_NEWTON_STEPS = 2
+# The slope is that of the last of them: to 1e-6 after the first period, whose factor is far off, to rounding later.
+_NEWTON_STEPS = 3

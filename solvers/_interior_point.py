@@ -57,6 +57,9 @@ class Optimum(NamedTuple):
 
 _FIRST_BARRIER, _LEAST_BARRIER = 1e-2, 1e-13
 _ARMIJO = 1e-4
+_WORTH_POLISHING = 1e-4  # error below which the active set may be told
+_POLISHING_STEPS = 20  # few where the optimum is regular; a control without effect has a flat one
+_EXACT = 1e-13
 _ROUNDING = 1e-13  # of the value, relative: below this no decrease can be measured
 
 
@@ -83,21 +86,25 @@ class InteriorPointLoop:
         z = np.concatenate([x, self._inside(constraints, slice(self.count, None))])
         self.scale = 1.0
         here = program.derivatives(self.full(x), np.zeros(constraints.size))
-        self.scale = 1.0 / max(float(np.max(np.abs(here.gradient[self.free]))), 1e-12)
-        self.weights = self._weights(here)
+        self.scale, self.weights = self._weights(here)
         barrier = self.barrier * self.weights
         self.point = Point(z, np.zeros(constraints.size), *(barrier / d for d in self._distances(z)))
         self.steps = 0
         self.local = self._evaluate()
 
-    def _weights(self, here: Local) -> np.ndarray:
-        """For each bounded unknown how much its group matters: the most that one of the group changes the value."""
+    def _weights(self, here: Local) -> tuple[float, np.ndarray]:
+        """A scale of the value, and for each bounded unknown how much its group matters, at most one.
+
+        That is the most that one of the group changes the value between its bounds, to second order.
+        """
         program, width = self.program, self.program.high - self.program.low
-        change = self.scale * (np.abs(here.gradient) * width + 0.5 * np.abs(np.diag(here.hessian)) * width**2)
+        change = np.abs(here.gradient) * width + 0.5 * np.abs(np.diag(here.hessian)) * width**2
         groups = np.zeros(1 + int(np.max(program.groups)))
         np.maximum.at(groups, program.groups[self.free], change[self.free])
-        groups = np.clip(groups, 1e-12, 1.0)
-        return groups[np.concatenate([program.groups[self.free], program.constraint_groups])]
+        steepest = float(np.max(np.abs(here.gradient[self.free])))
+        scale = 1.0 / max(steepest, 0.01 * float(np.max(groups)), np.finfo(float).tiny)
+        groups = np.clip(scale * groups, 1e-12, 1.0)
+        return scale, groups[np.concatenate([program.groups[self.free], program.constraint_groups])]
 
     # -- one step ----------------------------------------------------------------------------------------
 
@@ -149,6 +156,8 @@ class InteriorPointLoop:
     def _merit(self, z: np.ndarray) -> float:
         value, constraints = self.program.values(self.full(z[: self.count]))
         below, above = self._distances(z)
+        if min(np.min(below), np.min(above)) <= 0.0:
+            return np.inf
         barrier = self.barrier * float(self.weights @ (np.log(below) + np.log(above)))
         return self.scale * value - barrier + self.penalty * float(np.sum(np.abs(constraints - z[self.count :])))
 
@@ -180,8 +189,8 @@ class InteriorPointLoop:
         """The point, with the bounds that hold as equations solved exactly where that works."""
         error = self._error(0.0)
         x, y = self.point.z[: self.count], self.point.y
-        polished = self._polish()
-        if polished is not None and polished[2] < error:
+        polished = self._polish() if error < _WORTH_POLISHING else None
+        if polished is not None:
             x, y, error = polished
         return Optimum(self.full(x), y / self.scale, error, polished is not None)
 
@@ -196,11 +205,13 @@ class InteriorPointLoop:
         rows = np.flatnonzero((at_low | at_high)[self.count :])
         target = np.where(at_low, self.low, self.high)[self.count :][rows]
         y, move = np.where((at_low | at_high)[self.count :], point.y, 0.0), ~fixed
-        for last in (False, False, False, True):
+        small = self.weights[: self.count][move]
+        for _ in range(_POLISHING_STEPS):
             here = self._local(x, y)
             slope, J = here.gradient + here.jacobian.T @ y, here.jacobian[rows][:, move]
             gap = here.constraints[rows] - target
-            if last:
+            error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move] / small, gap))
+            if not error > _EXACT:
                 break
             top = np.hstack([here.hessian[np.ix_(move, move)], J.T])
             matrix = np.vstack([top, np.hstack([J, np.zeros((rows.size, rows.size))])])
@@ -210,13 +221,13 @@ class InteriorPointLoop:
                 return None
             x[move] += step[: int(move.sum())]
             y[rows] += step[int(move.sum()) :]
+        else:
+            return None
         slack = 1e-9
         signs = np.where(at_low[: self.count], slope, -slope)[fixed]
         signs_y = np.where(at_low[self.count :], -y, y)[rows]
         inside = self._distances(np.concatenate([x, here.constraints]))
         good = all(np.all(v > -slack) for v in (signs, signs_y, *inside))
-        small = self.weights[: self.count][move]
-        error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move] / small, gap))
         return (x, y, error) if good and np.isfinite(error) else None
 
     # -- small things -----------------------------------------------------------------------------------------
