@@ -232,6 +232,10 @@ class Dice2023(AbstractDiscreteModel):
         air = Variable("concentration of CO2", "ppm", iamc="Atmospheric Concentrations|CO2")
         return economy_variables("above 1765") | {"concentration": air}
 
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"scenario": self.scenario}
+
     # -- the program ------------------------------------------------------------------------------------
 
     def dynamics(self) -> Dynamics:
@@ -265,14 +269,8 @@ class Dice2023(AbstractDiscreteModel):
             weight=self._weight() if changed.rate is None else constant_rate_weight(changed.rate),
         )
         begin = self.climate.initial
-        start = FairBoxes(
-            economy.initial_capital,
-            begin.cumulative,
-            self.other_forcing,
-            *begin.carbon,
-            *begin.temperature,
-            begin.log_timescale,
-        )
+        boxes = (*begin.carbon, *begin.temperature, begin.log_timescale)
+        start = FairBoxes(economy.initial_capital, begin.cumulative, self.other_forcing, *boxes)
         period = Period2023(economy, self.climate, self.other_memory, self.other_response)
         return Dynamics(period, given, start, parameter(_OFFSET), ("temperature",))
 

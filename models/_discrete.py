@@ -124,6 +124,11 @@ class AbstractDiscreteModel(eqx.Module):
         return ()
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Further words that say which variant of the model it is."""
+        return {}
+
+    @property
     def years(self) -> list[int]:
         """The calendar year of every period."""
         return [self.start_year + self.years_per_period * n for n in range(self.periods)]

@@ -95,10 +95,12 @@ def follow(problem: DiscreteProblem, controls: Point, *, multipliers: dict[str, 
     model = problem.model
     scc = -1000.0 * np.array(per_emissions) / np.asarray(per_consumption)  # trillion US$ per GtCO2 = 1000 US$/tCO2
     scc[: model.first_pulse] = np.nan
-    host = jax.tree.map(np.asarray, (controls, states, seen))
+    controls, states, seen = jax.tree.map(np.asarray, (controls, states, seen))
     return Trajectory(
         problem,
-        *host,
+        controls,
+        states,
+        seen,
         float(welfare),
         scc,
         np.asarray(model.published_scc(per_emissions, per_consumption)),

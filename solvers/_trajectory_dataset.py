@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ..models import Variable
-from ._datasets import SCC, attributes
+from ._datasets import SCC, variable_attributes
 from ._trajectory import Trajectory
 
 _PUBLISHED = Variable("social cost of carbon by the convention of the source", "US$/tCO2")
@@ -42,7 +42,7 @@ def trajectory_dataset(path: Trajectory) -> xr.Dataset:
         described[f"multiplier_{name}"] = Variable(f"welfare that a limit on {name} costs", f"1/{described[name].unit}")
         fields[f"multiplier_{name}"] = price
     dataset = xr.Dataset(
-        {name: ("year", np.asarray(array), attributes(described[name])) for name, array in fields.items()},
+        {name: ("year", np.asarray(array), variable_attributes(described[name])) for name, array in fields.items()},
         coords={"year": ("year", path.years.astype(np.int32), {"long_name": "first year of the period", "units": "1"})},
     )
     dataset.attrs.update(
@@ -53,7 +53,6 @@ def trajectory_dataset(path: Trajectory) -> xr.Dataset:
         years_per_period=model.years_per_period,
         welfare=path.welfare,
         source=model.source,
+        **model.labels,
     )
-    if hasattr(model, "scenario"):
-        dataset.attrs["scenario"] = str(model.scenario)
     return dataset

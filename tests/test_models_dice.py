@@ -86,8 +86,12 @@ def test_2016_optimum_is_the_published_one(optimum, sheet):
     ):
         np.testing.assert_allclose(data[ours][early], sheet[theirs][early], rtol=0, atol=size, err_msg=ours)
     np.testing.assert_allclose(data.scc[early], sheet["scc_row_usd_tCO2"][early], rtol=1.1 * PUBLISHED_OPTIMUM)
-    # at the exact optimum the published convention gives the published numbers: a first-order error has no effect
-    np.testing.assert_allclose(data.scc_published[:38], sheet["scc_row_usd_tCO2"][:38], rtol=1e-8)
+    # the sheet's social cost is that of the optimum by its own convention, its abatement what this price would pay for
+    published, near = data.scc_published, slice(1, 60)
+    np.testing.assert_allclose(published[near], sheet["scc_row_usd_tCO2"][near], rtol=PROGRAM)
+    backstop = 550.0 * 0.975 ** np.arange(100.0)
+    paid = np.minimum((published / backstop) ** 0.625, DiscreteProblem(Dice2016()).high.abatement)
+    np.testing.assert_allclose(paid[near], sheet["mu_control_rate"][near], rtol=PROGRAM)
 
 
 def test_2016_price_is_the_social_cost_where_abatement_is_free(optimum):
@@ -116,7 +120,7 @@ def test_2016_base_with_the_published_abatement(shared_data):
     mu = base["mu_control_rate"]
     low, high = (policy(problem, mu, side.savings) for side in (problem.low, problem.high))
     path = ab.solve(DiscreteProblem(problem.model, low=low, high=high))
-    np.testing.assert_allclose(path.welfare, 4485.743454877, rtol=1e-12)
+    np.testing.assert_allclose(path.welfare, 4485.743454877, rtol=1e-10)  # savings of that program are optimal to 1e-6
     for ours, theirs in ((path.states.capital, "K_trill"), (path.observables["temperature"], "T_atm_C")):
         np.testing.assert_allclose(ours[:60], base[theirs][:60], rtol=FIXED_POINT)
 
