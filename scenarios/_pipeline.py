@@ -67,10 +67,11 @@ def solve_run(
 
     **Returns:** what run.json says, and under `solution` the solution.
     """
-    solver = settings.make_solver()
+    problem: Any = settings.problem(neutral=neutral)
+    solver: Any = settings.make_solver()
     checkpoint = folder / _CHECKPOINT
     solution = solve(
-        settings.problem(neutral=neutral),
+        problem,
         solver,
         key=jr.key(settings.seed),
         throw=False,
@@ -109,13 +110,14 @@ def paths_of(solution: Any, **how: Any) -> Any:
     return simulate(solution, **how)
 
 
-def check_uncertain(problem: Any, verb: str) -> None:
-    """Raise if a verb needs an HJB equation and the problem is a path."""
+def hjb_only(problem: Any, verb: str) -> HJBProblem:
+    """The problem; raise if a verb needs an HJB equation and the problem is a path."""
     if not isinstance(problem, HJBProblem):
         name = problem.model.name
         raise ValueError(
-            f"`{verb}` needs an HJB equation; `{name}` is a path in discrete time: use `abatax solve {name}`."
+            f"`{verb}` needs an HJB equation; `{name}` is a path in discrete time: use `abatax solve {name}` alone."
         )
+    return problem
 
 
 def export_run(folder: Path, format: str = "all", *, force: bool = False) -> list[Path]:

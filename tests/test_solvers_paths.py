@@ -199,7 +199,7 @@ def test_solve_simulate_export(tmp_path):
         (["solve", "dice2016", "--set", "solver.tolerance=0"], ["solver.tolerance", "> 0"]),
         (["solve", "dice2016", "--solver", "spectral"], ["Spectral", "dice2016", "InteriorPoint"]),
         (["solve", "ak_climate", "--solver", "interior_point"], ["InteriorPoint", "ak_climate"]),
-        (["solve", "dice2016", "--reference"], ["finite_difference"]),
+        (["solve", "dice2016", "--reference"], ["--reference", "dice2016", "path"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, monkeypatch):
