@@ -8,6 +8,7 @@ from ._carbon_prior import (
     GaussianTCRE as GaussianTCRE,
     NordhausWeitzman as NordhausWeitzman,
 )
+from ._carbon_reservoirs import CarbonReservoirs as CarbonReservoirs
 from ._climate import TCREClimate as TCREClimate
 from ._closures import (
     AbstractClosure as AbstractClosure,
@@ -24,9 +25,21 @@ from ._configuration import (
     parameters_of as parameters_of,
 )
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
+from ._dice2016 import Dice2016 as Dice2016
+from ._dice2023 import Dice2023 as Dice2023
+from ._dice2023_scenarios import DICE2023_SCENARIOS as DICE2023_SCENARIOS
+from ._dice_economy import DiceEconomy as DiceEconomy, DiceGrowth as DiceGrowth
+from ._discrete import (
+    AbstractDiscreteModel as AbstractDiscreteModel,
+    AbstractPeriod as AbstractPeriod,
+    DiscreteProblem as DiscreteProblem,
+    Dynamics as Dynamics,
+    PeriodOutcome as PeriodOutcome,
+)
 from ._economy import AKEconomy as AKEconomy
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
 from ._exploration import Exploration as Exploration, LogarithmicEconomy as LogarithmicEconomy
+from ._fair_climate import FairClimate as FairClimate, FairState as FairState
 from ._fossil_reserves import FossilReserves as FossilReserves
 from ._knowledge_capital import KnowledgeCapital as KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic as LinearQuadratic
@@ -48,9 +61,11 @@ from ._preferences import (
     TimeAdditive as TimeAdditive,
 )
 from ._problem import HJBProblem as HJBProblem
-from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class, nearest as nearest
+from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class
 from ._research import Research as Research
+from ._temperature_layers import TemperatureLayers as TemperatureLayers
 from ._two_layer_climate import TwoLayerClimate as TwoLayerClimate
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._value import AbstractValue as AbstractValue, derivatives as derivatives
 from ._variable import Variable as Variable
+from ._words import nearest as nearest

@@ -13,15 +13,21 @@ from ._abatement import Abatement
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
+from ._carbon_reservoirs import CarbonReservoirs
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
+from ._dice_economy import DiceEconomy, DiceGrowth
+from ._discrete import AbstractDiscreteModel
 from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
 from ._exploration import Exploration, LogarithmicEconomy
+from ._fair_climate import FairClimate
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
-from ._registry import default_model, model_class, nearest
+from ._registry import default_model, model_class
 from ._research import Research
+from ._temperature_layers import TemperatureLayers
+from ._words import nearest
 
 BLOCKS: dict[str, type] = {
     block.__name__: block
@@ -29,16 +35,21 @@ BLOCKS: dict[str, type] = {
         Abatement,
         AKEconomy,
         Ambiguity,
+        CarbonReservoirs,
         DamageJump,
+        DiceEconomy,
+        DiceGrowth,
         Ensemble,
         EpsteinZin,
         Exploration,
+        FairClimate,
         GaussianTCRE,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
         Research,
         TCREClimate,
+        TemperatureLayers,
         ThresholdDamages,
         TimeAdditive,
     )
@@ -54,7 +65,9 @@ def parameters_of(model: Any) -> dict[str, Any]:
         plain = {name: _plain(value) for name, value in model.penalties.items()}
     else:
         plain = {f.name: _plain(getattr(model, f.name)) for f in dataclasses.fields(model)}
-    return plain if isinstance(model, AbstractModel) else {"type": type(model).__name__} | plain
+    return (
+        plain if isinstance(model, (AbstractModel, AbstractDiscreteModel)) else {"type": type(model).__name__} | plain
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -72,35 +85,68 @@ def _finite(number: float) -> float | str:
 
 # By name of the field, in whatever block it stands; fields that are not listed are pure numbers.
 _UNITS = {
-    "adjustment_cost": "yr",
     "adjustment": "1/yr",
+    "adjustment_cost": "yr",
     "adjustment_curvature": "yr",
     "adjustment_scale": "1/yr",
     "arrival_scale": "trillion US$ yr",
+    "backstop": "US$/tCO2",
     "carbon_intensity": "GtC/trillion US$",
     "curvature": "1/degC^2",
     "curvatures": "1/degC^2",
+    "delays": "yr",
     "depreciation": "1/yr",
     "discount_rate": "1/yr",
+    "doubling_forcing": "W/m2",
+    "equilibrium": "GtC",
+    "exchange": "W/m2/degC",
     "exogenous_emissions": "GtC/yr",
     "feedback": "1/yr",
+    "first_forcing": "W/m2",
+    "fixed_forcing": "W/m2",
     "growth": "1/yr",
     "initial_capital": "trillion US$",
     "initial_carbon": "GtC",
+    "initial_cumulative": "GtC",
+    "initial_emissions": "GtCO2/yr",
     "initial_knowledge": "trillion US$",
+    "initial_output": "trillion US$/yr",
+    "initial_population": "million",
     "initial_reserves": "GtC",
     "initial_temperature": "degC",
+    "initial_total": "GtC",
+    "initial_warming": "degC",
+    "intensity_decline": "1/yr",
+    "intensity_growth": "1/yr",
+    "intensity_limit": "1/yr",
+    "land_emissions": "GtCO2/yr",
+    "last_forcing": "W/m2",
+    "lifetimes": "yr",
     "linear": "1/degC",
     "mean": "degC/GtC",
     "onset": "degC",
+    "other_emissions": "GtCO2e/yr",
+    "other_forcing": "W/m2",
+    "other_response": "W/m2 yr/GtCO2e",
+    "population_limit": "million",
+    "preindustrial_carbon": "GtC",
     "productivity": "1/yr",
+    "productivity_decline": "1/yr",
     "quadratic": "1/degC^2",
     "rate": "1/yr",
     "relative_volatility": "yr^-1/2",
+    "response": "degC m2/W",
+    "responses": "degC m2/W",
     "reversion": "1/yr",
+    "risk_premium": "1/yr",
+    "sensitivity": "degC",
     "standard_deviation": "degC/GtC",
     "steepness": "1/degC^2",
     "threshold": "degC",
+    "time_preference": "1/yr",
+    "uptake_base": "yr",
+    "uptake_carbon": "yr/GtC",
+    "uptake_warming": "yr/degC",
     "values": "degC/GtC",
     "volatility": "yr^-1/2",
 }
@@ -121,13 +167,14 @@ def parameter_units(model: Any) -> dict[str, str]:
     return found
 
 
-def build(name: str, parameters: dict[str, Any]) -> AbstractModel:
+def build(name: str, parameters: dict[str, Any]) -> Any:
     """A model from its name and complete parameters, as `parameters_of` writes them.
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
     model = _make(model_class(name), parameters, name)
-    check_channels(model)
+    if isinstance(model, AbstractModel):
+        check_channels(model)
     return model
 
 
@@ -177,7 +224,7 @@ def _numbers(value: Any, where: str) -> Any:
         raise ValueError(f"`{where}` is {value!r}; it must be a number.") from None
 
 
-def configure(name: str, settings: dict[str, Any]) -> AbstractModel:
+def configure(name: str, settings: dict[str, Any]) -> Any:
     """A model from its name and the fields that differ from its defaults.
 
     **Arguments:**

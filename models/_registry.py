@@ -1,36 +1,38 @@
 """Names on the command line."""
 
-import difflib
-from collections.abc import Iterable
-
 from ._ak_climate import AKClimate
+from ._dice2016 import Dice2016
+from ._dice2023 import Dice2023
+from ._discrete import AbstractDiscreteModel
 from ._fossil_reserves import FossilReserves
 from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
 from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
+from ._words import nearest
 
-MODELS: dict[str, type[AbstractModel]] = {
+MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
     model.name: model
-    for model in (LinearQuadratic, AKClimate, UncertainDamages, TwoLayerClimate, KnowledgeCapital, FossilReserves)
+    for model in (
+        LinearQuadratic,
+        AKClimate,
+        UncertainDamages,
+        TwoLayerClimate,
+        KnowledgeCapital,
+        FossilReserves,
+        Dice2016,
+        Dice2023,
+    )
 }
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    guess = f"did you mean `{close[0]}`? " if close else ""
-    return f"{guess}Known: {', '.join(known)}."
-
-
-def default_model(name: str) -> AbstractModel:
+def default_model(name: str) -> AbstractModel | AbstractDiscreteModel:
     """The model of a name with its default parameters (every model in the list has them)."""
     return model_class(name)()  # pyright: ignore[reportCallIssue]
 
 
-def model_class(name: str) -> type[AbstractModel]:
+def model_class(name: str) -> type[AbstractModel] | type[AbstractDiscreteModel]:
     """The model of a name.
 
     **Raises:** `ValueError` with the nearest known name.

@@ -25,6 +25,7 @@ from ._netcdf import (
     plain_attributes as plain_attributes,
     write_netcdf as write_netcdf,
 )
+from ._path_storage import path_dataset as path_dataset
 from ._pipeline import (
     export_run as export_run,
     full_run as full_run,

@@ -1,5 +1,6 @@
 """The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
 
+import functools
 import importlib.util
 import shutil
 from pathlib import Path
@@ -9,8 +10,8 @@ import jax.random as jr
 import pandas as pd
 import xarray as xr
 
-from ..models import nearest
-from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, simulate, solve
+from ..models import HJBProblem, nearest
+from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, simulate, solve
 from ..validation import ValidationReport, validate
 from ._cf import scenario_dataset
 from ._figures import save_figures
@@ -66,10 +67,11 @@ def solve_run(
 
     **Returns:** what run.json says, and under `solution` the solution.
     """
-    solver = settings.make_solver()
+    problem: Any = settings.problem(neutral=neutral)
+    solver: Any = settings.make_solver()
     checkpoint = folder / _CHECKPOINT
     solution = solve(
-        settings.problem(neutral=neutral),
+        problem,
         solver,
         key=jr.key(settings.seed),
         throw=False,
@@ -83,7 +85,7 @@ def solve_run(
 
 
 def simulate_run(
-    solution: Solution,
+    solution: Solution | Trajectory,
     folder: Path,
     *,
     years: int = 80,
@@ -93,11 +95,29 @@ def simulate_run(
     shocks: bool = True,
     name: str = "paths.nc",
 ):
-    """Simulate and write `paths.nc`."""
-    simulated = simulate(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
-    dataset = simulated.to_dataset().assign_attrs(seed=seed)
-    write_netcdf(dataset, folder / name)
+    """Simulate and write `paths.nc`.
+
+    **Returns:** what was simulated; its `to_dataset` is what was written.
+    """
+    simulated = paths_of(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
+    write_netcdf(simulated.to_dataset().assign_attrs(seed=seed), folder / name)
     return simulated
+
+
+@functools.singledispatch
+def paths_of(solution: Any, **how: Any) -> Any:
+    """What one kind of solution simulates to; its dataset has the dims `realization` and `year`."""
+    return simulate(solution, **how)
+
+
+def hjb_only(problem: Any, verb: str) -> HJBProblem:
+    """The problem; raise if a verb needs an HJB equation and the problem is a path."""
+    if not isinstance(problem, HJBProblem):
+        name = problem.model.name
+        raise ValueError(
+            f"`{verb}` needs an HJB equation; `{name}` is a path in discrete time: use `abatax solve {name}` alone."
+        )
+    return problem
 
 
 def export_run(folder: Path, format: str = "all", *, force: bool = False) -> list[Path]:
@@ -115,8 +135,13 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
     """
     if format not in (*FORMATS, "all"):
         raise ValueError(f"unknown format `{format}`: {nearest(format, (*FORMATS, 'all'))}")
-    chosen = [f for f in FORMATS if f != "zarr"] if format == "all" else [format]
     run = read_run(folder)
+    unreported = "zarr", *(("html",) if is_path(run) else ())
+    chosen = [f for f in FORMATS if f not in unreported] if format == "all" else [format]
+    if chosen == ["html"] and is_path(run):
+        raise ValueError(
+            f"--format html reports on value functions; `{run['model']}` has a path: use iamc-csv or netcdf."
+        )
     if not (folder / "paths.nc").exists():
         raise ValueError(f"{folder / 'paths.nc'} is missing; run `abatax simulate {folder}` first.")
     files = {
@@ -131,6 +156,11 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
     for kind in chosen:
         getattr(scenarios, "write_" + kind.replace("-", "_"))(folder / files[kind])
     return [folder / files[kind] for kind in chosen]
+
+
+def is_path(run: dict[str, Any]) -> bool:
+    """Whether a run.json is that of a path in discrete time, which has no value function."""
+    return "box" not in run
 
 
 class _Scenarios:

@@ -6,7 +6,7 @@ from typing import Any
 from ..solvers import AbstractProgress, Solution
 from ..validation import NoReferenceError
 from ..validation._reference import check_solver
-from ._pipeline import solve_run
+from ._pipeline import hjb_only, solve_run
 from ._reference_store import ReferenceStore
 from ._settings import RunSettings
 from ._storage import save
@@ -28,7 +28,7 @@ def reference_run(
 
     **Raises:** `ValueError` if the solver has no grid to estimate an error from; nothing is written.
     """
-    problem = settings.problem()
+    problem = hjb_only(settings.problem(), "--reference")
     solver = check_solver(problem, settings.make_solver())
     store = ReferenceStore() if store is None else store
     solved: dict[str, Any] = {}

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..models import HJBProblem, configure, model_class, nearest
-from ..solvers import AbstractSolver
-from ..solvers._registry import make_solver
+from ..models import DiscreteProblem, HJBProblem, configure, model_class, nearest
+from ..solvers import AbstractPathSolver, AbstractSolver
+from ..solvers._kinds import check_kind, default_solver, pose
+from ..solvers._registry import SOLVERS, make_solver
 from ._meta import flatten
 
 
@@ -53,25 +54,29 @@ class RunSettings(_Strict):
     seed: int = Field(default=0, ge=0)
     parameters: dict[str, Any] = {}
     box: dict[str, tuple[float, float]] = {}
-    solver: dict[str, Any] = {"name": "finite_difference"}
+    solver: dict[str, Any] = {}
     simulation: SimulationSettings = SimulationSettings()
 
-    def problem(self, *, neutral: bool = False) -> HJBProblem:
+    def problem(self, *, neutral: bool = False) -> HJBProblem | DiscreteProblem:
         """The problem asked for; `neutral` switches the ambiguity off.
 
         **Raises:** `ValueError` naming the field.
         """
-        model = configure(self.model, self.dotted())
+        problem = pose(configure(self.model, self.dotted()), self.box)
         if neutral:
-            model = eqx.tree_at(lambda m: m.ambiguity, model, jax.tree.map(jnp.zeros_like, model.ambiguity))
-        problem = HJBProblem(model, box=self.box)
-        self.make_solver()
+            ambiguity = problem.model.ambiguity
+            problem = eqx.tree_at(lambda p: p.model.ambiguity, problem, jax.tree.map(jnp.zeros_like, ambiguity))
+        check_kind(problem, self._solver_for(problem))
         return problem
 
-    def make_solver(self) -> AbstractSolver:
+    def make_solver(self) -> AbstractSolver | AbstractPathSolver:
         """The solver asked for."""
+        return self._solver_for(pose(configure(self.model, self.dotted()), self.box))
+
+    def _solver_for(self, problem: HJBProblem | DiscreteProblem) -> AbstractSolver | AbstractPathSolver:
         options = dict(self.solver)
-        return make_solver(str(options.pop("name", "finite_difference")), options)
+        default = next(name for name, kind in SOLVERS.items() if kind is type(default_solver(problem)))
+        return make_solver(str(options.pop("name", default)), options)
 
     def dotted(self) -> dict[str, Any]:
         """The parameters with dotted names."""

@@ -1,5 +1,6 @@
 """A solution as a folder: run.json says what was asked, solution.nc holds the answer."""
 
+import functools
 import json
 import os
 import platform
@@ -12,9 +13,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from ..models import HJBProblem, build, parameter_units, parameters_of
-from ..solvers import RESULTS, AbstractSolver, Solution, regime_datasets, result_name
+from ..solvers import (
+    RESULTS,
+    AbstractPathSolver,
+    AbstractSolver,
+    Solution,
+    Trajectory,
+    regime_datasets,
+    result_name,
+)
 from ..solvers._driver import destination_problems
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
@@ -25,8 +35,35 @@ from ._netcdf import open_netcdf_groups, write_netcdf
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
 
 
-def describe_run(solution: Solution, **given: Any) -> dict[str, Any]:
+def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any]:
     """What run.json says of a solution; `given` adds solver, seed, command, residuals and the like."""
+    problem = solution.problem
+    packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
+    return {
+        "format": FORMAT,
+        "model": problem.model.name,
+        "parameters": parameters_of(problem.model),
+        "parameter_units": parameter_units(problem.model),
+        "converged": solution.converged,
+        "advice": solution.advice,
+        **found_of(solution),
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "source": problem.model.source,
+        **given,
+    }
+
+
+@functools.singledispatch
+def found_of(solution: Any) -> dict[str, Any]:
+    """What run.json says of one kind of solution: how it was found, and what reading it back needs."""
+    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+
+
+@found_of.register
+def _(solution: Solution) -> dict[str, Any]:
     problem = solution.problem
     results: dict[str, str] = {}
     seconds = {"seconds": 0.0, "compile_seconds": 0.0}
@@ -42,36 +79,24 @@ def describe_run(solution: Solution, **given: Any) -> dict[str, Any]:
             collect(destination)
 
     collect(solution)
-    packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
-    return {
-        "format": FORMAT,
-        "model": problem.model.name,
-        "parameters": parameters_of(problem.model),
-        "parameter_units": parameter_units(problem.model),
-        "box": dict(zip(problem.model.states._fields, map(list, problem.region), strict=True)),
-        "extension": problem.extension,
-        "converged": solution.converged,
-        "advice": solution.advice,
-        "results": results,
-        "iterations": iterations,
-        **seconds,
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
-        "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "source": problem.model.source,
-        **given,
-    }
+    box = dict(zip(problem.model.states._fields, map(list, problem.region), strict=True))
+    return {"box": box, "extension": problem.extension, "results": results, "iterations": iterations, **seconds}
 
 
 def save(
-    solution: Solution, folder: str | Path, *, solver: AbstractSolver | None = None, force: bool = False, **given: Any
+    solution: Solution | Trajectory,
+    folder: str | Path,
+    *,
+    solver: AbstractSolver | AbstractPathSolver | None = None,
+    force: bool = False,
+    **given: Any,
 ) -> dict[str, Any]:
     """Write a solution to a folder: `run.json` and `solution.nc`, each in one go.
 
     **Arguments:**
 
-    - `solution`: saved by its values on `solution.nodes`; read back, its value function is the spline through them.
+    - `solution`: saved by its values on `solution.nodes`; read back, its value function is the spline through them. A
+      path in discrete time is saved by year.
     - `folder`: made if it does not exist.
     - `solver`: recorded with its options.
     - `force`: overwrite what is there.
@@ -85,23 +110,31 @@ def save(
     for name in ("solution.nc", "run.json"):
         if (folder / name).exists() and not force:
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
+    groups, numbers = tables_of(solution)
     folder.mkdir(parents=True, exist_ok=True)
-    if not solution.nodes or min(len(n) for n in solution.nodes) < 4:
-        raise ValueError("save: only solutions on a grid (up to four states) can be saved as solution.nc.")
     if solver is not None:
         names = {cls: name for name, cls in _solvers().items()}
         given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given
-    groups = {"": solution.to_dataset()} | regime_datasets(solution)
-    residual = _inside(groups[""], solution.problem)
-    run = describe_run(
-        solution,
-        residual_rms=float(np.sqrt(np.mean(residual**2))),
-        residual_max=float(np.max(np.abs(residual))),
-        **given,
-    )
+    run = describe_run(solution, **numbers, **given)
     write_netcdf(groups, folder / "solution.nc")
     write_json(run, folder / "run.json")
     return run
+
+
+@functools.singledispatch
+def tables_of(solution: Any) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
+    """The groups of solution.nc, and what they say for run.json."""
+    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+
+
+@tables_of.register
+def _(solution: Solution) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
+    if not solution.nodes or min(len(n) for n in solution.nodes) < 4:
+        raise ValueError("save: only solutions on a grid (up to four states) can be saved as solution.nc.")
+    groups = {"": solution.to_dataset()} | regime_datasets(solution)
+    residual = _inside(groups[""], solution.problem)
+    numbers = float(np.sqrt(np.mean(residual**2))), float(np.max(np.abs(residual)))
+    return groups, dict(zip(("residual_rms", "residual_max"), numbers, strict=True))
 
 
 def _solvers():
@@ -141,7 +174,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path}: {error.strerror}; give the folder that `abatax solve` or `run` wrote.") from None
     except ValueError:
         raise ValueError(f"{path} is not valid JSON; solve again to replace it.") from None
-    needed = ("format", "model", "parameters", "box", "extension", "results")
+    needed = ("format", "model", "parameters", "results")
     missing = [name for name in needed if not isinstance(run, dict) or name not in run]
     if missing:
         raise ValueError(f"{path} was not written by abatax: `{missing[0]}` is missing.")
@@ -150,8 +183,8 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     return run
 
 
-def load(folder: str | Path) -> tuple[Solution, dict[str, Any]]:
-    """Read a solution back.
+def load(folder: str | Path) -> tuple[Any, dict[str, Any]]:
+    """Read a solution back: a `Solution`, or a `Trajectory` of a model in discrete time.
 
     **Returns:** the solution, and what run.json says.
 
@@ -175,10 +208,19 @@ def load(folder: str | Path) -> tuple[Solution, dict[str, Any]]:
     run = read_run(folder)
     path = folder / "solution.nc"
     groups = open_netcdf_groups(path)
+    return read_back(build(run["model"], run["parameters"]), groups, run, path), run
+
+
+@functools.singledispatch
+def read_back(model: Any, groups: dict[str, xr.Dataset], run: dict[str, Any], path: Path) -> Any:
+    """The solution of a model in a file."""
+    for name in ("box", "extension"):
+        if name not in run:
+            raise ValueError(f"{path.with_name('run.json')} was not written by abatax: `{name}` is missing.")
     box = {name: (float(low), float(high)) for name, (low, high) in run["box"].items()}
-    problem = HJBProblem(build(run["model"], run["parameters"]), box=box, extension=float(run["extension"]))
+    problem = HJBProblem(model, box=box, extension=float(run["extension"]))
     lifted = reshape_leading(problem, (1,), 0)
-    return _rebuild(lifted, 1, (), groups, run, path).member(0), run
+    return _rebuild(lifted, 1, (), groups, run, path).member(0)
 
 
 def _rebuild(problem: HJBProblem, size: int, group: tuple[str, ...], groups, run, path: Path) -> Solution:

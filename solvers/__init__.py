@@ -18,6 +18,7 @@ from ._linear import (
     Multigrid as Multigrid,
     Sweep as Sweep,
 )
+from ._path_solver import AbstractPathSolver as AbstractPathSolver, InteriorPoint as InteriorPoint
 from ._progress import (
     AbstractProgress as AbstractProgress,
     NoProgress as NoProgress,
@@ -30,6 +31,7 @@ from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
 from ._spectral import Spectral as Spectral
+from ._trajectory import Trajectory as Trajectory, follow as follow
 
 if TYPE_CHECKING:
     from ._datasets import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         paths_dataset as paths_dataset,
         regime_datasets as regime_datasets,
     )
+    from ._trajectory_dataset import trajectory_dataset as trajectory_dataset
 
 
 def __getattr__(name: str):
@@ -45,4 +48,8 @@ def __getattr__(name: str):
         from . import _datasets
 
         return getattr(_datasets, name)
+    if name == "trajectory_dataset":
+        from ._trajectory_dataset import trajectory_dataset
+
+        return trajectory_dataset
     raise AttributeError(f"module `abatax.solvers` has no attribute `{name}`")

@@ -25,7 +25,8 @@ _WORST_CASE = {
 }
 
 
-def _attributes(variable: Variable) -> dict[str, Any]:
+def variable_attributes(variable: Variable) -> dict[str, Any]:
+    """What a labelled array says of itself."""
     given = {"long_name": variable.name, "units": variable.unit, "iamc": variable.iamc, "symbol": variable.symbol}
     return {key: text for key, text in given.items() if text}
 
@@ -120,7 +121,7 @@ def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tu
     }
     for name in dataset.variables:
         if name in described:
-            dataset[name].attrs.update(_attributes(described[str(name)]))
+            dataset[name].attrs.update(variable_attributes(described[str(name)]))
         for prefix, (words, unit) in _WORST_CASE.items():
             if str(name).startswith(prefix):
                 dataset[name].attrs.update(long_name=words + str(name).removeprefix(prefix), units=unit)
@@ -146,7 +147,7 @@ def paths_dataset(paths: Paths) -> xr.Dataset:
     described = _described(model) | {"scc": SCC}
     dataset = xr.Dataset(
         {
-            name: (("realization", "year"), np.asarray(array), _attributes(described[name]))
+            name: (("realization", "year"), np.asarray(array), variable_attributes(described[name]))
             for name, array in fields.items()
         },
         coords={

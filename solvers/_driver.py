@@ -1,33 +1,39 @@
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple, overload
 
 import equinox as eqx
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..models import HJBProblem
+from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
 from ..models._types import Point, Scalar
 from ._checkpoint import Checkpoint
+from ._kinds import check_kind, default_solver, pose
+from ._path_solver import AbstractPathSolver
 from ._progress import AbstractProgress, NoProgress
 from ._result import RESULTS, result_advice, result_name
 from ._solution import Continuation, Solution, on_host, reshape_family, reshape_leading
 from ._solver import AbstractSolver, Finish
 from ._timing import compile_clock
+from ._trajectory import Trajectory
 
 
 class SolverError(RuntimeError):
     """A solve did not converge; the message is advice, `solution` what was computed so far."""
 
-    def __init__(self, message: str, solution: Solution):
+    def __init__(self, message: str, solution: Solution | Trajectory):
         super().__init__(message)
         self.solution = solution
 
 
+@overload
 def solve(
-    problem: HJBProblem,
+    problem: HJBProblem | AbstractModel,
     solver: AbstractSolver | None = None,
     *,
     key: PRNGKeyArray | None = None,
@@ -36,28 +42,52 @@ def solve(
     throw: bool = True,
     progress: AbstractProgress | None = None,
     checkpoint: str | Path | None = None,
-) -> Solution:
+) -> Solution: ...
+@overload
+def solve(
+    problem: DiscreteProblem | AbstractDiscreteModel,
+    solver: AbstractPathSolver | None = None,
+    *,
+    key: PRNGKeyArray | None = None,
+    guess: Point | None = None,
+    max_steps: int = 500,
+    throw: bool = True,
+    progress: AbstractProgress | None = None,
+    checkpoint: str | Path | None = None,
+) -> Trajectory: ...
+def solve(
+    problem: Any,
+    solver: Any = None,
+    *,
+    key: PRNGKeyArray | None = None,
+    guess: Any = None,
+    max_steps: int = 500,
+    throw: bool = True,
+    progress: AbstractProgress | None = None,
+    checkpoint: str | Path | None = None,
+) -> Any:
     """Solve a problem, and first everything that can happen after its jumps.
 
     **Main arguments:**
 
-    - `problem`: what is asked.
-    - `solver`: how it is answered; `FiniteDifference()` if left out.
+    - `problem`: what is asked: an `HJBProblem`, a `DiscreteProblem`, or a model (asked in its default box).
+    - `solver`: how it is answered; if left out `FiniteDifference()`, for a `DiscreteProblem` `InteriorPoint()`.
 
     **Other arguments:**
 
     - `key`: randomness, for solvers that use it.
     - `guess`: a value function to start from (of the first regime); the model's `first_guess`, or flat, if left out. A guess
-      from which the solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so).
+      from which the solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
+      `DiscreteProblem`: controls by period.
     - `max_steps`: most iterations per regime.
     - `throw`: raise if a regime does not converge, instead of returning it with its result code.
     - `progress`: an `AbstractProgress`.
     - `checkpoint`: a folder. The state of every regime is kept there and an interrupted solve goes on from it.
 
     **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
-    family, one solve.
+    family, one solve. For a `DiscreteProblem` a [`Trajectory`][], which needs no `key` and no `checkpoint`.
 
-    **Raises:** `SolverError` under `throw` if a regime did not converge.
+    **Raises:** `SolverError` under `throw` if a regime did not converge; `ValueError` if the solver is of another kind.
 
     !!! example
 
@@ -71,18 +101,43 @@ def solve(
         assert abs(float(control.control) + 1.0253) < 1e-4
         ```
     """
-    if solver is None:
-        from ._finite_difference import FiniteDifference
-
-        solver = FiniteDifference()
-    key = jr.key(0) if key is None else key
-    progress = NoProgress() if progress is None else progress
-    run = _Run(solver, max_steps, progress, None if checkpoint is None else Path(checkpoint), [])
-    lifted = reshape_leading(problem, (1,), 0)
-    solution = run.family(lifted, 1, key, guess).member(0)
+    asked = pose(problem)
+    options = _Options(
+        jr.key(0) if key is None else key,
+        guess,
+        max_steps,
+        NoProgress() if progress is None else progress,
+        None if checkpoint is None else Path(checkpoint),
+    )
+    solution = _answer(asked, default_solver(asked) if solver is None else check_kind(asked, solver), options)
     if throw and not solution.converged:
         raise SolverError(solution.advice, solution)
     return solution
+
+
+class _Options(NamedTuple):
+    key: PRNGKeyArray
+    guess: Any
+    max_steps: int
+    progress: AbstractProgress
+    folder: Path | None
+
+
+@functools.singledispatch
+def _answer(problem: Any, solver: Any, options: _Options) -> Any:
+    """Solve one kind of problem."""
+    raise NotImplementedError(type(problem).__name__)
+
+
+@_answer.register
+def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
+    run = _Run(solver, options.max_steps, options.progress, options.folder, [])
+    return run.family(reshape_leading(problem, (1,), 0), 1, options.key, options.guess).member(0)
+
+
+@_answer.register
+def _(problem: DiscreteProblem, solver: AbstractPathSolver, options: _Options) -> Trajectory:
+    return solver.optimise(problem, options.guess, options.max_steps, options.progress)
 
 
 @dataclasses.dataclass(frozen=True)

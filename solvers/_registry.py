@@ -6,17 +6,19 @@ from typing import Any
 from ..models import nearest
 from ._features import Features
 from ._finite_difference import FiniteDifference
+from ._path_solver import AbstractPathSolver, InteriorPoint
 from ._solver import AbstractSolver
 from ._spectral import Spectral
 
-SOLVERS: dict[str, type[AbstractSolver]] = {
+SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     "finite_difference": FiniteDifference,
     "spectral": Spectral,
     "features": Features,
+    "interior_point": InteriorPoint,
 }
 
 
-def solver_class(name: str) -> type[AbstractSolver]:
+def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
     """The solver of a name.
 
     **Raises:** `ValueError` with the nearest known name.
@@ -26,7 +28,7 @@ def solver_class(name: str) -> type[AbstractSolver]:
     return SOLVERS[name]
 
 
-def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver:
+def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | AbstractPathSolver:
     """A solver from its name and options as typed: `{"points": "41", "order": 4}`.
 
     **Raises:** `ValueError` naming an option that is unknown or of the wrong kind.
@@ -48,7 +50,7 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver:
     return cls(**given)
 
 
-def solver_options(solver: AbstractSolver) -> dict[str, Any]:
+def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:
     """The plain options of a solver, as `make_solver` takes them."""
     values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, tuple))}

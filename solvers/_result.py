@@ -39,6 +39,10 @@ class RESULTS(eqx.Enumeration):
         "Noise carries the state over a face that is a state constraint, and what happens there decides the solution inside. "
         "Enlarge the box or the extension of the face, or close it with a known `Growth`."
     )
+    no_descent = (
+        "No step along the path improves it any further, but the optimality conditions do not hold yet; the last path is kept. "
+        "Start from another `guess`, closer to full abatement, or widen the bounds if no path meets the limits."
+    )
     unresolved = (
         "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
         "points. Use more points or features, or finite differences, which need less smoothness."
@@ -55,6 +59,7 @@ _NAMES = (
     "pinned",
     "wrong_sign",
     "undetermined",
+    "no_descent",
     "unresolved",
 )
 

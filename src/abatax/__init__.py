@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         solvers as solvers,
         validation as validation,
     )
-    from .models import HJBProblem as HJBProblem
+    from .models import DiscreteProblem as DiscreteProblem, HJBProblem as HJBProblem
     from .scenarios import load as load, save as save
     from .solvers import Solution as Solution, simulate as simulate, solve as solve
     from .validation import validate as validate
@@ -33,6 +33,7 @@ __version__ = _version("abatax")
 
 _FOLDERS = ("models", "neural_operators", "scenarios", "solvers", "validation")
 _VERBS = {
+    "DiscreteProblem": "models",
     "HJBProblem": "models",
     "Solution": "solvers",
     "load": "scenarios",
@@ -42,6 +43,7 @@ _VERBS = {
     "validate": "validation",
 }
 __all__ = [
+    "DiscreteProblem",
     "HJBProblem",
     "Solution",
     "load",

@@ -80,7 +80,7 @@ def solve(
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
     with _reporting():
-        from .scenarios._pipeline import prepare_folder, solve_run
+        from .scenarios._pipeline import hjb_only, prepare_folder, solve_run
         from .scenarios._reference_run import reference_run
         from .scenarios._settings import RunSettings, apply, read_settings
         from .validation._reference import check_solver
@@ -98,7 +98,7 @@ def solve(
         settings = apply(settings.model_copy(update=changed), set_ or [])
         problem = settings.problem()  # complain before anything is written
         if reference:
-            check_solver(problem, settings.make_solver())
+            check_solver(hjb_only(problem, "--reference"), settings.make_solver())
         folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json"), force)
         with _progress() as progress:
             if reference:
@@ -155,11 +155,11 @@ def run(
 ) -> None:
     """Solve (averse and neutral), validate, simulate and export: the main job."""
     with _reporting():
-        from .scenarios._pipeline import full_run, prepare_folder
+        from .scenarios._pipeline import full_run, hjb_only, prepare_folder
         from .scenarios._settings import BUILT_IN, apply, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
-        settings.problem()
+        hjb_only(settings.problem(), "run")
         folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
         with _progress() as progress:
             done = full_run(settings, folder, progress=progress)

@@ -1,0 +1,69 @@
+"""Kinds of problems: what a model poses, and which solvers answer it."""
+
+import functools
+from typing import Any
+
+from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
+from ._finite_difference import FiniteDifference
+from ._path_solver import AbstractPathSolver, InteriorPoint
+from ._solver import AbstractSolver
+
+# kind of problem: solvers that answer it, the one taken if none is named, and what such a problem is called
+_KINDS: dict[type, tuple[type, type, str]] = {
+    HJBProblem: (AbstractSolver, FiniteDifference, "an HJB equation"),
+    DiscreteProblem: (AbstractPathSolver, InteriorPoint, "a path in discrete time"),
+}
+
+
+@functools.singledispatch
+def pose(asked: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
+    """The problem that a model poses, in a box of its states where that is part of the problem; problems stay as they are.
+
+    **Raises:** `ValueError` if it is neither, or if there is a box where states are not bounded.
+    """
+    del box
+    raise ValueError(f"`problem` is {type(asked).__name__}; give an HJBProblem, a DiscreteProblem or a model.")
+
+
+@pose.register
+def _(asked: HJBProblem, box: Any = None) -> HJBProblem:
+    return asked.replace(box=box) if box else asked
+
+
+@pose.register
+def _(asked: AbstractModel, box: Any = None) -> HJBProblem:
+    return HJBProblem(asked, box=box)
+
+
+@pose.register
+def _(asked: DiscreteProblem, box: Any = None) -> DiscreteProblem:
+    _no_box(asked.model, box)
+    return asked
+
+
+@pose.register
+def _(asked: AbstractDiscreteModel, box: Any = None) -> DiscreteProblem:
+    _no_box(asked, box)
+    return DiscreteProblem(asked)
+
+
+def _no_box(model: AbstractDiscreteModel, box: dict[str, tuple[float, float]] | None) -> None:
+    for name, bounds in (box or {}).items():
+        raise ValueError(f"`box.{name}` is {bounds}; `{model.name}` is a path and has no box: leave it out.")
+
+
+def default_solver(problem: HJBProblem | DiscreteProblem) -> Any:
+    """The solver taken if none is named."""
+    return _KINDS[type(problem)][1]()
+
+
+def check_kind(problem: HJBProblem | DiscreteProblem, solver: Any) -> Any:
+    """The solver.
+
+    **Raises:** `ValueError` if it answers another kind of problem.
+    """
+    family, default, words = _KINDS[type(problem)]
+    if not isinstance(solver, family):
+        kind = type(solver).__name__
+        raise ValueError(f"`solver` is {kind}; `{problem.model.name}` poses {words}: use {default.__name__}.")
+    return solver
