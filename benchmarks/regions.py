@@ -38,7 +38,9 @@ def _states(regions: int) -> type:
 
 @ft.cache
 def _controls(regions: int) -> type:
-    return namedtuple("Controls", [*(f"investment_{j}" for j in range(regions)), *(f"emissions_{j}" for j in range(regions))])
+    return namedtuple(
+        "Controls", [*(f"investment_{j}" for j in range(regions)), *(f"emissions_{j}" for j in range(regions))]
+    )
 
 
 class Regions(ClosedFormControl):
@@ -171,7 +173,9 @@ def errors(solution) -> dict[str, tuple[float, float, float]]:
 def main():
     names = ("V_k", "V_y", "e", "i")
     columns = ("states", "degree", "unknowns", "steps", "first s", "CPU s", *names, "e const", "unresolved")
-    print("Relative errors on the region of interest (largest over the largest); `e const`: relative L2 of a constant policy")
+    print(
+        "Relative errors on the region of interest (largest over the largest); `e const`: relative L2 of a constant policy"
+    )
     print(" ".join(f"{c:>10}" for c in columns))
     for count, degree in CASES:
         solver, seconds = ab.solvers.Features(degree=degree, interactions=1), []
