@@ -23,8 +23,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import abatax as ab
-from abatax.models import AbstractPreferences, AKEconomy, Ambiguity, ClosedFormControl, Growth, Inflow, TCREClimate
-from abatax.models import ThresholdDamages, TimeAdditive, Variable
+from abatax.models import (
+    AbstractPreferences,
+    AKEconomy,
+    Ambiguity,
+    ClosedFormControl,
+    Growth,
+    Inflow,
+    TCREClimate,
+    ThresholdDamages,
+    TimeAdditive,
+    Variable,
+)
 from abatax.solvers._feature_map import combine
 from abatax.validation import AKExact, region_points, relative_errors
 

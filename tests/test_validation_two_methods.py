@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from helpers import small_model
 
-import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, ThresholdDamages
 from abatax.solvers import FiniteDifference, Spectral
