@@ -100,7 +100,7 @@ class Regions(ClosedFormControl):
 
     def drift(self, t, x, u, climate):
         investment, emissions = self.split(u)
-        return type(x)(*self.economy.drift(investment), self.climate.drift(jnp.sum(emissions), climate))
+        return type(x)(*jax.vmap(self.economy.drift)(investment), self.climate.drift(jnp.sum(emissions), climate))
 
     def diffusion(self, t, x, u):
         loadings = jnp.full(self.count + 1, self.economy.volatility)
@@ -109,9 +109,9 @@ class Regions(ClosedFormControl):
 
     def utility(self, t, x, u):
         investment, emissions = self.split(u)
-        harm = jnp.sum(self.weights * ThresholdDamages(quadratic=self.quadratic).log_damages(x.temperature))
+        harm = jax.vmap(lambda q: ThresholdDamages(quadratic=q).log_damages(x.temperature))(self.quadratic)
         consumption = jnp.sum(self.weights * (jnp.log(self.productivity - investment) + jnp.stack(x[:-1])))
-        welfare = self.share * jnp.sum(self.weights * jnp.log(emissions)) + (1.0 - self.share) * (consumption - harm)
+        welfare = self.share * jnp.sum(self.weights * jnp.log(emissions)) + (1.0 - self.share) * (consumption - jnp.sum(self.weights * harm))
         return self.preferences.discount_rate * welfare
 
     def best_control(self, t, x, value, costate, hessian):
