@@ -1,14 +1,10 @@
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
+from ._root import increasing_root
 from ._types import Scalar
-
-# Newton steps on a smooth monotone function: after a step this small the error is at rounding.
-_CONVERGED = 1e-9
-_MOST_STEPS = 80  # bisections of a bracket of 60 e-folds down to rounding, where Newton steps leave it
 
 
 class Claims(eqx.Module):
@@ -65,8 +61,7 @@ class Claims(eqx.Module):
         r"""Investment, research and the share abated that satisfy all conditions at once.
 
         One scalar equation: where some but not all is abated, $m$ follows from $a$ and the budget from both; at the corners
-        $a = 0, 1$ the unknown is $m$ itself. The excess rises in the unknown; Newton steps on its logarithm that leave the
-        bracket are replaced by bisections.
+        $a = 0, 1$ the unknown is $m$ itself. The excess rises in the unknown; its logarithm is nearly linear.
 
         **Arguments:**
 
@@ -97,21 +92,7 @@ class Claims(eqx.Module):
         inner = (log_m_of(jnp.log(0.5) * one) - usual) / (self.exponent - 1.0) + jnp.log(0.5)
         start = jnp.clip(jnp.where(corner, -usual, inner), bottom, top)
 
-        def step(carry):
-            z, low, high, last, count = carry
-            value, slope = jax.jvp(rising, (z,), (one,))
-            low, high = jnp.where(value < 0.0, z, low), jnp.where(value < 0.0, high, z)
-            newton = z - value / jnp.where(slope > 0.0, slope, 1.0)
-            # a step that turns back must be shorter: across the kink of a bound Newton steps can go to and fro for ever
-            turns = ((newton - z) * last < 0.0) & (jnp.abs(newton - z) > 0.5 * jnp.abs(last))
-            inside = (slope > 0.0) & (newton >= low) & (newton <= high) & ~turns
-            new = jnp.where(inside, newton, 0.5 * (low + high))
-            return new, low, high, new - z, count + 1
-
-        def unfinished(carry):
-            return (jnp.abs(carry[3]) > _CONVERGED) & (carry[4] < _MOST_STEPS)
-
-        z = jax.lax.while_loop(unfinished, step, (start, bottom, top, one, jnp.array(0)))[0]
+        z = increasing_root(rising, bottom, top, start, size=1.0)
         log_a = jnp.where(corner, 0.0, z)
         log_m = jnp.where(corner, -z, log_m_of(log_a))
         abated = jnp.where(corner, fixed, jnp.exp(log_a))

@@ -5,8 +5,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..models import HJBProblem
-from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, share_pinned, share_wrong_sign
+from ..models import HJBProblem, StateConstraint
+from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, TOO_OPEN, in_region, share_pinned, share_wrong_sign
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
@@ -15,11 +15,11 @@ from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
 
 # More than this relative error left by the basis is no solution.
-_UNRESOLVED = 1e-2
+_UNRESOLVED = 1e-3
 # Corrections below this that no longer shrink are rounding.
 _FLOOR = 1e-7
 # Least squares have settled if corrections are this small and the residual keeps this share of itself.
-_SETTLED, _NO_PROGRESS = 1e-2, 0.9
+_SETTLED, _NO_PROGRESS = 1e-4, 0.9
 # First time step of a start without finite differences, in units of 1/delta, its growth, and when it counts as infinite.
 _FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
 
@@ -33,10 +33,12 @@ _CODES = (
     RESULTS.outward_drift,
     RESULTS.oscillating,
     RESULTS.pinned,
-    RESULTS.unresolved,
     RESULTS.wrong_sign,
+    RESULTS.undetermined,
+    RESULTS.unresolved,
 )
-_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _ROUGH, _WRONG_SIGN = 0, 1, 2, 3, 4, 6, 7, 8
+# those up to 8 are the codes of finite differences too, from which the monotone start comes
+_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _WRONG_SIGN, _OPEN, _ROUGH = 0, 1, 2, 3, 4, 6, 7, 8, 9
 
 
 class CollocationState(NamedTuple):
@@ -82,6 +84,8 @@ class AbstractCollocation(AbstractSolver):
             begun, workspace.start = coarse.init(problem, family, key, guess)
         elif guess is not None:
             unknowns = basis.fit(on_nodes(problem, guess, basis.points))
+        else:
+            unknowns = basis.fit(workspace.asymptote())
         return CollocationState(
             start=begun,
             stage=np.array(_TRANSIENT if coarse is None else _MONOTONE),
@@ -191,7 +195,26 @@ class AbstractCollocation(AbstractSolver):
             status = _WRONG_SIGN
         elif not left <= _UNRESOLVED:
             status = _ROUGH
+        elif np.any(self._influence(workspace, state.unknowns, local) > TOO_OPEN):
+            status = _OPEN
         return state._replace(status=np.array(status), left=np.asarray(left))
+
+    def _influence(self, workspace, unknowns, local):
+        """How much of the slopes in the region hangs on the noise across state constraints, as of finite differences."""
+        basis, delta = workspace.basis, workspace.discount_rate
+        _, slopes, hessians = basis.differentiate(unknowns)
+        across = np.zeros_like(basis.residuals(local, unknowns, delta, workspace.slopes))
+        for a, sides in enumerate(workspace.closures):
+            for side, closure in enumerate(sides):
+                if isinstance(closure, StateConstraint):
+                    on = np.flatnonzero(basis.on_face(a, side))
+                    across[:, on] += local.variance[:, on, a, a] * hessians[:, on, a, a]
+        if not np.any(across):
+            return np.zeros(len(unknowns))
+        moved = basis.differentiate(basis.correct(local, across, delta, np.zeros_like(delta)))[1]
+        inside = in_region(workspace.problem, basis.points)
+        size = [np.sqrt(np.mean(s[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes)]
+        return size[0] / np.maximum(size[1], 1e-300)
 
     def terminate(self, state):
         return int(state.status) != _RUNNING

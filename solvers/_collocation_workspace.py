@@ -108,6 +108,22 @@ class CollocationWorkspace:
                     slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
         return slopes, bends
 
+    def asymptote(self) -> Float[np.ndarray, "family point"]:
+        """The linear function with the slopes that are known at faces: marginal values of the right sign to start from.
+
+        From a flat guess controls begin at their bounds, and polynomials may stay on the branch on which they are.
+        """
+        points, values = self.basis.points, np.zeros((self.family, len(self.basis.points)))
+        for a, sides in enumerate(self.closures):
+            known = [
+                np.mean(self.slopes[a, side][:, self.basis.on_face(a, side)], axis=1, keepdims=True)
+                for side, closure in enumerate(sides)
+                if isinstance(closure, Growth)
+            ]
+            if known:
+                values = values + np.mean(known, axis=0) * (points[:, a] - np.mean(self.problem.region[a]))
+        return values
+
     def _chunks(self, size: int):
         """Indices of equally many points, the last repeated, and how many of them are new."""
         chunk = min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))

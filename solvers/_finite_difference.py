@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
-from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, share_pinned, share_wrong_sign
+from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, TOO_OPEN, share_pinned, share_wrong_sign
 from ._discretisation import Discretisation
 from ._godunov import on_nodes
 from ._interpolation import splines_through
@@ -18,10 +18,6 @@ from ._workspace import Workspace
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
 _TOO_ROUGH = 2.0
-# Noise across a state constraint that moves slopes inside by more than this multiple of their size leaves them open: measured
-# on linear-quadratic problems, up to 1.0 where the solution is exact and from 5.9 where it is wrong.
-_TOO_OPEN = 2.0
-
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
 
@@ -203,9 +199,10 @@ class FiniteDifference(AbstractSolver):
             return state._replace(status=np.array(3))
         if worse.any():
             if (state.fraction[worse] < 1e-3).any():
-                status = np.array(3 if not np.all(np.isfinite(norm)) else 2)
                 back = state.values - state.move * state.fraction[:, None]
-                return state._replace(values=np.where(worse[:, None], back, state.values), status=status)
+                state = state._replace(values=np.where(worse[:, None], back, state.values))
+                finite = np.all(np.isfinite(norm))
+                return self._stall(workspace, state) if finite else state._replace(status=np.array(3))
             half = np.where(worse, 0.5, 0.0)[:, None] * state.move * state.fraction[:, None]
             fraction = np.where(worse, 0.5 * state.fraction, state.fraction)
             return state._replace(values=state.values - half, fraction=fraction)
@@ -225,7 +222,7 @@ class FiniteDifference(AbstractSolver):
             steps=steps,
         )
         if high and steps[level, 1] >= _MOST_NEWTON:
-            return new._replace(status=np.array(2))
+            return self._stall(workspace, new)
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
@@ -254,23 +251,33 @@ class FiniteDifference(AbstractSolver):
             return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
         return state._replace(status=np.array(self._judge(workspace, state)))
 
-    def _judge(self, workspace, state) -> int:
-        """The result code of a solution whose corrections have ended: whether it may be believed."""
-        level, high = int(state.level), bool(state.high_order)
+    def _stall(self, workspace, state):
+        """The monotone solution is kept; on a false branch that is what is said, for more points would not help."""
+        kept = state.monotone if bool(state.high_order) else state.values
+        false = self._false_branch(workspace, int(state.level), workspace.evaluate(int(state.level), False, kept))
+        return state._replace(values=kept, status=np.array(false or 2))
+
+    def _false_branch(self, workspace, level, local) -> int:
+        """The result code of a false branch; 0 if there is no mark of one."""
         problem, points = workspace.problem, workspace.grid(level).points
-        local = workspace.evaluate(level, high, state.values)
         if np.any(workspace.leaves(level, local)):
             return 4
         if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
             return 6
-        if share_wrong_sign(problem, points, local.value, local.costate) > MOSTLY_WRONG:
-            return 7
+        return 7 if share_wrong_sign(problem, points, local.value, local.costate) > MOSTLY_WRONG else 0
+
+    def _judge(self, workspace, state) -> int:
+        """The result code of a solution whose corrections have ended: whether it may be believed."""
+        level, high = int(state.level), bool(state.high_order)
+        local = workspace.evaluate(level, high, state.values)
+        if false := self._false_branch(workspace, level, local):
+            return false
         if not high:
             return 1
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
         if np.any(rough[0] > _TOO_ROUGH * rough[1]):
             return 5
-        return 8 if np.any(workspace.influence(level, local, state.values) > _TOO_OPEN) else 1
+        return 8 if np.any(workspace.influence(level, local, state.values) > TOO_OPEN) else 1
 
     def terminate(self, state):
         return int(state.status) != 0

@@ -1,7 +1,9 @@
 """Policy iteration on features: exact where the features contain the answer, in few or in fifty states."""
 
+import importlib.util
 import itertools as it
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -164,7 +166,19 @@ def test_three_states_with_random_features():
     exact, rng = AKExact(model), np.random.default_rng(0)
     z = np.stack([rng.uniform(4, 9, 30), rng.uniform(0.1, 4.0, 30), rng.uniform(-0.1, 0.1, 30)], axis=-1)
     errors = relative_errors(*(quantities(solution.problem, v, jnp.asarray(z)) for v in (solution.value, exact)))
-    assert errors["emissions"][0] < 2e-5  # the target of numerics.md, section 4
+    assert errors["emissions"][0] < 2e-5
+
+
+def test_six_states_of_an_additive_value_from_the_slopes_at_the_faces():
+    # benchmarks/regions.py: only the additive structure is declared
+    spec = importlib.util.spec_from_file_location("regions", Path(__file__).parents[1] / "benchmarks" / "regions.py")
+    assert spec is not None and spec.loader is not None
+    regions = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(regions)
+    solution = solve(HJBProblem(regions.make(5)), Features(degree=12, interactions=1))
+    found = regions.errors(solution)
+    assert max(found[name][1] for name in ("V_k", "V_y", "e", "i")) < 1e-5
+    assert found["e"][2] > 0.1  # what a constant policy would score
 
 
 def test_kinks_are_flagged_or_accurate():

@@ -48,12 +48,14 @@ def test_the_pieces_of_ak_climate_satisfy_the_whole_equation(cost):
     assert np.max(np.abs(fields["residual"])) < 1e-9
 
 
-def test_the_pieces_do_not_depend_on_nodes_or_interval():
-    model = ab.models.AKClimate(productivity=None)
+@pytest.mark.parametrize("rate, tolerance", [(0.01, 1e-9), (0.02, 1e-9), (0.03, 1e-8)])
+def test_the_pieces_do_not_depend_on_nodes_or_interval(rate, tolerance):
+    model = ab.models.AKClimate(preferences=ab.models.TimeAdditive(rate), productivity=None)
     problem = ab.HJBProblem(model)
     points = region_points(problem, 64)
     found = [quantities(problem, AKExact(model, *options), points) for options in ((81, 16.0), (101, 20.0))]
-    assert relative_errors(*found)["emissions"][1] < 1e-6
+    # the layer that noise makes at the lower end is 0.02 degC wide at 0.01 per year and grows with the rate
+    assert relative_errors(*found)["emissions"][1] < tolerance
 
 
 def test_the_capital_piece_is_the_published_investment():

@@ -1,6 +1,7 @@
 """Exact solutions: closed forms, and one-dimensional pieces solved by another method than the package's solvers."""
 
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ import scipy.integrate
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, LinearQuadratic, Productivity, TimeAdditive
+from ..models import AbstractModel, AKClimate, Ambiguity, LinearQuadratic, Productivity, TimeAdditive
 from ..models._types import Point, Scalar
 
 
@@ -63,14 +64,8 @@ def riccati(model: LinearQuadratic) -> QuadraticValue:
     return QuadraticValue(jnp.asarray(root), jnp.asarray(0.5 * variance * np.trace(root) / delta))
 
 
-class _Barycentric(NamedTuple):
-    nodes: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-
-
-def _chebyshev(low: float, high: float, count: int) -> _Barycentric:
-    """Chebyshev points of the second kind and their differentiation matrices (Trefethen 2000, chapter 6)."""
+def _chebyshev(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chebyshev points of the second kind and their differentiation matrix (Trefethen 2000, chapter 6)."""
     j = np.arange(count)
     x = -np.cos(np.pi * j / (count - 1))
     c = np.where((j == 0) | (j == count - 1), 2.0, 1.0) * (-1.0) ** j
@@ -78,7 +73,7 @@ def _chebyshev(low: float, high: float, count: int) -> _Barycentric:
     first = np.outer(c, 1.0 / c) / (dx + np.eye(count))
     first -= np.diag(first.sum(axis=1))
     scale = 2.0 / (high - low)
-    return _Barycentric(low + (x + 1.0) / scale, first * scale, first @ first * scale**2)
+    return low + (x + 1.0) / scale, first * scale
 
 
 class AKExact(eqx.Module):
@@ -90,7 +85,8 @@ class AKExact(eqx.Module):
     **Arguments:**
 
     - `model`: with shocks' ambiguity only if productivity has no flow cost (otherwise it does not separate).
-    - `count`: Chebyshev nodes. `top`: end of the interval, degC.
+    - `count`: most Chebyshev nodes; fewer are used where more would resolve the layer that noise makes at the lower end, in
+      which the equation without a boundary condition is open. `top`: end of the interval, degC.
 
     **Raises:** `ValueError` if the model does not separate, or Newton's method does not converge.
 
@@ -115,10 +111,7 @@ class AKExact(eqx.Module):
 
     def __init__(self, model: AKClimate, count: int = 81, top: float = 16.0):
         self.model, self.low, self.top = model, 0.0, top
-        grid = _chebyshev(self.low, top, count)
-        values = _solve_temperature(model, grid)
-        x = 2.0 * (grid.nodes - self.low) / (top - self.low) - 1.0
-        self.coefficients = jnp.asarray(np.polynomial.chebyshev.chebfit(x, values, count - 1))
+        self.coefficients = jnp.asarray(_solve_temperature(model, count, self.low, top))
         self.cost = {name: jnp.asarray(_productivity_cost(model, block)) for name, block in model.factors.items()}
         self.constant = _capital_constant(model)
 
@@ -136,48 +129,85 @@ class AKExact(eqx.Module):
 _WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
 
 
-def _solve_temperature(model: AKClimate, grid: _Barycentric) -> np.ndarray:
-    nodes, first, second = (jnp.asarray(a) for a in grid)
-    delta, eta = model.preferences.discount_rate, model.emissions_share
-    climate, bounds = model.climate, model.controls.emissions
-    shocks = model.ambiguity.shocks
-    aversion = shocks if shocks.ndim == 0 else shocks[1]
-    top_slope = model._damage_slope(jnp.zeros(()), type(model.states)(*([nodes[-1]] * len(model.states))))
+_CHUNK = 128  # nodes per call: one compilation for all counts
+_MOST_STEPS = 60
 
-    def flow(y, f, p, m, e):
-        total = e + model.exogenous_emissions
-        gains = p * climate.ensemble.values * total
+
+@eqx.filter_jit
+def _linearised(model: AKClimate, y, f, p, m):
+    """The equation in temperature at nodes, and its derivatives in value, slope and bend, emissions at their best."""
+    delta, eta = model.preferences.discount_rate, model.emissions_share
+    climate, bounds, aversion = model.climate, model.controls.emissions, model.ambiguity.shocks
+
+    def at(local, y):
+        f, p, m = local
+        e = climate.best_emissions(
+            delta * eta, p, m, model.ambiguity, aversion, model.exogenous_emissions, bounds.low, bounds.high
+        )
+        total = jax.lax.stop_gradient(e) + model.exogenous_emissions  # envelope theorem
         return (
-            delta * (eta * jnp.log(e) - (1.0 - eta) * model.damages.log_damages(y) - f)
-            + model.ambiguity.climate_term(gains, climate.ensemble.weights)
+            delta * (eta * jnp.log(jax.lax.stop_gradient(e)) - (1.0 - eta) * model.damages.log_damages(y) - f)
+            + model.ambiguity.climate_term(p * climate.ensemble.values * total, climate.ensemble.weights)
             + 0.5 * climate.volatility**2 * total**2 * (m - aversion * p**2)
         )
 
-    @jax.jit
-    def residual(f):
+    return jax.vmap(jax.value_and_grad(at))((f, p, m), y)
+
+
+@eqx.filter_jit
+def _slopes_of_damages(model: AKClimate, nodes):
+    """Marginal damages at nodes, and the slope of the value function where they dominate."""
+    far = jax.vmap(lambda y: model._damage_slope(jnp.zeros(()), type(model.states)(y, y)))(nodes)
+    return jax.vmap(model.damages.slope)(nodes), far
+
+
+def _solve_temperature(model: AKClimate, most: int, low: float, top: float) -> np.ndarray:
+    """Chebyshev coefficients of $f$: node counts grow until the slope no longer changes."""
+    shocks = model.ambiguity.shocks
+    own = Ambiguity(shocks if shocks.ndim == 0 else shocks[1], model.ambiguity.climate, model.ambiguity.jumps)
+    model = dataclasses.replace(model, productivity=None, cycle=None, ambiguity=own)
+    fresh, best, before, least = np.linspace(-0.99, 1.0, 200), None, None, np.inf
+    for count in (*(n for n in (21, 31, 41, 51, 61, 71) if n < most), most):
+        found = _solve_on(model, count, low, top)
+        if found is None:
+            continue
+        slope = np.polynomial.chebyshev.chebval(fresh, np.polynomial.chebyshev.chebder(found))
+        change = np.inf if before is None else np.max(np.abs(slope / before - 1.0))
+        if best is None or change < least:
+            best, least = found, change
+        elif change > 10.0 * least:
+            break  # rounding errors, or the layer at the lower end
+        before = slope
+    if best is None:
+        raise ValueError("AKExact: the one-dimensional problem in temperature did not converge; move `top`.")
+    return best
+
+
+def _solve_on(model: AKClimate, count: int, low: float, top: float) -> np.ndarray | None:
+    """The same on one set of nodes by Newton's method; None if it does not converge."""
+    nodes, first = _chebyshev(low, top, count)
+    second = first @ first
+    pad = np.minimum(np.arange(-(-count // _CHUNK) * _CHUNK), count - 1)
+    y = jnp.asarray(nodes[pad])
+    damages, far = (np.asarray(s)[:count] for s in _slopes_of_damages(model, y))
+    slope, first_of = (1.0 - float(model.emissions_share)) * damages + 1e-3, first.copy()
+    first_of[-1] = 0.0  # the slope is known there
+    f, before = -np.append(0.0, np.cumsum(0.5 * (slope[1:] + slope[:-1]) * np.diff(nodes))), np.inf
+    for _ in range(_MOST_STEPS):
         p, m = first @ f, second @ f
-        p = p.at[-1].set(top_slope)
-
-        def at(y, f, p, m):
-            e = climate.best_emissions(
-                delta * eta, p, m, model.ambiguity, aversion, model.exogenous_emissions, bounds.low, bounds.high
-            )
-            return flow(y, f, p, m, jax.lax.stop_gradient(e))  # envelope theorem
-
-        return jax.vmap(at)(nodes, f, p, m)
-
-    jacobian = jax.jit(jax.jacfwd(residual))
-    slope = (1.0 - eta) * jax.vmap(model.damages.slope)(nodes) + 1e-3
-    f = -jnp.cumsum(jnp.append(0.0, 0.5 * (slope[1:] + slope[:-1]) * jnp.diff(nodes)))
-    before = np.inf
-    for _ in range(60):
-        move = jnp.linalg.solve(jacobian(f), -residual(f))
+        p[-1] = far[-1]
+        residual, slopes = _linearised(model, y, *(jnp.asarray(v[pad]) for v in (f, p, m)))
+        by_f, by_p, by_m = (np.asarray(s)[:count, None] for s in slopes)
+        matrix = by_f * np.eye(count) + by_p * first_of + by_m * second
+        if not np.all(np.isfinite(matrix)):
+            return None
+        move = np.linalg.solve(matrix, -np.asarray(residual)[:count])
         f = f + move
-        size = float(jnp.max(jnp.abs(move)) / jnp.ptp(f))
+        size = float(np.max(np.abs(move)) / np.ptp(f))
         if size < 1e-12 or (size < 1e-8 and size > 0.3 * before):  # Newton steps end at rounding errors
-            return np.asarray(f)
+            return np.polynomial.chebyshev.chebfit(2.0 * (nodes - low) / (top - low) - 1.0, f, count - 1)
         before = size
-    raise ValueError("AKExact: the one-dimensional problem in temperature did not converge; use more nodes.")
+    return None
 
 
 def _capital_constant(model: AKClimate) -> Array:
