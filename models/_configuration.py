@@ -22,6 +22,8 @@ from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class, nearest
 from ._research import Research
+from ._technology import FixedHazard, KnowledgeHazard
+from ._two_capitals import TwoCapitals
 
 BLOCKS: dict[str, type] = {
     block.__name__: block
@@ -33,7 +35,9 @@ BLOCKS: dict[str, type] = {
         Ensemble,
         EpsteinZin,
         Exploration,
+        FixedHazard,
         GaussianTCRE,
+        KnowledgeHazard,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
@@ -41,6 +45,7 @@ BLOCKS: dict[str, type] = {
         TCREClimate,
         ThresholdDamages,
         TimeAdditive,
+        TwoCapitals,
     )
 }
 

@@ -8,12 +8,21 @@ from ._fossil_reserves import FossilReserves
 from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
+from ._two_capital import TwoCapital
 from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
 
 MODELS: dict[str, type[AbstractModel]] = {
     model.name: model
-    for model in (LinearQuadratic, AKClimate, UncertainDamages, TwoLayerClimate, KnowledgeCapital, FossilReserves)
+    for model in (
+        LinearQuadratic,
+        AKClimate,
+        UncertainDamages,
+        TwoLayerClimate,
+        KnowledgeCapital,
+        FossilReserves,
+        TwoCapital,
+    )
 }
 
 
