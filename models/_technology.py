@@ -1,7 +1,10 @@
-"""How green capital may become more productive: not at all, at a known rate, or as knowledge grows."""
+"""How green capital may become more productive: at a known rate, or as knowledge grows; in one step or two."""
+
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from equinox import AbstractVar
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, check_share
@@ -9,36 +12,68 @@ from ._research import Research
 from ._types import Scalar, parameter
 
 
-class FixedHazard(eqx.Module):
+def _optional(value: Any) -> Array | None:
+    return None if value is None else parameter(value)
+
+
+class AbstractTechnology(eqx.Module):
+    r"""A breakthrough in green capital.
+
+    In two steps green capital first becomes as productive as dirty capital with probability $1-\pi$, or fully productive
+    at once; from parity the second step comes at the same rate as the first.
+    """
+
+    productivity: AbstractVar[Float[Array, "..."]]
+    parity: AbstractVar[Float[Array, "..."] | None]
+    direct: AbstractVar[Float[Array, "..."]]
+
+    def __check_init__(self):
+        check_positive("technology.productivity", self.productivity, "per year")
+        if self.parity is not None:
+            check_positive("technology.parity", self.parity, "per year")
+        check_share("technology.direct", self.direct)
+
+    def steps(self, now: str) -> tuple[str, ...]:
+        """The stages that may come next: `before`, then `parity` if there is one, then `mature`."""
+        if now == "mature":
+            return ()
+        return ("parity", "mature") if now == "before" and self.parity is not None else ("mature",)
+
+    def after(self, stage: str) -> Array:
+        """Productivity of green capital once a stage is reached."""
+        return self.parity if stage == "parity" and self.parity is not None else self.productivity
+
+    def share(self, now: str, stage: str) -> Scalar:
+        """The probability that the next step leads to a stage."""
+        if len(self.steps(now)) == 1:
+            return jnp.ones_like(self.direct)
+        return 1.0 - self.direct if stage == "parity" else self.direct
+
+
+class FixedHazard(AbstractTechnology):
     r"""A breakthrough at a constant rate.
 
     **Arguments:**
 
-    - `rate`: per year.
-    - `productivity`: $A_g$ afterwards, per year.
+    - `rate`: per year; 0.015 is the published rate at the start.
+    - `productivity`, `parity`, `direct`: as for `KnowledgeHazard`; one step by default.
     """
 
     rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter)
     productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
+    parity: Float[Array, "..."] | None = eqx.field(default=None, converter=_optional)
+    direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)
 
     def __check_init__(self):
         check_positive("technology.rate", self.rate, "per year", allow_zero=True)
-        check_positive("technology.productivity", self.productivity, "per year")
-
-    def after(self, stage: str) -> Array:
-        """Productivity of green capital once a stage is reached."""
-        return self.productivity
 
 
 def _research() -> Research:
     return Research(arrival_scale=746.67)
 
 
-class KnowledgeHazard(eqx.Module):
-    r"""A breakthrough at rate $R/\varrho$, which grows with knowledge, in one step or two.
-
-    In two steps green capital first becomes as productive as dirty capital with probability $1-\pi$, or fully productive
-    at once; from parity the second step comes at the same rate.
+class KnowledgeHazard(AbstractTechnology):
+    r"""A breakthrough at rate $R/\varrho$, which grows with knowledge.
 
     **Arguments:**
 
@@ -50,23 +85,5 @@ class KnowledgeHazard(eqx.Module):
 
     research: Research = eqx.field(default_factory=_research)
     productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
-    parity: Float[Array, "..."] | None = eqx.field(
-        default=0.1303, converter=lambda p: None if p is None else parameter(p)
-    )
+    parity: Float[Array, "..."] | None = eqx.field(default=0.1303, converter=_optional)
     direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)
-
-    def __check_init__(self):
-        check_positive("technology.productivity", self.productivity, "per year")
-        if self.parity is not None:
-            check_positive("technology.parity", self.parity, "per year")
-        check_share("technology.direct", self.direct)
-
-    def after(self, stage: str) -> Array:
-        """Productivity of green capital once a stage, `parity` or `mature`, is reached."""
-        return self.parity if stage == "parity" and self.parity is not None else self.productivity
-
-    def share(self, now: str, stage: str) -> Scalar:
-        """The probability that the next step leads to a stage."""
-        if now == "parity" or self.parity is None:
-            return jnp.ones_like(self.direct)
-        return 1.0 - self.direct if stage == "parity" else self.direct

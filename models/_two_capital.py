@@ -17,6 +17,7 @@ from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._technology import FixedHazard, KnowledgeHazard
 from ._two_capital_box import TwoCapitalBox
 from ._two_capital_names import (
+    CAPITALS,
     LOG_CAPITAL,
     LOG_KNOWLEDGE,
     PHASES,
@@ -25,7 +26,6 @@ from ._two_capital_names import (
     Investments,
     InvestmentsResearch,
     LogCapital,
-    capital_variables,
 )
 from ._two_capital_report import TwoCapitalReport
 from ._two_capitals import TwoCapitals
@@ -158,9 +158,7 @@ class TwoCapital(TwoCapitalBox, TwoCapitalReport, ClosedFormControl, CarbonModel
 
     @property
     def states(self) -> Point:
-        # what follows the revelation starts at the threshold
-        plain = capital_variables((2.4, 4.0) if self.revealed else (0.9, 3.0))
-        return CapitalsTemperatureKnowledge(*plain, LOG_KNOWLEDGE) if self.has_knowledge else plain
+        return CapitalsTemperatureKnowledge(*CAPITALS, LOG_KNOWLEDGE) if self.has_knowledge else CAPITALS
 
     @property
     def controls(self) -> Point:
@@ -243,10 +241,7 @@ class TwoCapital(TwoCapitalBox, TwoCapitalReport, ClosedFormControl, CarbonModel
 
     def _steps(self) -> tuple[str, ...]:
         """The stages that the technology may reach next."""
-        if self.technology is None or self.stage == "mature":
-            return ()
-        two = isinstance(self.technology, KnowledgeHazard) and self.technology.parity is not None
-        return ("parity", "mature") if two and self.stage == "before" else ("mature",)
+        return () if self.technology is None else self.technology.steps(self.stage)
 
     def _jump_names(self) -> tuple[str, ...]:
         steps = tuple(_NAMES[stage] for stage in self._steps())
@@ -278,10 +273,13 @@ class TwoCapital(TwoCapitalBox, TwoCapitalReport, ClosedFormControl, CarbonModel
         )
 
     def _arrival(self, stage: str, x: Point) -> Scalar:
-        if not isinstance(self.technology, KnowledgeHazard):
-            assert self.technology is not None
-            return self.technology.rate
-        return self.technology.share(self.stage, stage) * self.technology.research.intensity(x.log_knowledge)
+        technology = self.technology
+        if isinstance(technology, KnowledgeHazard):
+            rate = technology.research.intensity(x.log_knowledge)
+        else:
+            assert technology is not None
+            rate = technology.rate
+        return technology.share(self.stage, stage) * rate
 
     def _revelation(self) -> Jump:
         jump = self.damage_jump

@@ -2,7 +2,6 @@
 
 from typing import Generic, NamedTuple, TypeVar
 
-from ._types import Point
 from ._variable import Variable
 
 T = TypeVar("T")
@@ -43,14 +42,11 @@ LOG_CAPITAL = LogCapital(Variable("log of total capital", "log trillion US$", sy
 LOG_KNOWLEDGE = Variable("log of knowledge", "log trillion US$", 1.0, 5.5, symbol="r")
 
 
-def capital_variables(warming: tuple[float, float]) -> Point:
-    """The states without knowledge, with a region of interest in temperature."""
-    return CapitalsTemperature(
-        Variable("log of dirty capital", "log trillion US$", 4.0, 6.5, symbol="q"),
-        Variable("log of green over dirty capital", "1", -1.5, 4.0, symbol="w"),
-        Variable("temperature anomaly above 1850-1900", "degC", *warming, "Surface Temperature (GSAT)", "y"),
-    )
-
+CAPITALS = CapitalsTemperature(
+    Variable("log of dirty capital", "log trillion US$", 4.0, 6.5, symbol="q"),
+    Variable("log of green over dirty capital", "1", -1.5, 4.0, symbol="w"),
+    Variable("temperature anomaly above 1850-1900", "degC", 0.9, 4.0, "Surface Temperature (GSAT)", "y"),
+)
 
 _FLOW = "trillion US$/yr"
 OBSERVABLES = {

@@ -31,8 +31,8 @@ _NEARLY_TRIANGULAR = 0.5
 class Workspace:
     """Grids, matrices and compiled kernels of one solve. Nothing in it changes the result; it is rebuilt on resume."""
 
-    def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int):
-        self.solver, self.problem, self.family = solver, problem, family
+    def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int, *, leaning: bool = False):
+        self.solver, self.problem, self.family, self.leaning = solver, problem, family, leaning
         self.linear = solver.linear_solver or Automatic()
         # the kernel must not be compiled anew when only the box moves
         self.bare = HJBProblem(problem.model)
@@ -43,7 +43,13 @@ class Workspace:
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
     def grid(self, level: int) -> Discretisation:
-        return self.solver.discretisation(self.problem, level, self.marched, self.transport.quiet)
+        quiet = (True,) * len(self.problem.region) if self.leaning else self.transport.quiet
+        return self.solver.discretisation(self.problem, level, self.marched, quiet)
+
+    @ft.cached_property
+    def leant(self) -> "Workspace":
+        """The same with high-order differences that lean to the side of the drift in every state."""
+        return Workspace(self.solver, self.problem, self.family, leaning=True)
 
     @ft.cached_property
     def transport(self) -> Transport:
