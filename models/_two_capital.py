@@ -115,8 +115,14 @@ class TwoCapital(TwoCapitalBox, TwoCapitalReport, ClosedFormControl, CarbonModel
     def __post_init__(self):
         # one penalty is that of the damage jump
         given, names = self.ambiguity.jumps, self._jump_names()
-        if given.ndim == 0 and names:
-            each = [given if name == "damage_jump" else jnp.zeros_like(given) for name in names]
+        if given.size == 1 and names and (given.ndim == 0 or len(names) > 1):
+            one = given.reshape(())
+            if "damage_jump" not in names and not is_traced(one) and float(one) > 0.0:
+                raise ValueError(
+                    f"`ambiguity.jumps` is one penalty, {1.0 / float(one):g}, that of the damage jump, which is left out; the"
+                    f" technology has its own: give a list of {len(names)} ({', '.join(names)})."
+                )
+            each = [one if name == "damage_jump" else jnp.zeros_like(one) for name in names]
             self.ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, jnp.stack(each))
 
     def __check_init__(self):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._closures import Growth, Inflow, Outflow, StateConstraint
+from ._closures import Growth, Inflow, Outflow
 from ._model import AbstractModel
 from ._types import Point, Scalar
 
@@ -19,12 +19,18 @@ class TwoCapitalBox(AbstractModel):
         damage_jump: Any
         has_knowledge: bool
         revealed: bool
+        stage: str
+        technology: Any
 
     def closures(self) -> Point:
-        # E falls with K_d: below, warming no longer depends on it. Above, dirty capital is scrapped: the drift points in.
-        dirty = Growth(slope=self._no_slope, extension=3.0), StateConstraint(extension=0.5)
-        # before green capital is productive w falls (outflow); far up f hardly depends on it: f_w is proportional to e^-w
-        ratio = Outflow(extension=3.5), Growth(slope=self._no_slope, extension=4.0)
+        # E falls with K_d: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the drift
+        # points in; where it does not, nothing depends on q
+        dirty = Growth(slope=self._no_slope, extension=3.0), Outflow(extension=0.5)
+        # capital moves to the kind that is or will be more productive; at that end f hardly depends on the other: f_w is
+        # proportional to its share. At the other end the equation itself holds
+        ahead = Growth(slope=self._no_slope, extension=4.0)
+        hopeless = self.stage == "before" and self.technology is None
+        ratio = (ahead, Inflow(extension=4.0)) if hopeless else (Inflow(extension=3.5), ahead)
         # what is wrong with the slope at the far end dies off as exp(-delta dy / (theta E))
         warming = Inflow(extension=0.1), Growth(slope=self._damage_slope, extension=7.0)
         faces = dirty, ratio, warming
