@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from ._model import AbstractModel
 from ._two_capital_names import KNOWLEDGE, OBSERVABLES, RESEARCH_FLOW
-from ._types import Point, Scalar
+from ._types import Point, Scalar, ScalarLike, parameter
 from ._variable import Variable
 
 
@@ -61,12 +61,13 @@ class TwoCapitalReport(AbstractModel):
 
     # -- the published coordinates ----------------------------------------------------------------------
 
-    def state_at(self, capital: Scalar, green_share: Scalar, temperature: Scalar, *knowledge: Scalar) -> Point:
-        """The state at total capital (trillion US$), green share, temperature (degC) and, if there is any, knowledge (trillion US$)."""
-        share = jnp.asarray(green_share, dtype=jnp.float64)
-        q = jnp.log(capital * (1.0 - share))
-        logs = [jnp.log(jnp.asarray(r, dtype=jnp.float64)) for r in knowledge]
-        return type(self.states)(q, jnp.log(share / (1.0 - share)), jnp.asarray(temperature, dtype=jnp.float64), *logs)
+    def state_at(
+        self, capital: ScalarLike, green_share: ScalarLike, temperature: ScalarLike, *knowledge: ScalarLike
+    ) -> Point:
+        """The state at total capital, green share, temperature and, if it is a state, knowledge (trillion US$, 1, degC)."""
+        stock, share, warming, *rest = map(parameter, (capital, green_share, temperature, *knowledge))
+        ratio = jnp.log(share) - jnp.log1p(-share)
+        return type(self.states)(jnp.log(stock * (1.0 - share)), ratio, warming, *map(jnp.log, rest))
 
     def total_value(self, x: Point, value: Scalar) -> Scalar:
         """$V = k + f$."""

@@ -13,6 +13,8 @@ from ..models._types import Point, Scalar
 
 # Start from little investment: capital that grows faster than damages are discounted makes a path worth minus infinity.
 _FIRST = 0.04
+# Controls are of this size: the first step of the optimiser, of length one in this unit, must not be a leap.
+_UNIT = 0.01
 
 
 class OpenLoop(eqx.Module):
@@ -85,13 +87,16 @@ class OpenLoop(eqx.Module):
             return jax.value_and_grad(self.value, argnums=(0, 1))(start, flat)
 
         def loss(flat):
-            value, (_, slope) = both(start, jnp.asarray(flat.reshape(shape)))
-            return -float(value), -np.asarray(slope).ravel()
+            value, (_, slope) = both(start, jnp.asarray(flat.reshape(shape) * _UNIT))
+            return -float(value), -np.asarray(slope).ravel() * _UNIT
 
-        limits = list(zip(low.ravel(), high.ravel(), strict=True))
+        limits = list(zip(low.ravel() / _UNIT, high.ravel() / _UNIT, strict=True))
         options = {"maxiter": 2000, "maxfun": 4000, "ftol": tolerance * 1e-3, "gtol": tolerance, "maxcor": 40}
-        best = scipy.optimize.minimize(
-            loss, first.ravel(), jac=True, bounds=limits, method="L-BFGS-B", options=options
-        ).x.reshape(shape)
+        best = (
+            scipy.optimize.minimize(
+                loss, first.ravel() / _UNIT, jac=True, bounds=limits, method="L-BFGS-B", options=options
+            ).x.reshape(shape)
+            * _UNIT
+        )
         value, (costate, _) = both(start, jnp.asarray(best))
         return value, costate, type(bounds)(*jnp.asarray(best[0]))
