@@ -21,7 +21,6 @@ from ._two_capital_names import (
     LOG_CAPITAL,
     LOG_KNOWLEDGE,
     PHASES,
-    CapitalsTemperature,
     CapitalsTemperatureKnowledge,
     Investments,
     InvestmentsResearch,
@@ -31,7 +30,6 @@ from ._two_capital_report import TwoCapitalReport
 from ._two_capitals import TwoCapitals
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
-
 
 _NAMES = {"parity": "parity_jump", "mature": "technology_jump"}
 
@@ -227,10 +225,11 @@ class TwoCapital(TwoCapitalBox, TwoCapitalReport, ClosedFormControl, CarbonModel
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         w, limits = x.log_capital_ratio, self.controls
-        capitals = self.economy.dirty, self.economy.green
+        capitals, bounds = (self.economy.dirty, self.economy.green), limits[:2]
+        claims = zip(self.economy.shares(w), self.prices(x, costate), capitals, bounds, strict=True)
         investments = (
-            Investment(share, price, own.adjustment_scale, own.adjustment_curvature, bounds.low, bounds.high)
-            for share, price, own, bounds in zip(self.economy.shares(w), self.prices(x, costate), capitals, limits)
+            Investment(share, price, own.adjustment_scale, own.adjustment_curvature, bound.low, bound.high)
+            for share, price, own, bound in claims
         )
         efforts = ()
         if isinstance(self.technology, KnowledgeHazard):

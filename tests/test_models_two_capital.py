@@ -139,7 +139,7 @@ def test_spending_maximises_whatever_binds(changes):
     np.testing.assert_allclose(found, best.x, atol=2e-5)
 
 
-def sample(model, count=8, seed=0):
+def sample(model, count=6, seed=0):
     rng = np.random.default_rng(seed)
     d = len(model.states)
     low, high = np.array([[v.low, v.high] for v in model.states]).T

@@ -10,9 +10,8 @@ from jaxtyping import Array, Float
 from ..models import AbstractModel
 from ..models._types import Point, Scalar
 
-
 # Start from little investment: capital that grows faster than damages are discounted makes a path worth minus infinity.
-_FIRST = 0.04
+_FIRST = 0.0
 # Controls are of this size: the first step of the optimiser, of length one in this unit, must not be a leap.
 _UNIT = 0.01
 
@@ -88,6 +87,8 @@ class OpenLoop(eqx.Module):
 
         def loss(flat):
             value, (_, slope) = both(start, jnp.asarray(flat.reshape(shape) * _UNIT))
+            if not np.isfinite(value):  # nothing is left to consume: too long a step
+                return 1e12, np.zeros_like(flat)
             return -float(value), -np.asarray(slope).ravel() * _UNIT
 
         limits = list(zip(low.ravel() / _UNIT, high.ravel() / _UNIT, strict=True))
