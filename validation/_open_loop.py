@@ -37,8 +37,12 @@ class OpenLoop(eqx.Module):
 
     model: AbstractModel
     horizon: float = eqx.field(static=True, default=1000.0)
-    nodes: int = eqx.field(static=True, default=61)
+    nodes: int = eqx.field(static=True, default=51)
     steps: int = eqx.field(static=True, default=500)
+
+    def __check_init__(self):
+        if self.steps % (self.nodes - 1):
+            raise ValueError(f"`steps` is {self.steps}; it must be a multiple of `nodes` - 1, {self.nodes - 1}.")
 
     @property
     def times(self) -> Float[np.ndarray, " step"]:
