@@ -25,7 +25,7 @@ _TOO_OPEN = 2.0
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
 # Where noise is too faint for the cells centred differences oscillate: after this many steps they lean to the side of the drift.
-_PATIENCE = 15
+_PATIENCE = 25
 
 _CODES = {
     0: RESULTS.max_steps_reached,
@@ -45,7 +45,9 @@ class FiniteDifferenceState(NamedTuple):
 
     level: np.ndarray  # index of the grid, coarse to fine
     high_order: np.ndarray  # whether the Newton stage has begun
-    leaning: np.ndarray  # whether its differences lean to the side of the drift in every state
+    leaning: (
+        np.ndarray
+    )  # the code with which centred differences failed, so that now they lean; 0 while they are centred
     values: Float[np.ndarray, "family node"]
     move: Float[np.ndarray, "family node"]  # the last correction
     norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
@@ -176,7 +178,7 @@ class FiniteDifference(AbstractSolver):
         return FiniteDifferenceState(
             level=np.array(0),
             high_order=np.array(False),
-            leaning=np.array(False),
+            leaning=np.array(0),
             values=values,
             move=np.zeros_like(values),
             norm=np.full(family, np.inf),
@@ -208,7 +210,9 @@ class FiniteDifference(AbstractSolver):
             if (state.fraction[worse] < 1e-3).any():
                 status = 3 if not np.all(np.isfinite(norm)) else 2
                 back = state.values - state.move * state.fraction[:, None]
-                return self._lean(state._replace(values=np.where(worse[:, None], back, state.values)), status)
+                return self._lean(
+                    workspace, state._replace(values=np.where(worse[:, None], back, state.values)), status
+                )
             half = np.where(worse, 0.5, 0.0)[:, None] * state.move * state.fraction[:, None]
             fraction = np.where(worse, 0.5 * state.fraction, state.fraction)
             return state._replace(values=state.values - half, fraction=fraction)
@@ -227,8 +231,9 @@ class FiniteDifference(AbstractSolver):
             change=np.asarray(change),
             steps=steps,
         )
-        if high and steps[level, 1] >= (_MOST_NEWTON if bool(state.leaning) else _PATIENCE):
-            return self._lean(new, 2)
+        may_lean = not bool(state.leaning) and self.order > 2 and any(workspace.faint)
+        if high and steps[level, 1] >= (_PATIENCE if may_lean else _MOST_NEWTON):
+            return self._lean(workspace, new, 2)
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
@@ -255,15 +260,16 @@ class FiniteDifference(AbstractSolver):
         if not high and self.order > 1:
             norm = np.full(len(state.values), np.inf)
             return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
-        return self._lean(state, self._judge(workspace, state))
+        return self._lean(workspace, state, self._judge(workspace, state))
 
-    def _lean(self, state, status: int):
+    def _lean(self, workspace, state, status: int):
         """End with a code; but if centred differences failed, begin the Newton stage again with differences that lean."""
-        may_help = status in (2, 3, 5) and bool(state.high_order) and self.order > 2
-        if not may_help or bool(state.leaning):
-            return state._replace(status=np.array(status))
+        failed = status in (2, 3, 5) and bool(state.high_order)
+        if not failed or bool(state.leaning) or self.order == 2 or not any(workspace.faint):
+            # if leaning does not help either, what was wrong with centred differences says more
+            return state._replace(status=state.leaning if failed and bool(state.leaning) else np.array(status))
         return state._replace(
-            leaning=np.array(True),
+            leaning=np.array(status),
             values=state.monotone,
             move=np.zeros_like(state.move),
             norm=np.full_like(state.norm, np.inf),

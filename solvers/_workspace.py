@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 1024
+# Cells in which drift outweighs noise by more than this are too coarse for centred differences (the largest cell counts).
+_FAINT = 100.0
 # Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
 _NEARLY_TRIANGULAR = 0.5
 
@@ -43,12 +45,19 @@ class Workspace:
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
     def grid(self, level: int) -> Discretisation:
-        quiet = (True,) * len(self.problem.region) if self.leaning else self.transport.quiet
+        quiet = self.faint if self.leaning else self.transport.quiet
         return self.solver.discretisation(self.problem, level, self.marched, quiet)
 
     @ft.cached_property
+    def faint(self) -> tuple[bool, ...]:
+        """Which states have less noise than the finest grid can tell from none."""
+        axes = self.solver.discretisation(self.problem, self.solver.levels - 1).axes
+        cells = [np.diff(axis.nodes).max() for axis in axes]
+        return tuple(bool(c * t > _FAINT) for c, t in zip(cells, self.transport.outweighs, strict=True))
+
+    @ft.cached_property
     def leant(self) -> "Workspace":
-        """The same with high-order differences that lean to the side of the drift in every state."""
+        """The same with high-order differences that lean to the side of the drift in states of faint noise."""
         return Workspace(self.solver, self.problem, self.family, leaning=True)
 
     @ft.cached_property
