@@ -64,6 +64,9 @@ from ._problem import HJBProblem as HJBProblem
 from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class
 from ._research import Research as Research
 from ._temperature_layers import TemperatureLayers as TemperatureLayers
+from ._technology import FixedHazard as FixedHazard, KnowledgeHazard as KnowledgeHazard
+from ._two_capital import TwoCapital as TwoCapital
+from ._two_capitals import TwoCapitals as TwoCapitals
 from ._two_layer_climate import TwoLayerClimate as TwoLayerClimate
 from ._uncertain_damages import UncertainDamages as UncertainDamages
 from ._value import AbstractValue as AbstractValue, derivatives as derivatives

@@ -26,7 +26,9 @@ from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class
 from ._research import Research
+from ._technology import FixedHazard, KnowledgeHazard
 from ._temperature_layers import TemperatureLayers
+from ._two_capitals import TwoCapitals
 from ._words import nearest
 
 BLOCKS: dict[str, type] = {
@@ -43,7 +45,9 @@ BLOCKS: dict[str, type] = {
         EpsteinZin,
         Exploration,
         FairClimate,
+        FixedHazard,
         GaussianTCRE,
+        KnowledgeHazard,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
@@ -52,6 +56,7 @@ BLOCKS: dict[str, type] = {
         TemperatureLayers,
         ThresholdDamages,
         TimeAdditive,
+        TwoCapitals,
     )
 }
 

@@ -8,6 +8,7 @@ from ._fossil_reserves import FossilReserves
 from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
+from ._two_capital import TwoCapital
 from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
 from ._words import nearest
@@ -21,6 +22,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
         TwoLayerClimate,
         KnowledgeCapital,
         FossilReserves,
+        TwoCapital,
         Dice2016,
         Dice2023,
     )

@@ -42,7 +42,8 @@ class Discretisation:
     """A tensor grid with its two schemes: monotone first-order, and centred of high order.
 
     Time-like states (`marched`: the sign of their drift, 0 for the others) have no noise, so that the high-order scheme
-    is one-sided in them, and its system triangular. In other states without noise (`quiet`) it leans to the side of the drift.
+    is one-sided in them, and its system triangular. In other states without noise, or with too little for the cells (`quiet`),
+    it leans to the side of the drift.
     """
 
     def __init__(

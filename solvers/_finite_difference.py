@@ -20,6 +20,8 @@ from ._workspace import Workspace
 _TOO_ROUGH = 2.0
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
+# Where noise is too faint for the cells centred differences oscillate: after this many steps they lean to the side of the drift.
+_PATIENCE = 25
 
 _CODES = {
     0: RESULTS.max_steps_reached,
@@ -39,6 +41,9 @@ class FiniteDifferenceState(NamedTuple):
 
     level: np.ndarray  # index of the grid, coarse to fine
     high_order: np.ndarray  # whether the Newton stage has begun
+    leaning: (
+        np.ndarray
+    )  # the code with which centred differences failed, so that now they lean; 0 while they are centred
     values: Float[np.ndarray, "family node"]
     move: Float[np.ndarray, "family node"]  # the last correction
     norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
@@ -57,6 +62,9 @@ class FiniteDifference(AbstractSolver):
        so each step is a Newton step and a flat guess is enough.
     2. On the finest grid: Newton steps on a centred residual of order `order` with the policy frozen (envelope
        theorem: the policy needs no derivative).
+
+    Where noise is too faint for the cells centred differences may oscillate; the second stage is then repeated with differences
+    that lean to the side of the drift (`stats["leaning"]`).
 
     Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
     (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
@@ -170,6 +178,7 @@ class FiniteDifference(AbstractSolver):
         return FiniteDifferenceState(
             level=np.array(0),
             high_order=np.array(False),
+            leaning=np.array(0),
             values=values,
             move=np.zeros_like(values),
             norm=np.full(family, np.inf),
@@ -183,7 +192,7 @@ class FiniteDifference(AbstractSolver):
     def step(self, problem, state, workspace, key):
         del key
         with one_thread():
-            return self._step(workspace, state)
+            return self._step(workspace.leant if bool(state.leaning) else workspace, state)
 
     def _step(self, workspace, state):
         level, high = int(state.level), bool(state.high_order)
@@ -199,10 +208,11 @@ class FiniteDifference(AbstractSolver):
             return state._replace(status=np.array(3))
         if worse.any():
             if (state.fraction[worse] < 1e-3).any():
+                status = 3 if not np.all(np.isfinite(norm)) else 2
                 back = state.values - state.move * state.fraction[:, None]
-                state = state._replace(values=np.where(worse[:, None], back, state.values))
-                finite = np.all(np.isfinite(norm))
-                return self._stall(workspace, state) if finite else state._replace(status=np.array(3))
+                return self._lean(
+                    workspace, state._replace(values=np.where(worse[:, None], back, state.values)), status
+                )
             half = np.where(worse, 0.5, 0.0)[:, None] * state.move * state.fraction[:, None]
             fraction = np.where(worse, 0.5 * state.fraction, state.fraction)
             return state._replace(values=state.values - half, fraction=fraction)
@@ -221,8 +231,9 @@ class FiniteDifference(AbstractSolver):
             change=np.asarray(change),
             steps=steps,
         )
-        if high and steps[level, 1] >= _MOST_NEWTON:
-            return self._stall(workspace, new)
+        may_lean = not bool(state.leaning) and self.order > 2 and any(workspace.faint)
+        if high and steps[level, 1] >= (_PATIENCE if may_lean else _MOST_NEWTON):
+            return self._lean(workspace, new, 2)
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
@@ -249,7 +260,23 @@ class FiniteDifference(AbstractSolver):
         if not high and self.order > 1:
             norm = np.full(len(state.values), np.inf)
             return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
-        return state._replace(status=np.array(self._judge(workspace, state)))
+        return self._lean(workspace, state, self._judge(workspace, state))
+
+    def _lean(self, workspace, state, status: int):
+        """End with a code; but if centred differences failed, begin the Newton stage again with differences that lean."""
+        failed = status in (2, 3, 5) and bool(state.high_order)
+        if not failed or bool(state.leaning) or self.order == 2 or not any(workspace.faint):
+            # if leaning does not help either, what was wrong with centred differences says more
+            code = int(state.leaning) if failed and bool(state.leaning) else status
+            return self._stall(workspace, state) if code == 2 else state._replace(status=np.array(code))
+        return state._replace(
+            leaning=np.array(status),
+            values=state.monotone,
+            move=np.zeros_like(state.move),
+            norm=np.full_like(state.norm, np.inf),
+            fraction=np.ones_like(state.fraction),
+            change=np.array(np.inf),
+        )
 
     def _stall(self, workspace, state):
         """The monotone solution is kept; on a false branch that is what is said, for more points would not help."""
@@ -300,6 +327,7 @@ class FiniteDifference(AbstractSolver):
         stats = {
             "steps_first_order": int(state.steps[:, 0].sum()),
             "steps_high_order": int(state.steps[:, 1].sum()),
+            "leaning": bool(state.leaning),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status == 1 else 1,

@@ -18,6 +18,7 @@ class Transport(NamedTuple):
 
     signs: tuple[int, ...]  # the sign of its drift if the state is time-like, else 0
     quiet: tuple[bool, ...]  # whether it has no noise
+    outweighs: tuple[float, ...]  # drift over variance, the median; times a cell, its Peclet number
 
 
 def time_like_states(problem: HJBProblem) -> Transport:
@@ -34,13 +35,18 @@ def time_like_states(problem: HJBProblem) -> Transport:
     x = type(model.states)(*jnp.asarray(sample[:, :d].T))
     u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
     drift, diffusion = _evaluate(model, x, u)
-    signs, quiet = [], []
+    signs, quiet, transport = [], [], []
     for b, s in zip(drift, diffusion, strict=True):
         b, s = np.asarray(b), np.asarray(s)
         still = not np.any(s) and np.all(np.isfinite(b)) and np.any(b)
         signs.append(int(still and np.all(b >= 0)) - int(still and np.all(b <= 0)))
         quiet.append(not np.any(s))
-    return Transport(tuple(signs), tuple(quiet))
+        # drifts are those of every member of the ensemble, noise is not
+        speed = np.abs(b).reshape(b.shape[0], b.shape[1], -1).mean(axis=2)
+        variance = np.sum(s**2, axis=-1)
+        noisy = (variance > 0.0) & np.isfinite(speed)
+        transport.append(float(np.median(speed[noisy] / variance[noisy])) if np.any(noisy) else np.inf)
+    return Transport(tuple(signs), tuple(quiet), tuple(transport))
 
 
 @eqx.filter_jit

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Nodes per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 1024
+# Cells in which drift outweighs noise by more than this are too coarse for centred differences (the largest cell counts).
+_FAINT = 100.0
 # Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
 _NEARLY_TRIANGULAR = 0.5
 
@@ -31,8 +33,8 @@ _NEARLY_TRIANGULAR = 0.5
 class Workspace:
     """Grids, matrices and compiled kernels of one solve. Nothing in it changes the result; it is rebuilt on resume."""
 
-    def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int):
-        self.solver, self.problem, self.family = solver, problem, family
+    def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int, *, leaning: bool = False):
+        self.solver, self.problem, self.family, self.leaning = solver, problem, family, leaning
         self.linear = solver.linear_solver or Automatic()
         # the kernel must not be compiled anew when only the box moves
         self.bare = HJBProblem(problem.model)
@@ -43,7 +45,20 @@ class Workspace:
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
     def grid(self, level: int) -> Discretisation:
-        return self.solver.discretisation(self.problem, level, self.marched, self.transport.quiet)
+        quiet = self.faint if self.leaning else self.transport.quiet
+        return self.solver.discretisation(self.problem, level, self.marched, quiet)
+
+    @ft.cached_property
+    def faint(self) -> tuple[bool, ...]:
+        """Which states have less noise than the finest grid can tell from none."""
+        axes = self.solver.discretisation(self.problem, self.solver.levels - 1).axes
+        cells = [np.diff(axis.nodes).max() for axis in axes]
+        return tuple(bool(c * t > _FAINT) for c, t in zip(cells, self.transport.outweighs, strict=True))
+
+    @ft.cached_property
+    def leant(self) -> "Workspace":
+        """The same with high-order differences that lean to the side of the drift in states of faint noise."""
+        return Workspace(self.solver, self.problem, self.family, leaning=True)
 
     @ft.cached_property
     def transport(self) -> Transport:

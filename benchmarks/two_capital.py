@@ -1,0 +1,105 @@
+"""The two-capital model against two independent checks, and the branch on which a published neural solution lies.
+
+Why: a neural value function with a small residual was published with V_k of 0.32 to 0.45 where returns to scale and finite
+differences say nearly 1. This prints, at the published state (880 trillion US$, 70 % green, 1.2 degC), the solution on several
+grids beside the best deterministic path, which has no grid and no value function, and the exact table without emissions.
+Usage:
+
+    python benchmarks/two_capital.py [--breakthrough]      the second also solves the model before a breakthrough (minutes)
+"""
+
+import argparse
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import abatax as ab
+
+GRIDS = ((13, 17, 13), (17, 25, 17), (17, 33, 21))
+STATES = ((0.7, 1.2), (0.4, 1.2), (0.95, 1.2), (0.7, 2.5))  # green share, degC
+# Values published by the authors at K = 880, Z = 0.7, Y = 1.2, R = 11.2, by penalty 0.05, 0.1, infinity
+NEURAL_V_K = (0.43136, 0.43487, 0.44581)
+NEURAL_V_Z = (0.1187, 0.1182, 0.1193)
+NEURAL_V_Y = (-0.00869, -0.00862, -0.00828)
+
+
+def economy(green, volatility=0.01):
+    return eqx.tree_at(
+        lambda e: (e.green.productivity, e.green.volatility, e.dirty.volatility),
+        ab.models.TwoCapitals(),
+        tuple(map(jnp.asarray, (green, volatility, volatility))),
+    )
+
+
+def settled(green=0.1567, noise=1.0):
+    """After the technology, damages known: three states, no jump. `noise` scales all of it."""
+    climate = ab.models.TCREClimate(ab.models.Ensemble.certain(1.86e-3), 1.2 * noise, 1.2)
+    return ab.models.TwoCapital(
+        economy=economy(green, 0.01 * noise), climate=climate, technology=None, damage_jump=None, phase="mature"
+    )
+
+
+def row(solution, share, temperature):
+    model, t = solution.problem.model, jnp.zeros(())
+    x = model.state_at(880.0, share, temperature)
+    value, costate, _ = ab.models.derivatives(t, x, solution.value)
+    slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(t, x)
+    price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
+    return model.total_value(x, value), slopes, u, price
+
+
+def show(name, value, slopes, u, price=None):
+    parts = [f"{float(value):8.4f}", *(f"{float(slopes[k]):9.5f}" for k in ("capital", "ratio", "temperature"))]
+    parts += [f"{float(v):8.5f}" for v in u[:2]]
+    parts.append("" if price is None else f"{float(price):7.3f}")
+    print(f"| {name:<38} | " + " | ".join(parts) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--breakthrough", action="store_true")
+    breakthrough = parser.parse_args().breakthrough
+    print(f"device: {jax.devices()[0].device_kind}")
+    print("\nWithout emissions: v and dv/dZ at shares 0.5, 0.7; v at 1")
+    for green in (0.1085, 0.1303, 0.1567):
+        transition = ab.validation.GreenTransition(settled(green))
+        value, slope = transition.at_share(np.array([0.5, 0.7]))
+        cells = [f"{v:.7f} / {p:.6f}" for v, p in zip(value, slope, strict=True)]
+        print(f"| {green} | " + " | ".join(cells) + f" | {transition.corner():.7f} |")
+    print("\nAfter the technology: V | V_k | V_w (fixed k) | V_y | i_d | i_g | SCC, US$/tCO2")
+    for points in GRIDS:
+        solution, wall, cpu = timed(settled(), points, runs=1)
+        for share, warming in STATES if points == GRIDS[-1] else STATES[:1]:
+            show(f"{points}, Z {share}, y {warming}", *row(solution, share, warming))
+        print(f"  {wall:.1f} s, {cpu:.1f} CPU s with compilation")
+    still = settled(noise=0.0)
+    path = ab.validation.OpenLoop(still)
+    for share, warming in STATES:
+        x = still.state_at(880.0, share, warming)
+        value, costate, u = path.solve(x)
+        show(f"open loop, Z {share}, y {warming}", still.total_value(x, value), still.published_slopes(x, costate), u)
+    print(f"published neural solution: V_k {NEURAL_V_K}, V_Z {NEURAL_V_Z}, V_y {NEURAL_V_Y}")
+    if breakthrough:
+        hazards = {"one step": ab.models.FixedHazard(), "two steps": ab.models.FixedHazard(parity=0.1303)}
+        for name, technology in hazards.items():
+            model = ab.models.TwoCapital(technology=technology, damage_jump=None)
+            solution, _, cpu = timed(model, GRIDS[1], runs=1)
+            show(f"1.5 %/yr, {name}, {cpu:.0f} CPU s", *row(solution, 0.7, 1.2))
+
+
+def timed(model, points, runs=2):
+    """Solve `runs` times and time the last."""
+    for _ in range(runs):
+        wall, cpu = time.perf_counter(), time.process_time()
+        solution = ab.solve(ab.HJBProblem(model), ab.solvers.FiniteDifference(points=points), throw=False)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    if not solution.converged:
+        print(f"  not converged: {solution.advice}")
+    return solution, wall, cpu
+
+
+if __name__ == "__main__":
+    main()
