@@ -63,8 +63,8 @@ from ._preferences import (
 from ._problem import HJBProblem as HJBProblem
 from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class
 from ._research import Research as Research
-from ._temperature_layers import TemperatureLayers as TemperatureLayers
 from ._technology import FixedHazard as FixedHazard, KnowledgeHazard as KnowledgeHazard
+from ._temperature_layers import TemperatureLayers as TemperatureLayers
 from ._two_capital import TwoCapital as TwoCapital
 from ._two_capitals import TwoCapitals as TwoCapitals
 from ._two_layer_climate import TwoLayerClimate as TwoLayerClimate
