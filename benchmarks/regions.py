@@ -111,9 +111,8 @@ class Regions(ClosedFormControl):
         investment, emissions = self.split(u)
         harm = jax.vmap(lambda q: ThresholdDamages(quadratic=q).log_damages(x.temperature))(self.quadratic)
         consumption = jnp.sum(self.weights * (jnp.log(self.productivity - investment) + jnp.stack(x[:-1])))
-        welfare = self.share * jnp.sum(self.weights * jnp.log(emissions)) + (1.0 - self.share) * (
-            consumption - jnp.sum(self.weights * harm)
-        )
+        net = consumption - jnp.sum(self.weights * harm)
+        welfare = self.share * jnp.sum(self.weights * jnp.log(emissions)) + (1.0 - self.share) * net
         return self.preferences.discount_rate * welfare
 
     def best_control(self, t, x, value, costate, hessian):

@@ -1,7 +1,7 @@
 """A temperature that responds with a lag: grid convergence, a second method, the limit without a lag, time, a figure.
 
-Why: the model without a lag is its limit for a quick response, which nothing in the solver knows; and as no published figure
-exists to compare with, a spectral solution stands in for the truth. Usage:
+Why: the model without a lag is its limit for a quick response, which nothing in the solver knows; and as the published figures
+are not at hand as numbers, a spectral solution stands in for the truth. Usage:
 
     python benchmarks/two_layer_climate.py [--figure FOLDER]
 
