@@ -20,8 +20,9 @@ from ._workspace import Workspace
 _TOO_ROUGH = 2.0
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
-# Where noise is too faint for the cells centred differences oscillate: after this many steps they lean to the side of the drift.
-_PATIENCE = 25
+
+# Where noise is too faint for the cells centred differences wander: after this many steps they lean to the side of the drift.
+_PATIENCE = 15
 
 _CODES = {
     0: RESULTS.max_steps_reached,
@@ -231,7 +232,8 @@ class FiniteDifference(AbstractSolver):
             change=np.asarray(change),
             steps=steps,
         )
-        may_lean = not bool(state.leaning) and self.order > 2 and any(workspace.faint)
+        centred = high and not bool(state.leaning)
+        may_lean = centred and self.order > 2 and any(workspace.faint)
         if high and steps[level, 1] >= (_PATIENCE if may_lean else _MOST_NEWTON):
             return self._lean(workspace, new, 2)
         return self._advance(workspace, new, previous=float(state.change))
