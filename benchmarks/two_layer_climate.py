@@ -123,7 +123,7 @@ def draw(solutions, limit, folder):
 
     figure, axes = plt.subplots(1, 3, figsize=(10.0, 3.2), layout="constrained")
     for n, (name, solution) in enumerate({**solutions, "no lag": limit}.items()):
-        paths = ab.simulate(solution, years=50, shocks=False)
+        paths = ab.simulate(solution, years=50, shocks=False, steps_per_year=200)  # short for a lag of 1/50 yr
         style = {"color": "k", "linestyle": ":"} if name == "no lag" else {"color": f"C{n}"}
         label = name if name == "no lag" else f"$\\lambda$ = {name.replace('ln2/6', 'ln 2/6')}"
         drawn = paths.controls.emissions, paths.scc * CARBON, paths.states.temperature

@@ -96,7 +96,8 @@ def simulate(
     - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the distortions against which the
       planner guards: drift of the shocks, weights on climates, intensities and outcomes of jumps).
     - `shocks`: off means one path without Brownian shocks and without jumps.
-    - `steps_per_year`: Euler steps; controls are held over a step.
+    - `steps_per_year`: Euler steps; controls are held over a step. A state that adjusts at a rate $\lambda$ needs more than
+      $\lambda/2$ of them, and some 5$\lambda$ for accuracy.
 
     **Returns:** [`Paths`][].
 
@@ -122,6 +123,7 @@ def simulate(
     num_paths = num_paths if shocks else 1
     flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
     walkers, controls, observables, scc = _simulate(branches, key, years, num_paths, *flags, steps_per_year)
+    _check_steps(solution, walkers.states, steps_per_year)
     start = solution.problem.model.start_year
     return Paths(
         years=start + jnp.arange(years + 1),
@@ -138,6 +140,20 @@ def simulate(
         measure=measure,
         shocks=shocks,
     )
+
+
+# Widths of the box that a path may leave it by: noise never carries it so far, unstable Euler steps do at once.
+_RUNAWAY = 100.0
+
+
+def _check_steps(solution: Solution, states, steps_per_year: int):
+    for (low, high), name, path in zip(solution.problem.domain, states._fields, states, strict=True):
+        far = np.abs(np.asarray(path) - 0.5 * (low + high)) / (high - low)
+        if not np.all(far < _RUNAWAY):
+            raise ValueError(
+                f"`steps_per_year` is {steps_per_year}; `{name}` moves too fast for such steps and runs away."
+                f" Try {10 * steps_per_year}."
+            )
 
 
 def _branches(solution: Solution) -> tuple[_Branch, ...]:

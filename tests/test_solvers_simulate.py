@@ -236,3 +236,10 @@ def test_regimes_with_other_states_are_refused(solutions):
     other = Landed(**{f.name: getattr(after, f.name) for f in dataclasses.fields(after)})
     with pytest.raises(ValueError, match="the regimes have different states or controls"):
         simulate(eqx.tree_at(lambda s: s.destinations[0].problem.model, one, other))
+
+
+def test_steps_too_long_for_a_fast_state_are_named():
+    model = LinearQuadratic(control_cost=1e-4)  # the optimal drift is -100 x
+    solution = solve(HJBProblem(model), SOLVER)
+    with pytest.raises(ValueError, match=r"`steps_per_year` is 4; `state` moves too fast .* Try 40"):
+        simulate(solution, years=20, num_paths=3, steps_per_year=4)
