@@ -105,7 +105,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     """
 
     regions: int = eqx.field(static=True, default=2)
-    weights: Float[Array, "..."] | None = eqx.field(default=None, converter=lambda v: None if v is None else parameter(v))
+    weights: Float[Array, "..."] | None = eqx.field(
+        default=None, converter=lambda v: None if v is None else parameter(v)
+    )
     vulnerability: Float[Array, "..."] | None = eqx.field(
         default=None, converter=lambda v: None if v is None else parameter(v)
     )
@@ -121,7 +123,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
 
     name: ClassVar[str] = "multi_region"
-    source: ClassVar[str] = "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668; regions are an assumption"
+    source: ClassVar[str] = (
+        "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668; regions are an assumption"
+    )
 
     def __check_init__(self):
         check_time_additive(self)
@@ -134,7 +138,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
             if given is not None:
                 check_positive(name, given, allow_zero=name == "vulnerability")
                 if given.shape[-1:] != (self.regions,):
-                    raise ValueError(f"`{name}` has shape {given.shape}; it must have {self.regions} entries, one per region.")
+                    raise ValueError(
+                        f"`{name}` has shape {given.shape}; it must have {self.regions} entries, one per region."
+                    )
 
     @property
     def shares(self) -> Float[Array, " region"]:
@@ -154,7 +160,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     # -- names ------------------------------------------------------------------------------------------
 
     def _physical_variables(self) -> Point:
-        warming = Variable("temperature anomaly above 1850-1900", "degC", *_TEMPERATURE, "Surface Temperature (GSAT)", "y")
+        warming = Variable(
+            "temperature anomaly above 1850-1900", "degC", *_TEMPERATURE, "Surface Temperature (GSAT)", "y"
+        )
         growth = (
             Variable(f"deviation of the growth rate, region {n + 1}", "1/yr", *_PRODUCTIVITY, symbol=f"z{n + 1}")
             for n in range(self.regions)
@@ -181,7 +189,8 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     @property
     def additive(self) -> Point:
         names = (
-            Variable(f"log of capital, region {n + 1}", "log trillion US$", symbol=f"k{n + 1}") for n in range(self.regions)
+            Variable(f"log of capital, region {n + 1}", "log trillion US$", symbol=f"k{n + 1}")
+            for n in range(self.regions)
         )
         return _point("RegionCapital", self.regions)(*names)
 
@@ -189,7 +198,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     def _frame(self) -> tuple[Float[Array, " state"], Float[Array, "state state"]]:
         """Centre and matrix of the map from states to temperature and productivities."""
-        low, high = (jnp.asarray(side) for side in zip(*((v.low, v.high) for v in self._physical_variables()), strict=True))
+        low, high = (
+            jnp.asarray(side) for side in zip(*((v.low, v.high) for v in self._physical_variables()), strict=True)
+        )
         return 0.5 * (low + high), 0.5 * (high - low)[:, None] * jnp.asarray(rotation_matrix(self.regions + 1))
 
     def physical(self, x: Point) -> tuple[Scalar, Float[Array, " region"]]:

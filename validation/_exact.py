@@ -183,7 +183,9 @@ class MultiRegionExact(eqx.Module):
             exogenous_emissions=model.exogenous_emissions,
         )
         if _costly(one) and bool(jnp.any(shocks[1 : n + 1] > 0)):
-            raise ValueError("MultiRegionExact: with a flow cost of productivity and doubt about its shocks nothing separates.")
+            raise ValueError(
+                "MultiRegionExact: with a flow cost of productivity and doubt about its shocks nothing separates."
+            )
         self.pieces = AKExact(one, count, top)
         delta, w = model.preferences.discount_rate, model.shares
         prices = (1.0 - model.emissions_share) * w
