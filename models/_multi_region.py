@@ -75,7 +75,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     of `AKClimate`. The flow is multiplied by $\delta$.
 
     With `rotation` the states are $c = Q^\top\hat x$, where $\hat x$ are temperature and productivities on the scale of
-    their regions of interest and $Q$ is an orthogonal matrix without zeros: the same problem, its additivity hidden.
+    their regions of interest and $Q$ is the orthogonal cosine matrix, which mixes all of them: the same problem, its additivity
+    hidden. No slope is known at the faces of the rotated box: there `FiniteDifference` (two states) and `Features` with random
+    features (three) did not converge, so that rotation serves to evaluate and train values, not yet as a problem for these two.
 
     **Arguments:**
 
