@@ -50,6 +50,7 @@ from ._model import (
     ClosedFormControl as ClosedFormControl,
     Jump as Jump,
 )
+from ._multi_region import MultiRegion as MultiRegion
 from ._neutral import (
     robust_mean as robust_mean,
     scaled_expm1 as scaled_expm1,

@@ -43,7 +43,7 @@ class InvestmentEmissions(NamedTuple, Generic[T]):
 
 
 # 1/yr, five widths sigma^2 / (2 rho z) of the layer that noise makes at the faces of productivity
-_COLLAR = 0.05
+COLLAR = 0.05
 
 
 class Productivity(eqx.Module):
@@ -69,8 +69,17 @@ class Productivity(eqx.Module):
         return -self.cost * jnp.exp(self.steepness * z)
 
 
-def _certain_climate() -> TCREClimate:
+def certain_climate() -> TCREClimate:
+    """The published mean slope, without doubt."""
     return TCREClimate(ensemble=Ensemble.certain(1.861949e-3))
+
+
+def damage_slope(damages: ThresholdDamages, emissions_share: Scalar, y: Scalar) -> Scalar:
+    r"""$V_y$ where damages dominate: $p^2 + mp = (1-\eta)\eta\Lambda''$ with $m = (1-\eta)\Lambda'$, $p < 0$."""
+    share = 1.0 - emissions_share
+    m = share * damages.slope(y)
+    term = share * emissions_share * damages.bend(y)
+    return -0.5 * (m + jnp.sqrt(m**2 + 4.0 * term))
 
 
 class AKClimate(ClosedFormControl, CarbonModel):
@@ -103,7 +112,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
     emissions_share: Float[Array, "..."] = eqx.field(default=0.032, converter=parameter)
     economy: AKEconomy = eqx.field(default_factory=AKEconomy)
-    climate: TCREClimate = eqx.field(default_factory=_certain_climate)
+    climate: TCREClimate = eqx.field(default_factory=certain_climate)
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     productivity: Productivity | None = eqx.field(default_factory=Productivity)
     cycle: Productivity | None = None
@@ -204,18 +213,14 @@ class AKClimate(ClosedFormControl, CarbonModel):
         homogeneous = Growth(slope=self._capital_slope)
         capital = (homogeneous, homogeneous)
         warming = (Inflow(), Growth(slope=self._damage_slope, extension=8.0))
-        collar = (Inflow(extension=_COLLAR), Inflow(extension=_COLLAR))
+        collar = (Inflow(extension=COLLAR), Inflow(extension=COLLAR))
         return type(self.states)(capital, warming, *(collar for _ in self.factors))
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
         return 1.0 - self.emissions_share
 
     def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$V_y$ where damages dominate: $p^2 + mp = (1-\eta)\eta\Lambda''$ with $m = (1-\eta)\Lambda'$, $p < 0$."""
-        share = 1.0 - self.emissions_share
-        m = share * self.damages.slope(x.temperature)
-        term = share * self.emissions_share * self.damages.bend(x.temperature)
-        return -0.5 * (m + jnp.sqrt(m**2 + 4.0 * term))
+        return damage_slope(self.damages, self.emissions_share, x.temperature)
 
     def initial_state(self) -> Point:
         start = (jnp.log(self.economy.initial_capital), self.climate.initial_temperature)

@@ -8,6 +8,7 @@ from ._fossil_reserves import FossilReserves
 from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
+from ._multi_region import MultiRegion
 from ._two_capital import TwoCapital
 from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
@@ -18,6 +19,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
     for model in (
         LinearQuadratic,
         AKClimate,
+        MultiRegion,
         UncertainDamages,
         TwoLayerClimate,
         KnowledgeCapital,

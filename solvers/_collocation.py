@@ -184,10 +184,10 @@ class AbstractCollocation(AbstractSolver):
 
     def _believe(self, workspace, state):
         """The result code of an iteration that has ended."""
-        local, points = workspace.evaluate(state.unknowns), workspace.basis.points
+        points, local = workspace.basis.judged(workspace, state.unknowns)
         left = workspace.basis.unresolved(workspace, state.unknowns)
         status = _CONVERGED
-        if workspace.leaves(local):
+        if workspace.leaves(workspace.evaluate(state.unknowns)):
             status = _OUTWARD
         elif share_pinned(workspace.problem, points, local.control) > MOSTLY_PINNED:
             status = _PINNED

@@ -73,6 +73,12 @@ class AbstractBasis(abc.ABC):
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
         """An estimate of the relative error that more points or functions would remove."""
 
+    def judged(
+        self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]
+    ) -> tuple[Float[np.ndarray, "point state"], Local]:
+        """Points, some of them in the region, and the equation there: by these a solution is believed."""
+        return self.points, workspace.evaluate(unknowns)
+
 
 class CollocationWorkspace:
     """The equation at the points of a basis. Nothing in it changes the result; it is rebuilt on resume."""

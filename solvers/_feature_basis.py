@@ -128,14 +128,18 @@ class LeastSquares(AbstractBasis):
 
     def unresolved(self, workspace, unknowns):
         """The residual on fresh points of the region, over delta and the range of V."""
+        local = self.judged(workspace, unknowns)[1]
+        relative = local.residual / workspace.discount_rate[:, None] / np.ptp(local.value, axis=1)[:, None]
+        return float(np.max(np.sqrt(np.mean(relative**2, axis=1))))
+
+    def judged(self, workspace, unknowns):
+        """Fresh points of the region: with margins of many states, hardly any point of the problem lies there."""
         unit = qmc.Sobol(self.dimension, rng=999).random(_FRESH)
         points = qmc.scale(unit, *np.array(self.problem.region).T)
         parts = self.features.parts(points, np)
         found = [combine(self.features, parts, c, np) for c in unknowns]
         derivatives = tuple(np.stack(part) for part in zip(*found, strict=True))
-        local = workspace.equation(points, derivatives, workspace.after_at(points))
-        relative = local.residual / workspace.discount_rate[:, None] / np.ptp(derivatives[0], axis=1)[:, None]
-        return float(np.max(np.sqrt(np.mean(relative**2, axis=1))))
+        return points, workspace.equation(points, derivatives, workspace.after_at(points))
 
 
 def values_of(features: FeatureMap, points: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ TIME = jnp.zeros(())
 DISTRUST = {
     "linear_quadratic": {"shocks": 0.5},
     "ak_climate": {"shocks": 0.01, "climate": 1e-4},
+    "multi_region": {"shocks": 1.0, "climate": 1e-4},
     "uncertain_damages": {"shocks": 1.0, "climate": 0.01, "jumps": 1.0},
     "two_layer_climate": {"climate": 0.01, "jumps": 1.0},
     "fossil_reserves": {"climate": 1.0 / 4000.0},
@@ -35,6 +36,8 @@ def small_model(name, ambiguity=None, **fields):
     climate = ab.models.TCREClimate(ab.models.Ensemble([1.2e-3, 1.6e-3, 1.9e-3, 2.6e-3], [0.2, 0.3, 0.4, 0.1]))
     if name == "ak_climate":
         return ab.models.AKClimate(climate=climate, ambiguity=ambiguity, **fields)
+    if name == "multi_region":
+        return ab.models.MultiRegion(climate=climate, ambiguity=ambiguity, **fields)
     jump = ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3]), jnp.array([0.5, 0.3, 0.2]))
     if name == "two_capital":
         return ab.models.TwoCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)

@@ -1,7 +1,12 @@
 """How good it is: exact solutions, errors, orders, domains."""
 
 from ._estimates import Estimate as Estimate, NoReferenceError as NoReferenceError, enlarged as enlarged
-from ._exact import AKExact as AKExact, exact_value as exact_value, riccati as riccati
+from ._exact import (
+    AKExact as AKExact,
+    MultiRegionExact as MultiRegionExact,
+    exact_value as exact_value,
+    riccati as riccati,
+)
 from ._fossil_limit import FossilLimit as FossilLimit
 from ._green_transition import GreenTransition as GreenTransition
 from ._metrics import quantities as quantities, region_points as region_points, relative_errors as relative_errors

@@ -11,7 +11,7 @@ import scipy.integrate
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, Ambiguity, LinearQuadratic, Productivity, TimeAdditive
+from ..models import AbstractModel, AKClimate, Ambiguity, LinearQuadratic, MultiRegion, Productivity, TimeAdditive
 from ..models._types import Point, Scalar
 
 
@@ -116,14 +116,81 @@ class AKExact(eqx.Module):
         self.constant = _capital_constant(model)
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
-        share = 1.0 - self.model.emissions_share
-        z = 2.0 * (x.temperature - self.low) / (self.top - self.low) - 1.0
-        value = share * x.log_capital + _clenshaw(self.coefficients, z) + self.constant
-        delta = self.model.preferences.discount_rate
-        for name, block in self.model.factors.items():
-            factor = getattr(x, name)
-            value = value + share * factor / (delta + block.reversion) + _clenshaw(self.cost[name], factor / _WIDEST)
-        return value
+        capital = (1.0 - self.model.emissions_share) * x.log_capital + self.constant
+        return capital + self.temperature(x.temperature) + sum(self.factor(n, getattr(x, n)) for n in self.cost)
+
+    def temperature(self, y: Scalar) -> Scalar:
+        """$f(y)$."""
+        return _clenshaw(self.coefficients, 2.0 * (y - self.low) / (self.top - self.low) - 1.0)
+
+    def factor(self, name: str, z: Scalar) -> Scalar:
+        """$g(z)$ of a deviation of the growth rate."""
+        share, delta = 1.0 - self.model.emissions_share, self.model.preferences.discount_rate
+        return share * z / (delta + self.model.factors[name].reversion) + _clenshaw(self.cost[name], z / _WIDEST)
+
+
+class MultiRegionExact(eqx.Module):
+    r"""The value function of `multi_region` from the pieces of `ak_climate`: $f(y) + \sum_nw_ng(z_n) + c$.
+
+    The regions' emissions add up to those of one planner with the world's damages, so that $f$ is the temperature piece of
+    `AKExact`, and $g$ its productivity piece. In rotated coordinates the same function of another state. Log capitals are
+    additive states and not part of it.
+
+    **Arguments:**
+
+    - `model`: not coupled, and with shocks' ambiguity only if productivity has no flow cost (otherwise nothing separates).
+    - `count`, `top`: as in `AKExact`.
+
+    **Raises:** `ValueError` if the model does not separate.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import abatax as ab
+
+        problem = ab.HJBProblem(ab.models.MultiRegion(regions=20, rotation=True))
+        value = ab.validation.MultiRegionExact(problem.model)
+        assert abs(float(problem.residual(jnp.zeros(()), problem.model.initial_state(), value))) < 1e-10
+        ```
+    """
+
+    model: MultiRegion
+    pieces: AKExact
+    constant: Float[Array, ""]
+
+    def __init__(self, model: MultiRegion, count: int = 81, top: float = 16.0):
+        if bool(jnp.any(model.coupling > 0)):
+            raise ValueError("MultiRegionExact: with `coupling` > 0 the value is not a sum of one-dimensional pieces.")
+        self.model, n = model, model.regions
+        shocks = jnp.broadcast_to(model.ambiguity.shocks, (2 * n + 1,))
+        doubt = eqx.tree_at(lambda a: a.shocks, model.ambiguity, jnp.array([0.0, 1.0, 0.0]) * shocks[0])
+        one = AKClimate(
+            preferences=model.preferences,
+            emissions_share=model.emissions_share,
+            economy=model.economy,
+            climate=model.climate,
+            damages=model.world_damages,
+            productivity=model.productivity,
+            ambiguity=doubt,
+            exogenous_emissions=model.exogenous_emissions,
+        )
+        if _costly(one) and bool(jnp.any(shocks[1 : n + 1] > 0)):
+            raise ValueError(
+                "MultiRegionExact: with a flow cost of productivity and doubt about its shocks nothing separates."
+            )
+        self.pieces = AKExact(one, count, top)
+        delta, w = model.preferences.discount_rate, model.shares
+        prices = (1.0 - model.emissions_share) * w
+        growth = model.productivity.volatility * prices / (delta + model.productivity.reversion)
+        exposure = jnp.concatenate([growth, model.economy.volatility * prices])
+        divided = model.emissions_share * (w @ jnp.log(w))  # emissions in proportion to the weights
+        self.constant = self.pieces.constant + divided - 0.5 * shocks[1:] @ exposure**2 / delta
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        y, z = self.model.physical(x)
+        regional = jax.vmap(lambda one: self.pieces.factor("productivity", one))(z)
+        return self.pieces.temperature(y) + self.model.shares @ regional + self.constant
 
 
 _WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
@@ -230,8 +297,9 @@ def _productivity_cost(model: AKClimate, block: Productivity) -> np.ndarray:
     r"""$-\delta q\int_0^\infty e^{-\delta t}E[e^{sz_t}]dt$ as a Chebyshev series in $z$."""
     if float(block.cost) == 0.0:
         return np.zeros(1)
-    if bool(jnp.any(model.ambiguity.shocks > 0)):
-        raise ValueError("AKExact: with a flow cost of productivity and doubt about shocks nothing separates.")
+    shocks = model.ambiguity.shocks
+    if bool(jnp.any((shocks if shocks.ndim == 0 else shocks[2:]) > 0)):
+        raise ValueError("AKExact: with a flow cost of productivity and doubt about its shocks nothing separates.")
     delta, rho = float(model.preferences.discount_rate), float(block.reversion)
     s, variance = float(block.steepness), float(block.volatility) ** 2
 
@@ -259,12 +327,24 @@ def _clenshaw(coefficients: Float[Array, " coefficient"], x: Scalar) -> Scalar:
     return x * b1 - b2 + coefficients[0]
 
 
+def _costly(model: AKClimate) -> bool:
+    return any(float(block.cost) != 0.0 for block in model.factors.values())
+
+
+def _doubted(model: AKClimate | MultiRegion, first: int) -> bool:
+    """Whether the planner doubts a shock to productivity, the first of which is number `first`."""
+    shocks = model.ambiguity.shocks
+    last = first + (len(model.factors) if isinstance(model, AKClimate) else model.regions)
+    return bool(jnp.any((shocks if shocks.ndim == 0 else shocks[first:last]) > 0))
+
+
 def exact_value(model: AbstractModel):
     """The exact value function of a model, or None if it has none."""
     if isinstance(model, LinearQuadratic) and isinstance(model.preferences, TimeAdditive):
         return riccati(model)
-    if isinstance(model, AKClimate):
-        costly = any(float(block.cost) != 0.0 for block in model.factors.values())
-        if not (costly and bool(jnp.any(model.ambiguity.shocks > 0))):
-            return AKExact(model)
+    if isinstance(model, AKClimate) and not (_costly(model) and _doubted(model, 2)):
+        return AKExact(model)
+    if isinstance(model, MultiRegion) and not bool(jnp.any(model.coupling > 0)):
+        separates = float(model.productivity.cost) == 0.0 or not _doubted(model, 1)
+        return MultiRegionExact(model) if separates else None
     return None
