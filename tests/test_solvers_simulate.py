@@ -239,7 +239,7 @@ def test_regimes_with_other_states_are_refused(solutions):
 
 
 def test_steps_too_long_for_a_fast_state_are_named():
-    model = LinearQuadratic(control_cost=1e-4)  # the optimal drift is -100 x
+    model = LinearQuadratic(feedback=-50.0)  # per year
     solution = solve(HJBProblem(model), SOLVER)
     with pytest.raises(ValueError, match=r"`steps_per_year` is 4; `state` moves too fast .* Try 40"):
         simulate(solution, years=20, num_paths=3, steps_per_year=4)
