@@ -1,12 +1,16 @@
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, is_traced
 from ._neutral import entropy_density, robust_mean, scaled_expm1, tilted_weights
 from ._types import Scalar, parameter
+
+Penalty = float | Sequence[float] | np.ndarray | Array
 
 
 class WorstCase(NamedTuple):
@@ -66,23 +70,25 @@ class Ambiguity(eqx.Module):
     @classmethod
     def from_penalties(
         cls,
-        shocks: float | list[float] = float("inf"),
-        climate: float = float("inf"),
-        jumps: float | list[float] = float("inf"),
+        shocks: Penalty = float("inf"),
+        climate: Penalty = float("inf"),
+        jumps: Penalty = float("inf"),
     ) -> "Ambiguity":
         r"""Build from penalties $\xi$ (the papers' convention); `inf` is neutral.
+
+        `shocks` and `jumps` may have one entry per shock or jump: a list, a tuple or an array.
 
         **Raises:** `ValueError` if a penalty is not positive.
         """
         penalties = {"shocks": shocks, "climate": climate, "jumps": jumps}
         aversions = {}
         for name, penalty in penalties.items():
-            values = jnp.atleast_1d(jnp.asarray(penalty, dtype=jnp.float64))
+            values = parameter(penalty)
             if not is_traced(values) and not bool(jnp.all(values > 0)):
                 raise ValueError(
                     f"`ambiguity.{name}` is {penalty}; a penalty must be > 0 (use `inf` for a neutral planner)."
                 )
-            aversions[name] = 1.0 / (values if isinstance(penalty, list) else values[0])
+            aversions[name] = 1.0 / values
         return cls(**aversions)
 
     @property

@@ -203,3 +203,11 @@ def test_penalty_must_be_positive(channel, penalty):
 def test_aversion_must_be_finite_and_not_negative(channel, aversion):
     with pytest.raises(ValueError, match=rf"`ambiguity\.{channel}` is .*must be finite and >= 0"):
         Ambiguity(**{channel: aversion})
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, jnp.array])
+@pytest.mark.parametrize("channel", ["shocks", "jumps"])
+def test_every_kind_of_sequence_has_a_penalty_per_entry(channel, kind):
+    penalties = (0.5, float("inf"), 4.0)
+    ambiguity = Ambiguity.from_penalties(**{channel: kind(penalties)})
+    np.testing.assert_array_equal(getattr(ambiguity, channel), [2.0, 0.0, 0.25])
