@@ -183,10 +183,10 @@ def draw(rows, folder):
     for ax, (name, label) in zip(axes, panels, strict=True):
         for order, grids, style in ((1, FIRST_ORDER, "o--"), (4, HIGH_ORDER, "s-")):
             sizes = [float(np.prod(points)) for points in grids]
-            ax.semilogx(sizes, [getattr(rows[order, p], name) for p in grids], style, label=f"order {order}", ms=4)
+            ax.plot(sizes, [getattr(rows[order, p], name) for p in grids], style, label=f"order {order}", ms=4)
         ax.axhline(PUBLISHED[name], color="0.6", lw=0.8, ls=":", label="published")
         ax.axhline(getattr(limit, name), color="k", lw=0.6)
-        ax.set(xlabel="nodes per equation", ylabel=label)
+        ax.set(xlabel="nodes per equation", ylabel=label, xlim=(0, None))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].legend(fontsize=7, frameon=False)
     folder.mkdir(parents=True, exist_ok=True)

@@ -185,9 +185,10 @@ class AbstractCollocation(AbstractSolver):
     def _believe(self, workspace, state):
         """The result code of an iteration that has ended."""
         points, local = workspace.basis.judged(workspace, state.unknowns)
+        at_own = workspace.evaluate(state.unknowns)
         left = workspace.basis.unresolved(workspace, state.unknowns)
         status = _CONVERGED
-        if workspace.leaves(workspace.evaluate(state.unknowns)):
+        if workspace.leaves(at_own):
             status = _OUTWARD
         elif share_pinned(workspace.problem, points, local.control) > MOSTLY_PINNED:
             status = _PINNED
@@ -195,7 +196,7 @@ class AbstractCollocation(AbstractSolver):
             status = _WRONG_SIGN
         elif not left <= _UNRESOLVED:
             status = _ROUGH
-        elif np.any(self._influence(workspace, state.unknowns, local) > TOO_OPEN):
+        elif np.any(self._influence(workspace, state.unknowns, at_own) > TOO_OPEN):
             status = _OPEN
         return state._replace(status=np.array(status), left=np.asarray(left))
 
@@ -213,6 +214,8 @@ class AbstractCollocation(AbstractSolver):
             return np.zeros(len(unknowns))
         moved = basis.differentiate(basis.correct(local, across, delta, np.zeros_like(delta)))[1]
         inside = in_region(workspace.problem, basis.points)
+        if not inside.any():  # with margins of many states
+            inside = np.ones_like(inside)
         size = [np.sqrt(np.mean(s[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes)]
         return size[0] / np.maximum(size[1], 1e-300)
 
