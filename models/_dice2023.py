@@ -153,8 +153,8 @@ class Dice2023(AbstractDiscreteModel):
         ```python
         import abatax as ab
 
-        path = ab.solve(ab.models.DiscreteProblem(ab.models.Dice2023(scenario="cbopt")))
-        assert round(float(path.scc_published[1])) == 59
+        model = ab.models.Dice2023(scenario="t2c")  # ab.solve(model).to_dataset() has the paths
+        assert float(model.path_bounds()["temperature"][1][0]) == 2.0
         ```
     """
 
