@@ -21,7 +21,7 @@ PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
 _WORST_CASE = {
     "worst_case_sensitivity": ("mean climate sensitivity under the worst case", "degC/GtC"),
     "worst_case_shock_": ("worst-case drift of shock ", "1/sqrt(yr)"),
-    "worst_case_factor_": ("worst-case factor on the intensity of the ", "1"),
+    "worst_case_factor_": ("worst-case factor on the rate of the ", "1"),
 }
 
 
@@ -124,7 +124,9 @@ def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tu
             dataset[name].attrs.update(variable_attributes(described[str(name)]))
         for prefix, (words, unit) in _WORST_CASE.items():
             if str(name).startswith(prefix):
-                dataset[name].attrs.update(long_name=words + str(name).removeprefix(prefix), units=unit)
+                dataset[name].attrs.update(
+                    long_name=words + str(name).removeprefix(prefix).replace("_", " "), units=unit
+                )
     for name, (low, high) in zip(model.states._fields, region, strict=True):
         dataset[name].attrs["region"] = [low, high]
     dataset.attrs.update(_common(solution))
