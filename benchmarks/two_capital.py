@@ -48,7 +48,7 @@ def row(solution, share, temperature):
     value, costate, _ = ab.models.derivatives(t, x, solution.value)
     slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(t, x)
     price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
-    return model.total_value(x, value), slopes, u, price
+    return model.total_value(x, value, model.initial_additive()), slopes, u, price
 
 
 def show(name, value, slopes, u, price=None):
@@ -80,7 +80,8 @@ def main():
     for share, warming in STATES:
         x = still.state_at(880.0, share, warming)
         value, costate, u = path.solve(x)
-        show(f"open loop, Z {share}, y {warming}", still.total_value(x, value), still.published_slopes(x, costate), u)
+        total = still.total_value(x, value, still.initial_additive())
+        show(f"open loop, Z {share}, y {warming}", total, still.published_slopes(x, costate), u)
     print(f"published neural solution: V_k {NEURAL_V_K}, V_Z {NEURAL_V_Z}, V_y {NEURAL_V_Y}")
     if breakthrough:
         hazards = {"one step": ab.models.FixedHazard(), "two steps": ab.models.FixedHazard(parity=0.1303)}

@@ -3,6 +3,7 @@
 from ._abatement import Abatement as Abatement
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
+from ._carbon_intensity import CarbonIntensity as CarbonIntensity
 from ._carbon_prior import (
     CarbonResponse as CarbonResponse,
     GaussianTCRE as GaussianTCRE,
@@ -51,11 +52,13 @@ from ._model import (
     Jump as Jump,
 )
 from ._multi_region import MultiRegion as MultiRegion
+from ._net_zero import NetZero as NetZero
 from ._neutral import (
     robust_mean as robust_mean,
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,
 )
+from ._physical_climate import AbstractPhysicalClimate as AbstractPhysicalClimate
 from ._preferences import (
     AbstractPreferences as AbstractPreferences,
     EpsteinZin as EpsteinZin,

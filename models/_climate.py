@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,15 +8,27 @@ from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
 from ._checks import check_positive
+from ._closures import Growth, Inflow
 from ._ensemble import Ensemble
 from ._neutral import tilted_weights
-from ._types import Scalar, parameter
+from ._physical_climate import AbstractPhysicalClimate
+from ._types import Point, Scalar, parameter
+from ._variable import Variable
+
+T = TypeVar("T")
 
 # Newton steps on log emissions converge quadratically: after a step this small the error is below 1e-14.
 _CONVERGED = 1e-7
 
 
-class TCREClimate(eqx.Module):
+class Temperature(NamedTuple, Generic[T]):
+    temperature: T
+
+
+TEMPERATURE = Variable("temperature anomaly above 1850-1900", "degC", 0.9, 4.0, "Surface Temperature (GSAT)", "y")
+
+
+class TCREClimate(AbstractPhysicalClimate):
     r"""Warming proportional to cumulative emissions, with a doubtful slope and noise.
 
     $$dY = E\,(\theta_\ell\,dt + \varsigma\,dW^y)$$
@@ -47,6 +62,25 @@ class TCREClimate(eqx.Module):
     def diffusion(self, emissions: Scalar) -> Scalar:
         """Loading of temperature on its shock, degC per square root of a year."""
         return emissions * self.volatility
+
+    # -- as one of the climates that an economy may be given -------------------------------------------
+
+    @property
+    def states(self) -> Point:
+        return Temperature(TEMPERATURE)
+
+    def rates(self, y: Point, emissions: Scalar, member: Scalar) -> Point:
+        return Temperature(self.drift(emissions, member))
+
+    def loadings(self, y: Point, emissions: Scalar) -> Point:
+        return Temperature(self.diffusion(emissions))
+
+    def start(self) -> Point:
+        return Temperature(self.initial_temperature)
+
+    def closures(self, harm: Callable[[Scalar, Point], Scalar]) -> Point:
+        # what is wrong with the slope at the far end dies off as exp(-delta dy / (theta E))
+        return Temperature((Inflow(extension=0.1), Growth(slope=harm, extension=7.0)))
 
     def best_emissions(
         self,

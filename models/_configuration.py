@@ -12,6 +12,7 @@ import numpy as np
 from ._abatement import Abatement
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
+from ._carbon_intensity import CarbonIntensity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
 from ._carbon_reservoirs import CarbonReservoirs
 from ._climate import TCREClimate
@@ -38,6 +39,7 @@ BLOCKS: dict[str, type] = {
         AKEconomy,
         Ambiguity,
         CarbonReservoirs,
+        CarbonIntensity,
         DamageJump,
         DiceEconomy,
         DiceGrowth,

@@ -48,14 +48,14 @@ class ThresholdDamages(eqx.Module):
         return self.quadratic + self.curvature * jnp.where(y >= self.threshold, 1.0, 0.0)
 
 
-def _equal_weights(value: Any) -> Array | None:
+def _optional(value: Any) -> Array | None:
     return None if value is None else parameter(value)
 
 
 class DamageJump(eqx.Module):
     r"""The event that reveals which damage curvature is true.
 
-    $$J(y) = r_1\big(e^{\frac{r_2}2(y-\underline y)^2} - 1\big)\,1\{y\ge\underline y\}\quad\text{per year}$$
+    $$J(y) = \min\big\{r_1\big(e^{\frac{r_2}2(y-\underline y)^2} - 1\big),\;\bar J\big\}\,1\{y\ge\underline y\}\quad\text{per year}$$
 
     **Arguments:**
 
@@ -63,6 +63,7 @@ class DamageJump(eqx.Module):
     - `probabilities`: $\pi_m$; equal if left out.
     - `rate`: $r_1$, per year. `steepness`: $r_2$, per degC².
     - `onset`: $\underline y$, degC: no jump below.
+    - `highest_rate`: $\bar J$, per year; none if left out.
 
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 3.
     """
@@ -70,15 +71,18 @@ class DamageJump(eqx.Module):
     curvatures: Float[Array, "*family outcome"] = eqx.field(
         default_factory=lambda: np.linspace(0.0, 1.0 / 3.0, 20), converter=parameter
     )
-    probabilities: Float[Array, "*family outcome"] | None = eqx.field(default=None, converter=_equal_weights)
+    probabilities: Float[Array, "*family outcome"] | None = eqx.field(default=None, converter=_optional)
     rate: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)
     steepness: Float[Array, "..."] = eqx.field(default=2.5, converter=parameter)
     onset: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)
+    highest_rate: Float[Array, "..."] | None = eqx.field(default=None, converter=_optional)
 
     def __check_init__(self):
         check_positive("damage_jump.curvatures", self.curvatures, "per degC^2", allow_zero=True)
         check_positive("damage_jump.rate", self.rate, "per year", allow_zero=True)
         check_positive("damage_jump.steepness", self.steepness, "per degC^2", allow_zero=True)
+        if self.highest_rate is not None:
+            check_positive("damage_jump.highest_rate", self.highest_rate, "per year")
         if self.probabilities is not None:
             check_positive("damage_jump.probabilities", self.probabilities, allow_zero=True)
             if self.probabilities.shape != self.curvatures.shape:
@@ -100,4 +104,17 @@ class DamageJump(eqx.Module):
     def intensity(self, y: Scalar) -> Scalar:
         """Rate of the event at temperature `y`, per year."""
         beyond = jnp.maximum(y - self.onset, 0.0)
-        return self.rate * jnp.expm1(0.5 * self.steepness * beyond**2)
+        exponent = 0.5 * self.steepness * beyond**2
+        if self.highest_rate is None:
+            return self.rate * jnp.expm1(exponent)
+        # exponent held back first: far out the exponential would overflow
+        most = jnp.log1p(self.highest_rate / self.rate)
+        return self.rate * jnp.expm1(jnp.minimum(exponent, most))
+
+    @property
+    def kinks(self) -> tuple[Scalar, ...]:
+        """Temperatures, degC, at which the rate has a kink."""
+        if self.highest_rate is None:
+            return (self.onset,)
+        reach = jnp.sqrt(2.0 / self.steepness * jnp.log1p(self.highest_rate / self.rate))
+        return self.onset, self.onset + reach

@@ -9,6 +9,7 @@ from ._knowledge_capital import KnowledgeCapital
 from ._linear_quadratic import LinearQuadratic
 from ._model import AbstractModel
 from ._multi_region import MultiRegion
+from ._net_zero import NetZero
 from ._two_capital import TwoCapital
 from ._two_layer_climate import TwoLayerClimate
 from ._uncertain_damages import UncertainDamages
@@ -25,6 +26,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
         KnowledgeCapital,
         FossilReserves,
         TwoCapital,
+        NetZero,
         Dice2016,
         Dice2023,
     )

@@ -68,8 +68,12 @@ class TwoCapitals(eqx.Module):
         dirty, green = self.shares(w)
         return dirty * self.dirty.productivity + green * self.green.productivity
 
+    def dirty_output(self, w: Scalar) -> Scalar:
+        """$A_d(1-s)$: output of dirty capital per unit of total capital, per year."""
+        return self.shares(w)[0] * self.dirty.productivity
+
     def emissions(self, q: Scalar) -> Scalar:
-        """$E$, GtC/yr: those of dirty capital."""
+        """$E$, GtC/yr: those of dirty capital, `q` being its log, with that of a carbon intensity that has changed."""
         return self.carbon_intensity * self.dirty.productivity * jnp.exp(q)
 
     def drifts(self, w: Scalar, dirty: Scalar, green: Scalar) -> tuple[Scalar, Scalar, Scalar]:

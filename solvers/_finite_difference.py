@@ -21,8 +21,9 @@ _TOO_ROUGH = 2.0
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
 
-# Where noise is too faint for the cells centred differences wander: after this many steps they lean to the side of the drift.
-_PATIENCE = 15
+# Where noise is too faint for the cells centred differences wander: after this many steps none of which came much nearer they
+# lean to the side of the drift.
+_PATIENCE = 5
 
 _CODES = {
     0: RESULTS.max_steps_reached,
@@ -50,6 +51,8 @@ class FiniteDifferenceState(NamedTuple):
     norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
     fraction: Float[np.ndarray, " family"]  # how much of it was taken
     change: np.ndarray  # largest correction over the range of V
+    nearest: np.ndarray  # the smallest such correction of this Newton stage
+    astray: np.ndarray  # steps since one came much nearer
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
     status: np.ndarray  # a key of _CODES; 0 while running
     steps: np.ndarray  # taken on each level, first-order and high-order
@@ -76,6 +79,8 @@ class FiniteDifference(AbstractSolver):
     - `points`: nodes per state, margins included; one number for all states or one per state.
     - `levels`: number of nested grids, each with half the cells of the next.
     - `order`: 2, 4 or 6 for the Newton stage; 1 stops at the monotone scheme.
+    - `leaning`: begin the Newton stage with differences that lean, where noise is faint. Saves the steps in which centred differences
+      wander; where they would not, they are the more accurate.
     - `tolerance`: largest correction, relative to the range of $V$, at which a stage has converged.
     - `linear_solver`: how the sparse systems are solved.
 
@@ -100,6 +105,7 @@ class FiniteDifference(AbstractSolver):
     points: int | tuple[int, ...] = eqx.field(static=True, default=0)
     levels: int = eqx.field(static=True, default=3)
     order: int = eqx.field(static=True, default=4)
+    leaning: bool = eqx.field(static=True, default=False)
     tolerance: float = eqx.field(static=True, default=1e-10)
     linear_solver: AbstractLinearSolver | None = None
 
@@ -185,6 +191,8 @@ class FiniteDifference(AbstractSolver):
             norm=np.full(family, np.inf),
             fraction=np.ones(family),
             change=np.array(np.inf),
+            nearest=np.array(np.inf),
+            astray=np.array(0),
             monotone=values,
             status=np.array(0),
             steps=np.zeros((self.levels, 2), dtype=int),
@@ -193,7 +201,7 @@ class FiniteDifference(AbstractSolver):
     def step(self, problem, state, workspace, key):
         del key
         with one_thread():
-            return self._step(workspace.leant if bool(state.leaning) else workspace, state)
+            return self._step(workspace.leant if self.leaning or bool(state.leaning) else workspace, state)
 
     def _step(self, workspace, state):
         level, high = int(state.level), bool(state.high_order)
@@ -230,11 +238,12 @@ class FiniteDifference(AbstractSolver):
             norm=norm,
             fraction=np.ones_like(norm),
             change=np.asarray(change),
+            nearest=np.minimum(change, state.nearest),
+            astray=np.where(change < 0.5 * state.nearest, 0, state.astray + 1),
             steps=steps,
         )
-        centred = high and not bool(state.leaning)
-        may_lean = centred and self.order > 2 and any(workspace.faint)
-        if high and steps[level, 1] >= (_PATIENCE if may_lean else _MOST_NEWTON):
+        wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
+        if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, 2)
         return self._advance(workspace, new, previous=float(state.change))
 
@@ -260,14 +269,26 @@ class FiniteDifference(AbstractSolver):
                 change=np.array(np.inf),
             )
         if not high and self.order > 1:
-            norm = np.full(len(state.values), np.inf)
-            return state._replace(high_order=np.array(True), norm=norm, monotone=state.values, change=np.array(np.inf))
+            endless = np.array(np.inf)
+            return state._replace(
+                high_order=np.array(True),
+                norm=np.full(len(state.values), np.inf),
+                monotone=state.values,
+                change=endless,
+                nearest=endless,
+                astray=np.array(0),
+            )
         return self._lean(workspace, state, self._judge(workspace, state))
+
+    def _may_lean(self, workspace, state) -> bool:
+        """Whether differences are centred and could lean."""
+        centred = not self.leaning and not bool(state.leaning)
+        return bool(state.high_order) and centred and self.order > 2 and any(workspace.faint)
 
     def _lean(self, workspace, state, status: int):
         """End with a code; but if centred differences failed, begin the Newton stage again with differences that lean."""
         failed = status in (2, 3, 5) and bool(state.high_order)
-        if not failed or bool(state.leaning) or self.order == 2 or not any(workspace.faint):
+        if not failed or not self._may_lean(workspace, state):
             # if leaning does not help either, what was wrong with centred differences says more
             code = int(state.leaning) if failed and bool(state.leaning) else status
             return self._stall(workspace, state) if code == 2 else state._replace(status=np.array(code))
@@ -278,6 +299,8 @@ class FiniteDifference(AbstractSolver):
             norm=np.full_like(state.norm, np.inf),
             fraction=np.ones_like(state.fraction),
             change=np.array(np.inf),
+            nearest=np.array(np.inf),
+            astray=np.array(0),
         )
 
     def _stall(self, workspace, state):
@@ -329,7 +352,7 @@ class FiniteDifference(AbstractSolver):
         stats = {
             "steps_first_order": int(state.steps[:, 0].sum()),
             "steps_high_order": int(state.steps[:, 1].sum()),
-            "leaning": bool(state.leaning),
+            "leaning": self.leaning or bool(state.leaning),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status == 1 else 1,

@@ -266,7 +266,7 @@ def test_values_and_policies_after_the_technology(solution):
     x = model.state_at(880.0, 0.7, 1.2)
     value, costate, _ = ab.models.derivatives(TIME, x, solution.value)
     slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(TIME, x)
-    np.testing.assert_allclose(model.total_value(x, value), 6.449, atol=2e-3)
+    np.testing.assert_allclose(model.total_value(x, value, model.initial_additive()), 6.449, atol=2e-3)
     np.testing.assert_allclose(slopes["capital"], 0.988, atol=1e-3)
     np.testing.assert_allclose(slopes["ratio"], 0.1066, atol=1.5e-3)
     np.testing.assert_allclose(slopes["temperature"], -0.0100, atol=1e-4)

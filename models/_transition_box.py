@@ -1,4 +1,4 @@
-"""Where the two-capital model is truncated, and what is known beyond."""
+"""Where the models with dirty and green capital are truncated, and what is known beyond."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,31 +10,32 @@ from ._model import AbstractModel
 from ._types import Point, Scalar
 
 
-class TwoCapitalBox(AbstractModel):
-    """The faces of the box; see `TwoCapital`."""
+class TransitionBox(AbstractModel):
+    """The faces of the box; see `TwoCapital` and `NetZero`."""
 
     if TYPE_CHECKING:
-        economy: Any
+        climate: Any
         damages: Any
         damage_jump: Any
+        reset_temperature: bool
         has_knowledge: bool
         revealed: bool
         stage: str
         technology: Any
 
     def closures(self) -> Point:
-        # E falls with K_d: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the drift
-        # points in; where it does not, nothing depends on q
-        dirty = Growth(slope=self._no_slope, extension=3.0), Outflow(extension=0.5)
+        # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the
+        # drift points in; where it does not, nothing depends on it
+        emitting = Growth(slope=self._no_slope, extension=3.0), Outflow(extension=0.5)
         # capital moves to the kind that is or will be more productive; at that end f hardly depends on the other: f_w is
         # proportional to its share. At the other end the equation itself holds
         ahead = Growth(slope=self._no_slope, extension=4.0)
         hopeless = self.stage == "before" and self.technology is None
         ratio = (ahead, Inflow(extension=4.0)) if hopeless else (Inflow(extension=3.5), ahead)
-        # what is wrong with the slope at the far end dies off as exp(-delta dy / (theta E))
-        warming = Inflow(extension=0.1), Growth(slope=self._damage_slope, extension=7.0)
-        faces = dirty, ratio, warming
+        faces = emitting, ratio, *self.climate.closures(self._damage_slope)
         if self.has_knowledge:
+            faces = *faces, (Inflow(), Outflow(extension=0.5))
+        if "log_capital" in self.states._fields:
             faces = *faces, (Inflow(), Outflow(extension=0.5))
         return type(self.states)(*faces)
 
@@ -46,14 +47,15 @@ class TwoCapitalBox(AbstractModel):
         return -self.damages.slope(x.temperature)
 
     def costate_signs(self) -> dict[str, int]:
-        # before the damage jump resets temperature, warming beyond the threshold brings the reset nearer
-        return {"temperature": -1} if self.revealed or self.damage_jump is None else {}
+        # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer
+        surprised = not self.revealed and self.damage_jump is not None and self.reset_temperature
+        return {} if surprised else {"temperature": -1}
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
         if not self.revealed and self.damage_jump is not None:
-            kink = self.damage_jump.onset
+            kinks = self.damage_jump.kinks
         elif np.any(np.asarray(self.damages.curvature) > 0.0):
-            kink = self.damages.threshold
+            kinks = (self.damages.threshold,)
         else:
             return {}
-        return {"temperature": tuple(float(y) for y in np.unique(np.asarray(kink)))}
+        return {"temperature": tuple(float(y) for kink in kinks for y in np.unique(np.asarray(kink)))}
