@@ -112,7 +112,7 @@ class DamageJump(eqx.Module):
         return self.rate * jnp.expm1(jnp.minimum(exponent, most))
 
     @property
-    def kinks(self) -> tuple[Scalar, ...]:
+    def kinks(self) -> tuple[Array, ...]:
         """Temperatures, degC, at which the rate has a kink."""
         if self.highest_rate is None:
             return (self.onset,)

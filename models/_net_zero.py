@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ from ._carbon_intensity import CarbonIntensity
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._ensemble import Ensemble
-from ._physical_climate import AbstractPhysicalClimate
 from ._preferences import AbstractPreferences, TimeAdditive
 from ._research import Research
 from ._technology import FixedHazard, KnowledgeHazard
@@ -77,7 +76,7 @@ class NetZero(CapitalTransition):
     preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
     economy: TwoCapitals = eqx.field(default_factory=TwoCapitals)
     intensity: CarbonIntensity = eqx.field(default_factory=CarbonIntensity)
-    climate: AbstractPhysicalClimate = eqx.field(default_factory=_climate)
+    climate: Any = eqx.field(default_factory=_climate)  # an AbstractPhysicalClimate: checked with a clear line
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     damage_jump: DamageJump | None = eqx.field(default_factory=_damage_jump)
     technology: FixedHazard | KnowledgeHazard | None = eqx.field(default_factory=FixedHazard)

@@ -2,14 +2,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ._ambiguity import Ambiguity
 from ._capital_transition import CapitalTransition
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._ensemble import Ensemble
-from ._physical_climate import AbstractPhysicalClimate
 from ._preferences import AbstractPreferences, TimeAdditive
 from ._technology import FixedHazard, KnowledgeHazard
 from ._transition_names import LOG_CAPITAL, LOG_DIRTY_CAPITAL, point
@@ -79,7 +78,7 @@ class TwoCapital(CapitalTransition):
 
     preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
     economy: TwoCapitals = eqx.field(default_factory=TwoCapitals)
-    climate: AbstractPhysicalClimate = eqx.field(default_factory=_climate)
+    climate: Any = eqx.field(default_factory=_climate)  # an AbstractPhysicalClimate: checked with a clear line
     damages: ThresholdDamages = eqx.field(default_factory=_damages)
     damage_jump: DamageJump | None = eqx.field(default_factory=_damage_jump)
     technology: KnowledgeHazard | FixedHazard | None = eqx.field(default_factory=KnowledgeHazard)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from ..models import HJBProblem
 from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, TOO_OPEN, share_pinned, share_wrong_sign
 from ._discretisation import Discretisation
-from ._godunov import on_nodes
+from ._godunov import lowest_after, on_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
@@ -24,6 +24,9 @@ _MOST_NEWTON = 40
 # Where noise is too faint for the cells centred differences wander: after this many steps none of which came much nearer they
 # lean to the side of the drift.
 _PATIENCE = 5
+
+# Policy iteration that ends in a cycle of this size, relative to the range of V, is near enough for Newton steps to begin.
+_TO_AND_FRO = 1e-2
 
 _CODES = {
     0: RESULTS.max_steps_reached,
@@ -179,9 +182,7 @@ class FiniteDifference(AbstractSolver):
         check_memory(self.counts(problem), family, self.order)
         workspace = Workspace(self, problem, family)
         grid = workspace.grid(0)
-        values = np.zeros((family, grid.size))
-        if guess is not None:
-            values = on_nodes(problem, guess, grid.points)
+        values = lowest_after(problem, grid.points, family) if guess is None else on_nodes(problem, guess, grid.points)
         return FiniteDifferenceState(
             level=np.array(0),
             high_order=np.array(False),
@@ -255,7 +256,9 @@ class FiniteDifference(AbstractSolver):
         loose = self.tolerance if last and self.order == 1 else 1e-3
         # corrections stop shrinking at the rounding error of the linear solve
         floor = change < 1e-8 and change > 0.3 * previous
-        if change > (self.tolerance if high else loose) and not floor:
+        # before the Newton stage a few nodes that go to and fro between two policies do no harm
+        enough = not high and self.order > 1 and change < _TO_AND_FRO and int(state.astray) >= _PATIENCE
+        if change > (self.tolerance if high else loose) and not floor and not enough:
             return state
         if not last:
             values = workspace.transfer(level, state.values)
@@ -267,6 +270,8 @@ class FiniteDifference(AbstractSolver):
                 norm=norm,
                 monotone=values,
                 change=np.array(np.inf),
+                nearest=np.array(np.inf),
+                astray=np.array(0),
             )
         if not high and self.order > 1:
             endless = np.array(np.inf)

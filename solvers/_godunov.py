@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..models import HJBProblem
 
@@ -60,6 +61,15 @@ def after_jumps(problem, points):
         return jax.vmap(lambda x: p.after(jnp.asarray(_TIME), p.state(x)))(points)
 
     return eqx.filter_vmap(of_member)(problem)
+
+
+def lowest_after(problem, points, family: int) -> Float[np.ndarray, "family node"]:
+    """The worst that jumps can lead to, at all nodes; zero without jumps.
+
+    Where a planner fears a jump, what it is worth holds exp((V - V_after) / xi): from far above Newton steps come down by one xi each.
+    """
+    found = [np.asarray(values).min(axis=-1) for values in after_jumps(problem, points)]
+    return np.min(found, axis=0) if found else np.zeros((family, len(points)))
 
 
 @eqx.filter_jit

@@ -23,6 +23,7 @@ DISTRUST = {
     "fossil_reserves": {"climate": 1.0 / 4000.0},
     "knowledge_capital": {"shocks": 0.15, "climate": 0.005, "jumps": 0.15},
     "two_capital": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 1.0, 0.1]},
+    "net_zero": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 0.1]},
 }
 
 
@@ -41,6 +42,8 @@ def small_model(name, ambiguity=None, **fields):
     jump = ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3]), jnp.array([0.5, 0.3, 0.2]))
     if name == "two_capital":
         return ab.models.TwoCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
+    if name == "net_zero":
+        return ab.models.NetZero(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
     if name == "knowledge_capital":
         return ab.models.KnowledgeCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
     if name == "two_layer_climate":
