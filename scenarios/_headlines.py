@@ -58,11 +58,16 @@ def stance(summary: xr.Dataset) -> str:
     return "Without ambiguity aversion" if summary.attrs.get("ambiguity") == "neutral" else "With ambiguity aversion"
 
 
+# What is called net zero here, as a share of the emissions at the start: where capital emits they stay positive for ever.
+NET_ZERO = 0.05
+
+
 def net_zero_year(summary: xr.Dataset) -> int | None:
-    """The first year in which the median of emissions is not above zero, or None."""
+    """The first year in which the median of emissions is below 5 % of that at the start, or None."""
     if "emissions" not in summary:
         return None
-    reached = np.flatnonzero(summary["emissions"].sel(quantile=0.5).values <= 0.0)
+    median = summary["emissions"].sel(quantile=0.5).values
+    reached = np.flatnonzero(median <= NET_ZERO * median[0])
     return int(summary["year"].values[reached[0]]) if reached.size else None
 
 
@@ -99,7 +104,7 @@ def _carbon(summary: xr.Dataset, neutral: xr.Dataset | None, validation: Sequenc
     errors = [
         abs(float(row["value"]))
         for row in validation
-        if row["name"] in ("error_scc", "grid_error_scc") and math.isfinite(float(row["value"]))
+        if row["name"] in ("error_scc", "grid_error_scc", "domain_change_scc") and math.isfinite(float(row["value"]))
     ]
     if errors:
         notes.append(f"Numerical error, from the validation below: about {significant(100 * max(errors), 1)} %.")
@@ -128,7 +133,8 @@ def _emissions(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:
 
 
 def _zero(year: int | None, end: int) -> str:
-    return f"reaches zero in {year}" if year else f"does not reach zero by {end}"
+    goal = f"{NET_ZERO:.0%} of its start".replace("%", " %")
+    return f"falls below {goal} in {year}" if year else f"does not fall below {goal} by {end}"
 
 
 def _warming(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:

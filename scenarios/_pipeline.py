@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import shutil
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,7 @@ class _Scenarios:
         if (self.folder / NEUTRAL / "solution.nc").exists():
             neutral_solution = open_netcdf_groups(self.folder / NEUTRAL / "solution.nc")
         neutral = None if self.neutral is None else summarise(self.neutral)
-        table = self.folder / "validation.csv"
-        validation = pd.read_csv(table).to_dict("records") if table.exists() else []
+        validation, trusting = _validation(self.folder), _validation(self.folder / NEUTRAL)
         figures = save_figures(
             self.folder / "figures",
             solution=solution,
@@ -233,8 +233,15 @@ class _Scenarios:
             neutral=neutral,
             worst=self.worst,
             validation=validation,
+            neutral_validation=trusting,
             figures=figures,
         )
+
+
+def _validation(folder: Path) -> list[dict[Hashable, Any]]:
+    """The rows of a folder's validation table; none where there is no table."""
+    table = folder / "validation.csv"
+    return pd.read_csv(table).to_dict("records") if table.exists() else []
 
 
 def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None) -> dict[str, Any]:
@@ -250,18 +257,27 @@ def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress 
         progress.done("simulation", what)
         return out
 
+    def validated(run: dict[str, Any], paths: Paths, where: Path, what: str) -> ValidationReport:
+        asked: Solution = run["solution"]
+        solver = run["solver_object"] if isinstance(run["solver_object"], FiniteDifference) else None
+        # from three states on refining each on its own takes longer than all the rest
+        thorough = len(asked.problem.region) < 3
+        report = validate(asked, solver=solver, paths=paths, thorough=thorough)
+        write_validation(report, where)
+        verdict = "all" if report.passed else "not all"
+        progress.done("validation", f"{what}: {len(report.rows)} numbers, {verdict} within bounds")
+        return report
+
     averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True)
     solution: Solution = averse["solution"]
     paths = simulated(solution, folder, f"{simulation.paths} paths over {simulation.years} years")
+    report = validated(averse, paths, folder, solution.problem.model.name)
     if not solution.problem.model.ambiguity.is_neutral():
         worst = {"measure": "worst-case", "name": "paths_worst_case.nc"}
         simulated(solution, folder, "the same under the worst-case measure", **worst)
         neutral = solve_run(settings, folder / NEUTRAL, neutral=True, progress=progress)
-        simulated(neutral["solution"], folder / NEUTRAL, "the same for the neutral planner")
-    solver = averse["solver_object"]
-    report = validate(solution, solver=solver if isinstance(solver, FiniteDifference) else None, paths=paths)
-    write_validation(report, folder)
-    progress.done("validation", f"{len(report.rows)} numbers, {'all' if report.passed else 'not all'} within bounds")
+        trusting = simulated(neutral["solution"], folder / NEUTRAL, "the same for the neutral planner")
+        validated(neutral, trusting, folder / NEUTRAL, "the neutral planner")
     export_run(folder, "all", force=True)
     progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
     shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)

@@ -30,6 +30,7 @@ def write_report(
     neutral: xr.Dataset | None = None,
     worst: xr.Dataset | None = None,
     validation: Sequence[Mapping[str, Any]] = (),
+    neutral_validation: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the result page of a run: one html file that loads nothing else.
 
@@ -47,6 +48,7 @@ def write_report(
     - `neutral`: summary of the same run without ambiguity aversion.
     - `worst`: paths under the worst-case measure, or their summary.
     - `validation`: rows with `name`, `value`, `unit`, `meaning`, and if they have them `allowed`, `passed`, `error`.
+    - `neutral_validation`: the same of the neutral run, for its error bars.
 
     !!! example
 
@@ -79,7 +81,7 @@ def write_report(
         ("answer", "The answer", _answer(summary, neutral, validation, checks)),
         ("figures", "Figures", _figures(evidence, path)),
         ("cost", "Social cost of carbon" + on_and_off, _figures(cost, path) + scc_table(summary, neutral)),
-        ("policies", "Policies compared", comparison_table(summary, neutral, worst)),
+        ("policies", "Policies compared", comparison_table(summary, neutral, worst, validation, neutral_validation)),
         ("validation", "Validation", _validation(checks)),
         ("parameters", "Parameters", parameters(run, solution)),
         ("reading", "How to read this page, and what the model leaves out", reading()),

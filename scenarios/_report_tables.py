@@ -1,7 +1,8 @@
 """The two tables of the result page that compare policies."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import xarray as xr
 
@@ -10,6 +11,8 @@ from ._headlines import net_zero_year
 from ._html import paragraph, table
 from ._screen import at_year, fixed, percent, significant
 from ._units import conversion_factor
+
+Rows: TypeAlias = Sequence[Mapping[Any, Any]]
 
 
 def scc_table(summary: xr.Dataset, neutral: xr.Dataset | None) -> str:
@@ -47,64 +50,104 @@ def _with_spread(data: xr.Dataset, year: int) -> str:
     return f"{text} ({spread})" if significant(low) != significant(high) else text
 
 
-def comparison_table(summary: xr.Dataset, neutral: xr.Dataset | None = None, worst: xr.Dataset | None = None) -> str:
-    """Policies in columns, what they bring in rows; rows without a number are left out."""
+def comparison_table(
+    summary: xr.Dataset,
+    neutral: xr.Dataset | None = None,
+    worst: xr.Dataset | None = None,
+    validation: Rows = (),
+    neutral_validation: Rows = (),
+) -> str:
+    """Policies in columns, what they bring in rows, each number with its error; rows without a number are left out.
+
+    The error of a social cost of carbon at the start is numerical, from the validation; the others are Monte Carlo standard errors.
+    """
     own = "neutral" if summary.attrs.get("ambiguity") == "neutral" else "averse"
-    policies = {f"Ambiguity {own}": summary}
+    policies = {f"Ambiguity {own}": (summary, numerical_error(validation, "scc"))}
     if neutral is not None:
-        policies["Ambiguity neutral"] = neutral
+        policies["Ambiguity neutral"] = neutral, numerical_error(neutral_validation, "scc")
     if worst is not None:
-        policies[f"Ambiguity {own}, worst-case paths"] = worst
+        policies[f"Ambiguity {own}, worst-case paths"] = worst, numerical_error(validation, "scc")
     begin, end = int(summary["year"].values[0]), int(summary["year"].values[-1])
     later = [year for year in (2030, 2050) if begin < year < end]
     rows = []
 
-    def add(words: str, unit: str, cells: list[str]) -> None:
+    def add(words: str, unit: str, show: Callable[[xr.Dataset, float], str]) -> None:
+        cells = [show(data, share) for data, share in policies.values()]
         if any(cell != "–" for cell in cells):
             rows.append([words, unit, *cells])
 
-    def values(name: str, year: int, show: Callable[[float], str]) -> list[str]:
-        return [show(at_year(data, name, year)) for data in policies.values()]
+    def cost(year: int) -> Callable[[xr.Dataset, float], str]:
+        def show(data: xr.Dataset, share: float) -> str:
+            value, sampling = at_year(data, "scc_mean", year), at_year(data, "scc_mean_error", year)
+            return with_error(value, math.hypot(share * value, sampling if math.isfinite(sampling) else 0.0))
+
+        return show
+
+    def median(name: str, year: int, scale: float = 1.0) -> Callable[[xr.Dataset, float], str]:
+        def show(data: xr.Dataset, _: float) -> str:
+            return with_error(scale * at_year(data, name, year), scale * at_year(data, f"{name}_median_error", year))
+
+        return show
 
     for year in (begin, *later):
-        add(f"Social cost of carbon {year}, mean", "2020 US$ per tonne CO₂", values("scc_mean", year, significant))
+        add(f"Social cost of carbon {year}, mean", "2020 US$ per tonne CO₂", cost(year))
     for year in (begin, *later, end):
-        add(f"Emissions {year}, median", "GtCO₂ per year", values("emissions", year, fixed))
+        add(f"Emissions {year}, median", "GtCO₂ per year", median("emissions", year))
     if "emissions" in summary:
-        zero = [net_zero_year(data) for data in policies.values()]
-        add("Median of emissions reaches zero", "year", [str(year) if year else f"not by {end}" for year in zero])
+        add("Median of emissions below 5 % of the start", "year", lambda data, _: _reached(net_zero_year(data), end))
+    for name, words in (("green_share", "Green share of capital"), ("carbon_intensity", "Carbon intensity of dirty output")):
+        for year in (begin, *later, end):
+            add(f"{words} {year}, median", "%" if name == "green_share" else "% of the start", median(name, year, 100.0))
     for year in (2050, end) if begin < 2050 < end else (end,):
-        add(f"Warming {year}, median (5–95 %)", "°C above 1850–1900", [_warming(d, year) for d in policies.values()])
+        add(f"Warming {year}, median (5–95 %)", "°C above 1850–1900", lambda data, _, year=year: _warming(data, year))
     for name in map(str, summary.data_vars):
         if name.startswith("probability_") and not name.endswith("_error"):
             words = name.removeprefix("probability_").replace("_", " ")
-            shares = [
-                _with_error(at_year(data, name, end), at_year(data, f"{name}_error", end)) for data in policies.values()
-            ]
-            add(f"The {words} has happened by {end}", "of paths (± standard error)", shares)
+
+            def share(data: xr.Dataset, _: float, name: str = name) -> str:
+                return _percent_with_error(at_year(data, name, end), at_year(data, f"{name}_error", end))
+
+            add(f"The {words} has happened by {end}", "of paths", share)
     for name, words in (("output", "Output"), ("consumption", "Consumption"), ("damages", "Damages")):
         for year in later or (end,):
-            cells = values(name, year, lambda value: significant(value, 3))
-            add(f"{words} {year}, median", "trillion 2020 US$ per year", cells)
+            add(f"{words} {year}, median", "trillion 2020 US$ per year", median(name, year))
     if not rows:
         return ""
-    note = (
-        "The worst case is what the planner guards against; the paths under it are no forecast."
-        if worst is not None
-        else ""
-    )
+    note = "After ±: the numerical error of the validation for a cost of carbon, with the Monte Carlo standard error; the latter alone for the rest."
+    if worst is not None:
+        note += " The worst case is what the planner guards against; the paths under it are no forecast."
     columns = ["Quantity", "Unit", *policies]
-    return table("What each policy brings", columns, rows, range(2, len(columns))) + (
-        paragraph(note, class_="small") if note else ""
-    )
+    return table("What each policy brings", columns, rows, range(2, len(columns))) + paragraph(note, class_="small")
+
+
+def numerical_error(validation: Rows, quantity: str) -> float:
+    """The relative error of a quantity that a validation table knows of: the largest of its estimates; 0 without one."""
+    names = (f"error_{quantity}", f"grid_error_{quantity}", f"domain_change_{quantity}")
+    found = [abs(float(row["value"])) for row in validation if row["name"] in names]
+    return max((value for value in found if math.isfinite(value)), default=0.0)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number and its error, to the digits that the error leaves."""
+    if not math.isfinite(value):
+        return "–"
+    if not (math.isfinite(error) and error > 0.0):
+        return significant(value, 3)
+    decimals = max(0, -math.floor(math.log10(error)))
+    return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
+
+
+def _reached(year: int | None, end: int) -> str:
+    return str(year) if year else f"not by {end}"
 
 
 def _warming(data: xr.Dataset, year: int) -> str:
     median, low, high = (at_year(data, "temperature", year, q) for q in (0.5, 0.05, 0.95))
-    return f"{fixed(median)} ({fixed(low)}–{fixed(high)})" if high > low else fixed(median)
+    text = with_error(median, at_year(data, "temperature_median_error", year))
+    return f"{text} ({fixed(low)}–{fixed(high)})" if high > low else text
 
 
-def _with_error(share: float, error: float) -> str:
+def _percent_with_error(share: float, error: float) -> str:
     if not math.isfinite(share) or not error > 0:
         return percent(share)
-    return f"{percent(share)} (± {significant(100 * error, 1)})"
+    return f"{with_error(100.0 * share, 100.0 * error)} %"

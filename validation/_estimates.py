@@ -97,6 +97,29 @@ def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimat
     return _distances(quantities(part.problem, part.value, sample.points), sample.found)
 
 
+def coarse_errors(sample: Sample, solver: FiniteDifference) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Errors of grid and box from one coarser grid with its own box and a larger one: two cheap solves.
+
+    The grid with about half the cells along every state differs by more than the solution is off, as long as the scheme
+    converges at first order or better: the difference itself is the estimate. States whose kinks forbid fewer nodes are not
+    coarsened.
+
+    **Returns:** errors of the grid, and changes when the edge of the box is moved out.
+
+    **Raises:** `NoReferenceError` if a solve does not converge, or no state can be coarsened.
+    """
+    solution = sample.solution
+    counts = solver.counts(solution.problem)
+    fewer = tuple(coarser(solver, solution, axis)[axis] for axis in range(len(counts)))
+    if fewer == counts:
+        raise NoReferenceError(f"no error estimate: {' x '.join(map(str, counts))} points are the fewest; use more.")
+    coarse = dataclasses.replace(solver, points=fewer)
+    near = _on_grid(sample, solver, fewer)
+    wide = _companion(enlarged(solution.problem), coarse, "on a larger box")
+    far = quantities(wide.problem, wide.value, sample.points)
+    return _distances(near, sample.found), _distances(far, near)
+
+
 def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) -> dict[str, Estimate]:
     """The distance to the answer of another method: a solver, a solution, or a value function.
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
 from ..solvers._solution import Solution
-from ._estimates import Estimate, NoReferenceError, Sample, domain_errors, grid_errors
+from ._estimates import Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
 from ._exact import exact_value
 from ._metrics import quantities, region_points, relative_errors
 from ._reference import Reference
@@ -22,6 +22,7 @@ def validate(
     solver: FiniteDifference | None = None,
     paths: Paths | None = None,
     count: int = 256,
+    thorough: bool = True,
 ) -> ValidationReport:
     """Ask a solution how good it is: residual, errors, order, box, paths. One table.
 
@@ -37,6 +38,8 @@ def validate(
       its box is moved); leave out to skip these.
     - `paths`: simulated paths under the baseline measure, for exits and transversality; simulated if left out.
     - `count`: number of fresh points.
+    - `thorough`: refine every state on its own, with a measured order; otherwise one coarser grid stands for all (from three
+      states on, or with many regimes, a tenth of the time).
 
     **Returns:** a [`ValidationReport`][]; `print` it.
 
@@ -69,7 +72,8 @@ def validate(
             meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
             rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
     if solver is not None:
-        rows += _estimates(solution, solver, points, found)
+        estimates = _estimates if thorough else _coarse_estimates
+        rows += estimates(Sample(solution, points, found), solver)
     paths = simulate(solution, num_paths=200) if paths is None else paths
     rows += _along_paths(solution, paths)
     return ValidationReport(tuple(rows))
@@ -133,25 +137,47 @@ def _errors(found: dict, truth: dict, name: str) -> list[Row]:
     return rows
 
 
-def _estimates(solution: Solution, solver: FiniteDifference, points, found: dict) -> list[Row]:
+_BOX = "How much {} on the region of interest changes when the edge of the box is moved out."
+
+
+def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
     """Errors estimated from other grids and a larger box; NaN, with the reason, where a solve did not converge."""
-    sample, rows = Sample(solution, points, found), []
-    nothing = dict.fromkeys(found, Estimate(np.nan, np.nan))
+    nothing = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
     try:
         grid, note = grid_errors(sample, solver), "Estimated error of {} from other grids (Richardson extrapolation)."
     except NoReferenceError as error:
         grid, note = nothing, f"No estimate for {{}}. {error}"
-    for quantity, (l2, _, order) in grid.items():
+    try:
+        domain, moved = domain_errors(sample, solver), _BOX
+    except NoReferenceError as error:
+        domain, moved = nothing, f"No estimate for {{}}. {error}"
+    return [*_grid_rows(grid, note), *_domain_rows(domain, moved)]
+
+
+def _coarse_estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
+    """The same from one coarser grid."""
+    note = "Difference of {} to a grid with about half the cells along every state: more than the error."
+    try:
+        grid, domain = coarse_errors(sample, solver)
+    except NoReferenceError as error:
+        grid = domain = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
+        note = f"No estimate for {{}}. {error}"
+    return [*_grid_rows(grid, note), *_domain_rows(domain, _BOX)]
+
+
+def _grid_rows(errors: dict[str, Estimate], note: str) -> list[Row]:
+    rows = []
+    for quantity, (l2, _, order) in errors.items():
         rows.append(Row(f"grid_error_{quantity}", l2, "relative L2", 1e-2, note.replace("{}", quantity)))
         rows.append(Row(f"order_{quantity}", order, "1", None, "Measured order of convergence (NaN at rounding)."))
-    try:
-        domain = domain_errors(sample, solver)
-        note = "How much {} on the region of interest changes when the edge of the box is moved out."
-    except NoReferenceError as error:
-        domain, note = nothing, f"No estimate for {{}}. {error}"
-    for quantity, (l2, _, _) in domain.items():
-        rows.append(Row(f"domain_change_{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity)))
-    return rows
+    return [row for row in rows if not (row.name.startswith("order_") and np.isnan(row.value))]
+
+
+def _domain_rows(errors: dict[str, Estimate], note: str) -> list[Row]:
+    return [
+        Row(f"domain_change_{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity))
+        for quantity, (l2, _, _) in errors.items()
+    ]
 
 
 @eqx.filter_jit

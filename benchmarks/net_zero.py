@@ -1,0 +1,102 @@
+"""The net-zero model: how far its reference is from the truth, and two methods that share nothing with it.
+
+Why: with a 1.5 % hazard the social cost of carbon of first-order grids spans 38 to 78 US$/tCO2. This prints, for 2025, value,
+slopes, controls and social cost on several grids and on a larger box; after the technology, where collocation applies and
+without noise the best path too, those beside them. Usage:
+
+    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|averse]
+"""
+
+import argparse
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import abatax as ab
+
+AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
+GRIDS = ((13, 17, 19), (13, 17, 37), (13, 33, 19), (25, 17, 19))
+AVERSE = {"shocks": 0.1, "jumps": 0.1}
+
+
+def settled(noise=1.0):
+    """After the technology, damages known: nothing left to come. `noise` scales all of it."""
+    economy = eqx.tree_at(
+        lambda e: (e.green.productivity, e.green.volatility, e.dirty.volatility),
+        ab.models.TwoCapitals(),
+        tuple(map(jnp.asarray, (0.1567, 0.01 * noise, 0.01 * noise))),
+    )
+    return ab.models.NetZero(
+        economy=economy,
+        climate=ab.models.TCREClimate(ab.models.Ensemble.certain(1.86e-3), 1.2 * noise, 1.2),
+        intensity=ab.models.CarbonIntensity(volatility=0.01 * noise),
+        technology=None,
+        damage_jump=None,
+        phase="mature",
+    )
+
+
+def row(name, model, value, costate, u, price=np.nan, seconds=""):
+    x = model.initial_state()
+    slopes = model.published_slopes(x, type(x)(*costate))
+    total = model.total_value(x, value, model.initial_additive())
+    numbers = total, slopes["capital"], slopes["ratio"], slopes["temperature"], *u, price
+    cells = [f"{float(v):.{p}f}" for v, p in zip(numbers, (4, 5, 5, 5, 5, 5, 5, 2), strict=True)]
+    print(f"| {name} | " + " | ".join(cells) + f" | {seconds} |", flush=True)
+
+
+def show(name, problem, solver):
+    wall, cpu = time.perf_counter(), time.process_time()
+    solution = ab.solve(problem, solver, throw=False)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    if not solution.converged:
+        print(f"  {name}: {solution.advice}")
+    model, t = problem.model, jnp.zeros(())
+    x = model.initial_state()
+    value, costate, _ = ab.models.derivatives(t, x, solution.value)
+    price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
+    row(
+        name,
+        model,
+        value,
+        costate,
+        solution.policy(t, x),
+        price,
+        f"{cpu:.0f} CPU, {wall:.0f} wall, compilation included",
+    )
+    return solution
+
+
+def grids(label, model, counts, larger):
+    for points in counts:
+        show(f"{label}, {points}", ab.HJBProblem(model), ab.solvers.FiniteDifference(points=points, leaning=True))
+    wider = ab.HJBProblem(model, extension=1.5)
+    show(f"{label}, {larger}, margins 1.5 times", wider, ab.solvers.FiniteDifference(points=larger, leaning=True))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--outcomes", type=int, default=5, help="damage functions that may be revealed")
+    parser.add_argument("--only", choices=("after", "neutral", "averse"))
+    asked = parser.parse_args()
+    print(f"device: {jax.devices()[0].device_kind}")
+    print("| 2025 | V | V_k | V_w (fixed k) | V_y | i_d | i_g | x_z | SCC, US$/tCO2 | seconds |")
+    if asked.only in (None, "after"):
+        grids("after the technology", settled(), AFTER, (17, 33, 17))
+        show("the same, collocation", ab.HJBProblem(settled()), ab.solvers.Features(degree=14))
+        still = settled(noise=0.0)
+        value, costate, u = ab.validation.OpenLoop(still).solve(still.initial_state())
+        row("best path without noise", still, value, costate, u)
+    jump = ab.models.DamageJump(jnp.linspace(0.0, 1.0 / 3.0, asked.outcomes), highest_rate=4.0)
+    if asked.only in (None, "neutral"):
+        grids("neutral", ab.models.NetZero(damage_jump=jump), GRIDS, (17, 25, 25))
+    if asked.only in (None, "averse"):
+        ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
+        grids("averse", ab.models.NetZero(damage_jump=jump, ambiguity=ambiguity), GRIDS, (17, 25, 25))
+
+
+if __name__ == "__main__":
+    main()
