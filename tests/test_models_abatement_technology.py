@@ -172,9 +172,7 @@ def test_the_social_cost_is_the_marginal_cost_of_abatement():
         p = jax.tree.map(lambda v, n=n: v[n], points)
         x = problem.state(p.x)
         u = problem.best_control(TIME, x, p.value, p.costate, p.hessian, p.after)
-        cost = problem.social_cost_of_carbon(
-            TIME, x, model.initial_additive(), u, p.value, p.costate, p.hessian
-        )
+        cost = problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, p.value, p.costate, p.hessian)
         want = model.social_cost_from_emissions(u.emissions, x.log_capital)
         assert float(cost) == pytest.approx(float(want), rel=1e-9)
         seen += 1
