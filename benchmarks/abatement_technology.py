@@ -2,7 +2,7 @@
 
 Why: the published figures of this model come from a first-order scheme whose hardest regime was stopped at an error of 5e-3. Here
 planners are compared at order 4, and with three damage curvatures instead of twenty every figure is given on a finer grid and
-in a larger box. Without noise the regimes after the damage jump are the choice of one path, found without any value function
+in a larger box. Without noise the last regime that is solved is the choice of one path, found without any value function
 (`tests/test_solvers_abatement_technology.py`). Usage:
 
     python benchmarks/abatement_technology.py [--only planners|errors] [--figure docs/figures]
