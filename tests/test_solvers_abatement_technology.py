@@ -1,14 +1,13 @@
-"""Solutions of the abatement-technology model: complete abatement, the best path, moved boxes, orders, a second method, caution."""
+"""Solutions of the abatement-technology model: complete abatement, the best path, moved boxes, orders, a second method."""
 
 import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import TIME, small_model
+from helpers import TIME
 
 import abatax as ab
 from abatax.models import (
@@ -186,37 +185,3 @@ def test_collocation_agrees_while_abatement_is_partial():
     second = ab.solve(problem, Spectral(points=13))
     first = ab.solve(problem, FiniteDifference(points=(25, 41)))
     np.testing.assert_allclose(at(second), at(first), rtol=1e-3)
-
-
-# -- caution ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def planners():
-    found = {}
-    for penalty in (np.inf, 1e9, 7.5, 5.0, 2.5):
-        climate = 0.02 if penalty < 1e9 else penalty
-        ambiguity = Ambiguity.from_penalties(shocks=penalty, jumps=penalty, climate=climate)
-        solution = solve(small_model("abatement_technology", ambiguity), (17, 61))
-        improved = jax.tree.map(lambda a: a[0] if eqx.is_array(a) and a.ndim else a, _bare(solution.destinations[0]))
-        found[penalty] = np.stack([at(solution), at(improved)])
-    return found
-
-
-def _bare(solution):
-    return eqx.tree_at(lambda s: (s.stats, s.nodes, s.destinations), solution, ({}, (), ()))
-
-
-def test_caution_raises_the_social_cost_and_lowers_emissions(planners):
-    neutral_first = np.stack([planners[p] for p in (np.inf, 7.5, 5.0, 2.5)])
-    assert np.all(np.diff(neutral_first[:, :, 5], axis=0) > 0.0)
-    assert np.all(np.diff(neutral_first[:, :, 4], axis=0) < 0.0)
-
-
-def test_enormous_penalties_are_neutral(planners):
-    np.testing.assert_allclose(planners[1e9], planners[np.inf], rtol=1e-6)
-
-
-def test_a_breakthrough_lowers_emissions_and_the_social_cost(planners):
-    for before, improved in planners.values():
-        assert improved[4] < before[4] and improved[5] < before[5] and improved[0] > before[0]
