@@ -1,6 +1,7 @@
 """What is asked: states, controls, dynamics, preferences, ambiguity, and the HJB equation they pose."""
 
-from ._abatement import Abatement as Abatement
+from ._abatement import Abatement as Abatement, AbatementProgress as AbatementProgress
+from ._abatement_technology import AbatementTechnology as AbatementTechnology
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
 from ._carbon_intensity import CarbonIntensity as CarbonIntensity

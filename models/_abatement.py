@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_positive
+from ._checks import check_positive, check_share
 from ._types import Scalar, parameter
 
 
@@ -56,3 +56,39 @@ class Abatement(eqx.Module):
         r"""What one tonne less costs, trillion US$ per GtC: $\tfrac{\phi_0\phi_1}\beta(1-\tfrac e{\beta Q})_+^{\phi_1-1}$."""
         avoided = jnp.maximum(1.0 - emissions / self.baseline(output), 0.0)
         return self.cost * self.exponent / self.carbon_intensity * avoided ** (self.exponent - 1.0)
+
+
+class AbatementProgress(eqx.Module):
+    r"""Two breakthroughs in abatement: the first makes it cheaper, the second free.
+
+    **Arguments:**
+
+    - `rate`: of each breakthrough, per year.
+    - `remaining`: share of the cost $\phi_0$ and of the carbon intensity $\beta$ that is left after the first.
+
+    **Raises:** `ValueError` naming a parameter that is out of range.
+
+    **Good values:** a rate of 1/20 and a share of one half, as published.
+
+    **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 6.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert float(ab.models.AbatementProgress().rate) == 0.05
+        ```
+    """
+
+    rate: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
+    remaining: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("progress.rate", self.rate, "per year", allow_zero=True)
+        check_share("progress.remaining", self.remaining)
+
+    def improve(self, abatement: Abatement) -> Abatement:
+        """Abatement after the first breakthrough."""
+        cost, intensity = (self.remaining * v for v in (abatement.cost, abatement.carbon_intensity))
+        return Abatement(cost, abatement.exponent, intensity)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._abatement import Abatement
+from ._abatement import Abatement, AbatementProgress
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
 from ._carbon_intensity import CarbonIntensity
@@ -36,6 +36,7 @@ BLOCKS: dict[str, type] = {
     block.__name__: block
     for block in (
         Abatement,
+        AbatementProgress,
         AKEconomy,
         Ambiguity,
         CarbonReservoirs,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ from ._checks import is_traced
 from ._closures import Growth, Inflow, Outflow, StateConstraint
 from ._model import AbstractModel
 from ._neutral import _log1p_ratio, scaled_expm1
-from ._types import Point, Scalar
+from ._types import Point, Scalar, parameter
 from ._value import AbstractValue
 
 # Newton steps on two equations at once; fixed in number, so that slopes can be differentiated
@@ -19,15 +20,17 @@ _STEPS = 40
 
 
 class LogLinearValue(AbstractValue):
-    """$v = k + c$: the value function once technology has made emissions needless."""
+    """$v = pk + c$, with log capital the first state: the value function once technology has made emissions needless."""
 
     constant: Float[Array, "..."]
+    price: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
-        return x.log_capital + self.constant
+        return self.price * x.log_capital + self.constant
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-        return self(t, x), jnp.array([1.0, 0.0, 0.0]), jnp.zeros((3, 3))
+        n = len(x)
+        return self(t, x), jnp.zeros(n).at[0].set(self.price), jnp.zeros((n, n))
 
 
 class KnowledgeBox(AbstractModel):

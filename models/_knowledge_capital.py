@@ -21,10 +21,9 @@ from ._knowledge_names import (
 )
 from ._knowledge_report import KnowledgeReport
 from ._model import CarbonModel, ClosedFormControl, Jump
-from ._neutral import tilted_weights
 from ._preferences import AbstractPreferences, EpsteinZin, TimeAdditive
 from ._research import Research
-from ._spending import Claims
+from ._spending import Claims, marginal_harm
 from ._types import Point, Scalar, parameter
 from ._value import AbstractValue
 from ._variable import Variable
@@ -183,15 +182,13 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     ) -> Point:
         shocks, limits = self.ambiguity.shocks, self.controls
         aversion = shocks if shocks.ndim == 0 else shocks[1]
-        theta, prior = self.ensemble.values, self.ensemble.weights
         gain = costate.temperature - self.damage_slope(x.temperature)
-        bend = hessian[1, 1] - self.damage_bend(x.temperature) - aversion * gain**2
+        bend = hessian[1, 1] - self.damage_bend(x.temperature)
         highest = self.abatement.baseline(self.economy.productivity * jnp.exp(x.log_capital))
 
         def harm(abated):
             emissions = highest * (1.0 - abated) + self.exogenous_emissions
-            omega = tilted_weights(self.ambiguity.climate, gain * emissions * theta, prior)
-            return -gain * (omega @ theta) - bend * self.climate.volatility**2 * emissions
+            return marginal_harm(self.climate, self.ambiguity, aversion, gain, bend, emissions)
 
         claims = Claims(
             budget=self.economy.productivity,

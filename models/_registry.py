@@ -1,5 +1,6 @@
 """Names on the command line."""
 
+from ._abatement_technology import AbatementTechnology
 from ._ak_climate import AKClimate
 from ._dice2016 import Dice2016
 from ._dice2023 import Dice2023
@@ -23,6 +24,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
         MultiRegion,
         UncertainDamages,
         TwoLayerClimate,
+        AbatementTechnology,
         KnowledgeCapital,
         FossilReserves,
         TwoCapital,

@@ -3,6 +3,9 @@ from collections.abc import Callable
 import equinox as eqx
 import jax.numpy as jnp
 
+from ._ambiguity import Ambiguity
+from ._climate import TCREClimate
+from ._neutral import tilted_weights
 from ._root import increasing_root
 from ._types import Scalar
 
@@ -99,3 +102,25 @@ class Claims(eqx.Module):
         # the budget holds to rounding, whatever is left in the unknown
         research = self.research(log_m)
         return self.investment(log_m), research, abated
+
+
+def marginal_harm(
+    climate: TCREClimate,
+    ambiguity: Ambiguity,
+    shock_aversion: Scalar,
+    gain: Scalar,
+    curvature: Scalar,
+    emissions: Scalar,
+) -> Scalar:
+    r"""$-G\Theta(\omega^*(E)) - \varsigma^2E(H - aG^2)$: what one more unit of emissions does to the value function.
+
+    **Arguments:**
+
+    - `shock_aversion`: $a$, to the shock of temperature.
+    - `gain`: $G$, marginal value of temperature (with damages); `curvature`: $H$, its derivative.
+    - `emissions`: $E$, all that is emitted.
+    """
+    theta, prior = climate.ensemble.values, climate.ensemble.weights
+    omega = tilted_weights(ambiguity.climate, gain * emissions * theta, prior)
+    bend = curvature - shock_aversion * gain**2
+    return -gain * (omega @ theta) - bend * climate.volatility**2 * emissions

@@ -22,6 +22,7 @@ DISTRUST = {
     "two_layer_climate": {"climate": 0.01, "jumps": 1.0},
     "fossil_reserves": {"climate": 1.0 / 4000.0},
     "knowledge_capital": {"shocks": 0.15, "climate": 0.005, "jumps": 0.15},
+    "abatement_technology": {"shocks": 5.0, "climate": 0.02, "jumps": 5.0},
     "two_capital": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 1.0, 0.1]},
     "net_zero": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 0.1]},
 }
@@ -46,6 +47,8 @@ def small_model(name, ambiguity=None, **fields):
         return ab.models.NetZero(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
     if name == "knowledge_capital":
         return ab.models.KnowledgeCapital(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
+    if name == "abatement_technology":
+        return ab.models.AbatementTechnology(climate=climate, damage_jump=jump, ambiguity=ambiguity, **fields)
     if name == "two_layer_climate":
         still = eqx.tree_at(lambda c: c.relative_volatility, climate, jnp.zeros(()))
         return ab.models.TwoLayerClimate(climate=still, damage_jump=jump, ambiguity=ambiguity, **fields)
