@@ -28,6 +28,9 @@ def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
     return SOLVERS[name]
 
 
+_TRUTH = {"true": True, "false": False}
+
+
 def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | AbstractPathSolver:
     """A solver from its name and options as typed: `{"points": "41", "order": 4}`.
 
@@ -42,9 +45,9 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
         kind = type(plain[key])
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
         try:
-            numbers = tuple(kind(part) for part in parts)
-        except (TypeError, ValueError):
-            wanted = "a whole number" if kind is int else "a number"
+            numbers = tuple(_TRUTH[str(part).strip().lower()] if kind is bool else kind(part) for part in parts)
+        except (TypeError, ValueError, KeyError):
+            wanted = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
             raise ValueError(f"`solver.{key}` is {value!r}; it must be {wanted}.") from None
         given[key] = numbers[0] if len(numbers) == 1 else numbers
     return cls(**given)
