@@ -6,8 +6,8 @@ from jaxtyping import Array, Float
 
 from ._checks import check_positive, check_share
 from ._dice2023_scenarios import PERIODS, abatement_bounds, constant_rate_weight, scenario
-from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before
-from ._dice_names import CARBON_PER_CO2, Policy, economy_variables
+from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before, period_outcome, scc_with_offset
+from ._dice_names import Policy, economy_variables, policy_variables
 from ._discrete import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
 from ._fair_climate import FairClimate, FairState
 from ._types import Point, Scalar, parameter
@@ -16,7 +16,6 @@ from ._variable import Variable
 T = TypeVar("T")
 
 _SCALE, _OFFSET = 0.00891061, -6275.91  # of welfare, as published; the path does not depend on them
-_DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
 _PPM = 2.13  # GtC per ppm
 _FIXED_SAVINGS_FROM = 37  # period
 _RAMP = 16.0  # periods in which what is exogenous in the climate goes from its first to its last value
@@ -88,28 +87,15 @@ class Period2023(AbstractPeriod):
             self.other_memory * x.other_forcing + self.other_response * given.other * left,
             *boxes,
         )
-        weight = YEARS * _SCALE * given.weight
         seen = {
-            "emissions": CARBON_PER_CO2 * emissions,
             "emissions_co2": emissions,
             "industrial_emissions": industrial,
-            "output": made.gross,
-            "damages": made.damages,
-            "abatement_cost": made.abatement_cost,
-            "investment": made.investment,
-            "consumption": made.consumption,
             "temperature": warming,
             "forcing": climate.forcing(total, exogenous),
-            "carbon_price": economy.carbon_price(given.backstop, u.abatement),
             "concentration": total / _PPM,
             **dict(zip(FairBoxes._fields[3:], boxes, strict=True)),
         }
-        return PeriodOutcome(
-            state,
-            weight * given.population * economy.utility(made.consumption, given.population),
-            weight * economy.consumption_value(made.consumption, given.population),
-            seen,
-        )
+        return period_outcome(economy, given, made, u.abatement, state, _SCALE, seen)
 
 
 class Dice2023(AbstractDiscreteModel):
@@ -222,10 +208,7 @@ class Dice2023(AbstractDiscreteModel):
 
     @property
     def controls(self) -> Point:
-        return Policy(
-            Variable("share of emissions abated", "1", 0.0, 1.1, symbol="mu"),
-            Variable("share of net output saved", "1", 0.0, 1.0, symbol="s"),
-        )
+        return policy_variables("emissions", 1.1)
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
@@ -303,7 +286,7 @@ class Dice2023(AbstractDiscreteModel):
         self, emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
     ) -> Float[Array, " period"]:
         """The source divides by the marginal value of consumption plus 1e-5; 2020 is 0.85 times 2025."""
-        scc = -1000.0 * emissions_value / (consumption_value + _DUAL_OFFSET)
+        scc = scc_with_offset(emissions_value, consumption_value)
         return scc.at[0].set(0.85 * scc[1])
 
 
