@@ -186,7 +186,6 @@ class AKClimate(ClosedFormControl, CarbonModel):
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         delta, eta = self.preferences.discount_rate, self.emissions_share
-        shocks = self.ambiguity.shocks
         bounds = self.controls
         # where V_k <= 0 nothing is worth investing: the bound below takes over
         price = jnp.maximum(costate.log_capital, 1e-12)
@@ -196,7 +195,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
             costate.temperature,
             hessian[1, 1],
             self.ambiguity,
-            shocks if shocks.ndim == 0 else shocks[1],
+            self.ambiguity.shock_aversion(1),
             self.exogenous_emissions,
             bounds.emissions.low,
             bounds.emissions.high,

@@ -271,13 +271,13 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         if self.rotation:  # V_x = J^-T V_c for x = centre + J c
             into = jnp.linalg.inv(self._frame()[1])[:, 0]
             slope, bend = into @ jnp.stack(costate), into @ hessian @ into
-        shocks, bounds = self.ambiguity.shocks, self.controls[0]
+        bounds = self.controls[0]
         total = self.climate.best_emissions(  # with logarithmic utility, regions emit in proportion to their weights
             self.preferences.discount_rate * self.emissions_share,
             slope,
             bend,
             self.ambiguity,
-            shocks if shocks.ndim == 0 else shocks[0],
+            self.ambiguity.shock_aversion(0),
             self.exogenous_emissions,
             bounds.low,
             bounds.high,

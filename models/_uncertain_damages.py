@@ -170,17 +170,14 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         subtracting it here makes the value function the published one.
         """
         price = self.additive_costates().log_capital
-        shocks = self.ambiguity.shocks
-        aversion = shocks if shocks.ndim == 0 else shocks[0]
         exposure = self.economy.volatility * price
-        capital = price * self.economy.drift(self.investment) - 0.5 * aversion * exposure**2
+        capital = price * self.economy.drift(self.investment) - 0.5 * self.ambiguity.shock_aversion(0) * exposure**2
         return self.emissions_share * jnp.log(u.emissions) - capital
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         price = self.additive_costates().log_damages
-        shocks = self.ambiguity.shocks
         bounds = self.controls.emissions
         return Emissions(
             self.climate.best_emissions(
@@ -188,7 +185,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
                 costate.temperature + price * self.damages.slope(x.temperature),
                 hessian[0, 0] + price * self.damages.bend(x.temperature),
                 self.ambiguity,
-                shocks if shocks.ndim == 0 else shocks[1],
+                self.ambiguity.shock_aversion(1),
                 self.exogenous_emissions,
                 bounds.low,
                 bounds.high,

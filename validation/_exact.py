@@ -11,7 +11,7 @@ import scipy.integrate
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, Ambiguity, LinearQuadratic, MultiRegion, Productivity, TimeAdditive
+from ..models import AbstractModel, AKClimate, LinearQuadratic, MultiRegion, Productivity, TimeAdditive
 from ..models._types import Point, Scalar
 
 
@@ -230,8 +230,7 @@ def _slopes_of_damages(model: AKClimate, nodes):
 
 def _solve_temperature(model: AKClimate, most: int, low: float, top: float) -> np.ndarray:
     """Chebyshev coefficients of $f$: node counts grow until the slope no longer changes."""
-    shocks = model.ambiguity.shocks
-    own = Ambiguity(shocks if shocks.ndim == 0 else shocks[1], model.ambiguity.climate, model.ambiguity.jumps)
+    own = eqx.tree_at(lambda a: a.shocks, model.ambiguity, model.ambiguity.shock_aversion(1))
     model = dataclasses.replace(model, productivity=None, cycle=None, ambiguity=own)
     fresh, best, before, least = np.linspace(-0.99, 1.0, 200), None, None, np.inf
     for count in (*(n for n in (21, 31, 41, 51, 61, 71) if n < most), most):
@@ -279,11 +278,7 @@ def _solve_on(model: AKClimate, count: int, low: float, top: float) -> np.ndarra
 
 def _capital_constant(model: AKClimate) -> Array:
     economy, delta, eta = model.economy, model.preferences.discount_rate, model.emissions_share
-    shocks = model.ambiguity.shocks
-
-    def aversion(n):
-        return shocks if shocks.ndim == 0 else shocks[n]
-
+    aversion = model.ambiguity.shock_aversion
     i = economy.best_investment(delta)
     total = (1.0 - eta) * (delta * jnp.log(economy.productivity - i) + economy.drift(i))
     total = total - 0.5 * aversion(0) * (economy.volatility * (1.0 - eta)) ** 2
@@ -297,8 +292,7 @@ def _productivity_cost(model: AKClimate, block: Productivity) -> np.ndarray:
     r"""$-\delta q\int_0^\infty e^{-\delta t}E[e^{sz_t}]dt$ as a Chebyshev series in $z$."""
     if float(block.cost) == 0.0:
         return np.zeros(1)
-    shocks = model.ambiguity.shocks
-    if bool(jnp.any((shocks if shocks.ndim == 0 else shocks[2:]) > 0)):
+    if bool(jnp.any(model.ambiguity.shock_aversion(slice(2, None)) > 0)):
         raise ValueError("AKExact: with a flow cost of productivity and doubt about its shocks nothing separates.")
     delta, rho = float(model.preferences.discount_rate), float(block.reversion)
     s, variance = float(block.steepness), float(block.volatility) ** 2
@@ -333,9 +327,8 @@ def _costly(model: AKClimate) -> bool:
 
 def _doubted(model: AKClimate | MultiRegion, first: int) -> bool:
     """Whether the planner doubts a shock to productivity, the first of which is number `first`."""
-    shocks = model.ambiguity.shocks
     last = first + (len(model.factors) if isinstance(model, AKClimate) else model.regions)
-    return bool(jnp.any((shocks if shocks.ndim == 0 else shocks[first:last]) > 0))
+    return bool(jnp.any(model.ambiguity.shock_aversion(slice(first, last)) > 0))
 
 
 def exact_value(model: AbstractModel):
