@@ -14,6 +14,7 @@ from ._closures import Growth, Inflow, StateConstraint
 from ._ensemble import Ensemble
 from ._exploration import Exploration, LogarithmicEconomy, best_spending
 from ._model import CarbonModel, ClosedFormControl
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, FLOW, INVESTMENT, OUTPUT
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
@@ -277,14 +278,13 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
         return {
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment_flow": Variable("investment", flow, iamc="Investment"),
-            "exploration_flow": Variable("spending on exploration", flow),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+            "output": OUTPUT,
+            "investment_flow": INVESTMENT,
+            "exploration_flow": Variable("spending on exploration", FLOW),
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
             "reserves": Variable("fossil reserves", "GtC"),
             "temperature": Variable(
                 "temperature anomaly of the carbon emitted, prior mean", "degC", iamc="Surface Temperature (GSAT)"

@@ -11,12 +11,13 @@ from jaxtyping import Array, Float
 from ._ak_climate import COLLAR, Productivity, certain_climate, damage_slope
 from ._ambiguity import Ambiguity
 from ._checks import check_positive, check_share
-from ._climate import TCREClimate
+from ._climate import TEMPERATURE, TCREClimate
 from ._closures import Growth, Inflow, Outflow
 from ._damages import ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
@@ -162,9 +163,7 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     # -- names ------------------------------------------------------------------------------------------
 
     def _physical_variables(self) -> Point:
-        warming = Variable(
-            "temperature anomaly above 1850-1900", "degC", *_TEMPERATURE, "Surface Temperature (GSAT)", "y"
-        )
+        warming = TEMPERATURE._replace(low=_TEMPERATURE[0], high=_TEMPERATURE[1])
         growth = (
             Variable(f"deviation of the growth rate, region {n + 1}", "1/yr", *_PRODUCTIVITY, symbol=f"z{n + 1}")
             for n in range(self.regions)
@@ -336,13 +335,12 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
         found = {
             "emissions": Variable("carbon emissions", "GtC/yr", iamc="Emissions|CO2"),
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment": Variable("investment", flow, iamc="Investment"),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+            "output": OUTPUT,
+            "investment": INVESTMENT,
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
         }
         return found | self._physical_variables()._asdict() if self.rotation else found

@@ -8,12 +8,13 @@ from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
 from ._checks import check_share
-from ._climate import TCREClimate
+from ._climate import TEMPERATURE, TCREClimate
 from ._closures import Growth, Inflow
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl, Jump
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
@@ -103,16 +104,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         high = 2.5 if self.phase == "before_damage" else 5.0
-        return Temperature(
-            Variable(
-                "temperature anomaly above 1850-1900",
-                "degC",
-                0.0,
-                high,
-                "Surface Temperature (GSAT)",
-                "y",
-            )
-        )
+        return Temperature(TEMPERATURE._replace(low=0.0, high=high))
 
     @property
     def controls(self) -> Point:
@@ -286,11 +278,10 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
         return {
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment": Variable("investment", flow, iamc="Investment"),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+            "output": OUTPUT,
+            "investment": INVESTMENT,
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
         }
