@@ -250,7 +250,7 @@ class Workspace:
             change = self.correct(level, True, local._replace(residual=across))
             return grid.differentiate(scheme, change, FaceSlopes({}, {}), True).forward
 
-        barred = self.constrained(level).any(axis=2)
+        barred = np.asarray(self.constrained(level).any(axis=2))
         return left_open(self.problem, grid.points, barred, local.variance, slopes.forward, slopes.hessian, respond)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
