@@ -23,7 +23,6 @@ from ._closures import (
 from ._configuration import (
     build as build,
     configure as configure,
-    parameter_units as parameter_units,
     parameters_of as parameters_of,
 )
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
@@ -59,6 +58,7 @@ from ._neutral import (
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,
 )
+from ._parameter_units import parameter_units as parameter_units
 from ._physical_climate import AbstractPhysicalClimate as AbstractPhysicalClimate
 from ._preferences import (
     AbstractPreferences as AbstractPreferences,

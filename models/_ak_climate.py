@@ -6,12 +6,13 @@ from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
 from ._checks import check_positive, check_share
-from ._climate import TCREClimate
+from ._climate import TEMPERATURE, TCREClimate
 from ._closures import Growth, Inflow
 from ._damages import ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
@@ -139,7 +140,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         capital = Variable("log of capital", "log trillion US$", 4.0, 9.0, symbol="k")
-        warming = Variable("temperature anomaly above 1850-1900", "degC", 0.1, 4.0, "Surface Temperature (GSAT)", "y")
+        warming = TEMPERATURE._replace(low=0.1, high=4.0)
         if self.productivity is None:
             return CapitalTemperature(capital, warming)
         growth = Variable("deviation of the growth rate", "1/yr", -0.1, 0.1, symbol="z")
@@ -186,7 +187,6 @@ class AKClimate(ClosedFormControl, CarbonModel):
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         delta, eta = self.preferences.discount_rate, self.emissions_share
-        shocks = self.ambiguity.shocks
         bounds = self.controls
         # where V_k <= 0 nothing is worth investing: the bound below takes over
         price = jnp.maximum(costate.log_capital, 1e-12)
@@ -196,7 +196,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
             costate.temperature,
             hessian[1, 1],
             self.ambiguity,
-            shocks if shocks.ndim == 0 else shocks[1],
+            self.ambiguity.shock_aversion(1),
             self.exogenous_emissions,
             bounds.emissions.low,
             bounds.emissions.high,
@@ -247,11 +247,10 @@ class AKClimate(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
         return {
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment_flow": Variable("investment", flow, iamc="Investment"),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+            "output": OUTPUT,
+            "investment_flow": INVESTMENT,
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
         }

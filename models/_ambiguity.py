@@ -110,9 +110,14 @@ class Ambiguity(eqx.Module):
 
     def jump_term(self, which: int, gains: Float[Array, " outcome"], prior: Float[Array, " outcome"]) -> Scalar:
         r"""$\tfrac1a\sum_m\pi_m(1 - e^{-a\,(V^m - V)})$, to be multiplied by the intensity."""
-        return prior @ scaled_expm1(-self._of_jump(which), gains)
+        return prior @ scaled_expm1(-self.jump_aversion(which), gains)
 
-    def _of_jump(self, which: int) -> Scalar:
+    def shock_aversion(self, which: int | slice) -> Float[Array, "..."]:
+        """Aversion to one shock or to several, one number for all if there is no list."""
+        return self.shocks if self.shocks.ndim == 0 else self.shocks[which]
+
+    def jump_aversion(self, which: int) -> Scalar:
+        """Aversion to one jump."""
         return self.jumps if self.jumps.ndim == 0 else self.jumps[which]
 
     def worst_case(
@@ -130,7 +135,7 @@ class Ambiguity(eqx.Module):
         return WorstCase(
             shocks=-self.shocks * exposure,
             climate=tilted_weights(self.climate, climate_gains, climate_prior),
-            jumps=tuple(jnp.exp(-self._of_jump(j) * g) for j, g in enumerate(jump_gains)),
+            jumps=tuple(jnp.exp(-self.jump_aversion(j) * g) for j, g in enumerate(jump_gains)),
         )
 
     def penalty(
@@ -160,5 +165,5 @@ class Ambiguity(eqx.Module):
         for j, (g, pi, intensity) in enumerate(zip(worst.jumps, jump_priors, intensities, strict=True)):
             entropy = pi @ entropy_density(g)
             # a jump that cannot happen costs nothing, however it is distorted
-            total = total + jnp.where(intensity > 0, intensity * cost(self._of_jump(j), entropy), 0.0)
+            total = total + jnp.where(intensity > 0, intensity * cost(self.jump_aversion(j), entropy), 0.0)
         return total

@@ -6,8 +6,8 @@ from jaxtyping import Array, Float
 
 from ._carbon_reservoirs import CarbonReservoirs
 from ._checks import check_positive, check_share
-from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before
-from ._dice_names import CARBON_PER_CO2, Policy, economy_variables
+from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before, period_outcome, scc_with_offset
+from ._dice_names import Policy, economy_variables, policy_variables
 from ._discrete import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
 from ._temperature_layers import TemperatureLayers
 from ._types import Point, Scalar, parameter
@@ -16,7 +16,6 @@ from ._variable import Variable
 T = TypeVar("T")
 
 _SCALE, _OFFSET = 0.0302455265681763, -10993.704  # of welfare, as published; the path does not depend on them
-_DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
 
 
 class ReservoirsAndLayers(NamedTuple, Generic[T]):
@@ -58,27 +57,14 @@ class Period2016(AbstractPeriod):
         carbon = self.carbon.advance(jnp.stack(x[1:4]), emissions)
         forcing = layers.forcing(carbon[0], given.next_forcing)
         temperature = layers.advance(jnp.stack(x[4:6]), forcing)
-        capital = economy.next_capital(x.capital, made.investment)
-        weight = YEARS * _SCALE * given.weight
+        state = ReservoirsAndLayers(economy.next_capital(x.capital, made.investment), *carbon, *temperature)
         seen = {
-            "emissions": CARBON_PER_CO2 * emissions,
             "emissions_co2": emissions,
             "industrial_emissions": industrial,
-            "output": made.gross,
-            "damages": made.damages,
-            "abatement_cost": made.abatement_cost,
-            "investment": made.investment,
-            "consumption": made.consumption,
             "temperature": x.temperature_atmosphere,
             "forcing": layers.forcing(x.carbon_atmosphere, given.forcing),
-            "carbon_price": economy.carbon_price(given.backstop, u.abatement),
         }
-        return PeriodOutcome(
-            ReservoirsAndLayers(capital, *carbon, *temperature),
-            weight * given.population * economy.utility(made.consumption, given.population),
-            weight * economy.consumption_value(made.consumption, given.population),
-            seen,
-        )
+        return period_outcome(economy, given, made, u.abatement, state, _SCALE, seen)
 
 
 class Dice2016(AbstractDiscreteModel):
@@ -162,10 +148,7 @@ class Dice2016(AbstractDiscreteModel):
 
     @property
     def controls(self) -> Point:
-        return Policy(
-            Variable("share of industrial emissions abated", "1", 0.0, 1.2, symbol="mu"),
-            Variable("share of net output saved", "1", 0.0, 1.0, symbol="s"),
-        )
+        return policy_variables("industrial emissions", 1.2)
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
@@ -219,4 +202,4 @@ class Dice2016(AbstractDiscreteModel):
         self, emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
     ) -> Float[Array, " period"]:
         """The source divides by the marginal value of consumption plus 1e-5: 0.1 US$ less after 2100."""
-        return -1000.0 * emissions_value / (consumption_value + _DUAL_OFFSET)
+        return scc_with_offset(emissions_value, consumption_value)

@@ -1,23 +1,20 @@
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, check_share
+from ._dice2023_period import FairBoxes, Given2023, Period2023
 from ._dice2023_scenarios import PERIODS, abatement_bounds, constant_rate_weight, scenario
-from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before
-from ._dice_names import CARBON_PER_CO2, Policy, economy_variables
-from ._discrete import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
-from ._fair_climate import FairClimate, FairState
-from ._types import Point, Scalar, parameter
+from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before, scc_with_offset
+from ._dice_names import Policy, economy_variables, policy_variables
+from ._discrete import AbstractDiscreteModel, Dynamics
+from ._fair_climate import FairClimate
+from ._types import Point, parameter
 from ._variable import Variable
 
-T = TypeVar("T")
-
-_SCALE, _OFFSET = 0.00891061, -6275.91  # of welfare, as published; the path does not depend on them
-_DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
-_PPM = 2.13  # GtC per ppm
+_OFFSET = -6275.91  # of welfare, as published; the path does not depend on it
 _FIXED_SAVINGS_FROM = 37  # period
 _RAMP = 16.0  # periods in which what is exogenous in the climate goes from its first to its last value
 
@@ -28,88 +25,6 @@ def _economy() -> DiceEconomy:
 
 def _growth() -> DiceGrowth:
     return DiceGrowth(7752.9, 10825.0, 0.145, 5.84, 0.066, 0.0015)
-
-
-class FairBoxes(NamedTuple, Generic[T]):
-    capital: T
-    cumulative_emissions: T
-    other_forcing: T
-    carbon_geological: T
-    carbon_deep_ocean: T
-    carbon_biosphere: T
-    carbon_mixed_layer: T
-    temperature_deep: T
-    temperature_fast: T
-    log_timescale: T
-
-
-class Given2023(NamedTuple):
-    """What a period takes from outside."""
-
-    first: Array  # 1 in the first period, whose climate is given
-    population: Array  # million
-    productivity: Array
-    intensity: Array  # GtCO2 per trillion US$
-    cost: Array  # share of output that full abatement takes, other gases included
-    backstop: Array  # US$/tCO2
-    land: Array  # GtCO2/yr
-    forcing: Array  # W/m2, of what is not abated
-    other: Array  # abatable emissions of other gases, GtCO2e/yr
-    weight: Array  # of a year's utility of a million people in welfare
-
-
-class Period2023(AbstractPeriod):
-    """One period of DICE-2023: output and emissions, the climate of the same period, and its damages."""
-
-    economy: DiceEconomy
-    climate: FairClimate
-    other_memory: Array
-    other_response: Array
-
-    def __call__(self, given: Point, x: Point, u: Point, pulse: Scalar) -> PeriodOutcome:
-        economy, climate = self.economy, self.climate
-        gross = economy.gross_output(given.productivity, given.population, x.capital)
-        left = 1.0 - u.abatement
-        industrial = given.intensity * gross * left
-        emissions = industrial + given.land * left + pulse
-        exogenous = given.forcing + x.other_forcing
-        old = FairState(x.cumulative_emissions, jnp.stack(x[3:7]), jnp.stack(x[7:9]), x.log_timescale)
-        new = climate.advance(old, emissions, exogenous)
-        # the climate of the first period is given: its emissions count as cumulative ones only, as published
-        keep = given.first > 0.0
-        new = FairState(*(jnp.where(keep, a, b) for a, b in zip(old, new, strict=True)))
-        total = jnp.where(keep, climate.initial_total, climate.total(new))
-        warming = jnp.where(keep, climate.initial_warming, climate.warming(new))
-        made = economy.produce(gross, given.cost, warming, u.abatement, u.savings)
-        boxes = (*new.carbon, *new.temperature, new.log_timescale)
-        state = FairBoxes(
-            economy.next_capital(x.capital, made.investment),
-            climate.cumulate(new, emissions).cumulative,
-            self.other_memory * x.other_forcing + self.other_response * given.other * left,
-            *boxes,
-        )
-        weight = YEARS * _SCALE * given.weight
-        seen = {
-            "emissions": CARBON_PER_CO2 * emissions,
-            "emissions_co2": emissions,
-            "industrial_emissions": industrial,
-            "output": made.gross,
-            "damages": made.damages,
-            "abatement_cost": made.abatement_cost,
-            "investment": made.investment,
-            "consumption": made.consumption,
-            "temperature": warming,
-            "forcing": climate.forcing(total, exogenous),
-            "carbon_price": economy.carbon_price(given.backstop, u.abatement),
-            "concentration": total / _PPM,
-            **dict(zip(FairBoxes._fields[3:], boxes, strict=True)),
-        }
-        return PeriodOutcome(
-            state,
-            weight * given.population * economy.utility(made.consumption, given.population),
-            weight * economy.consumption_value(made.consumption, given.population),
-            seen,
-        )
 
 
 class Dice2023(AbstractDiscreteModel):
@@ -222,10 +137,7 @@ class Dice2023(AbstractDiscreteModel):
 
     @property
     def controls(self) -> Point:
-        return Policy(
-            Variable("share of emissions abated", "1", 0.0, 1.1, symbol="mu"),
-            Variable("share of net output saved", "1", 0.0, 1.0, symbol="s"),
-        )
+        return policy_variables("emissions", 1.1)
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
@@ -303,7 +215,7 @@ class Dice2023(AbstractDiscreteModel):
         self, emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
     ) -> Float[Array, " period"]:
         """The source divides by the marginal value of consumption plus 1e-5; 2020 is 0.85 times 2025."""
-        scc = -1000.0 * emissions_value / (consumption_value + _DUAL_OFFSET)
+        scc = scc_with_offset(emissions_value, consumption_value)
         return scc.at[0].set(0.85 * scc[1])
 
 

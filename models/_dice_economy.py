@@ -5,9 +5,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._checks import check_positive, check_share
-from ._types import Scalar, parameter
+from ._dice_names import CARBON_PER_CO2
+from ._discrete import PeriodOutcome
+from ._types import Point, Scalar, parameter
 
 YEARS = 5  # per period, in both versions
+_DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
 
 
 class Production(NamedTuple):
@@ -155,3 +158,35 @@ class DiceGrowth(eqx.Module):
 def before(changes: Float[Array, " period"]) -> Float[Array, " period"]:
     """What has been added up before each period."""
     return jnp.cumsum(changes) - changes
+
+
+def period_outcome(
+    economy: DiceEconomy, given: Point, made: Production, abatement: Scalar, state: Point, scale: float, seen: dict
+) -> PeriodOutcome:
+    """What a period leaves: `state`, welfare in the published `scale`, and what both versions see of it.
+
+    `seen` has what the versions see each in its own way: emissions, temperature, forcing.
+    """
+    weight = YEARS * scale * given.weight
+    return PeriodOutcome(
+        state,
+        weight * given.population * economy.utility(made.consumption, given.population),
+        weight * economy.consumption_value(made.consumption, given.population),
+        {
+            "emissions": CARBON_PER_CO2 * seen["emissions_co2"],
+            "output": made.gross,
+            "damages": made.damages,
+            "abatement_cost": made.abatement_cost,
+            "investment": made.investment,
+            "consumption": made.consumption,
+            "carbon_price": economy.carbon_price(given.backstop, abatement),
+            **seen,
+        },
+    )
+
+
+def scc_with_offset(
+    emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
+) -> Float[Array, " period"]:
+    """The social cost of carbon as published, US$/tCO2: divided by the marginal value of consumption plus 1e-5."""
+    return -1000.0 * emissions_value / (consumption_value + _DUAL_OFFSET)

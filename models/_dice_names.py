@@ -1,5 +1,6 @@
 from typing import Generic, NamedTuple, TypeVar
 
+from ._types import Point
 from ._variable import Variable
 
 T = TypeVar("T")
@@ -13,6 +14,14 @@ class Policy(NamedTuple, Generic[T]):
 
     abatement: T
     savings: T
+
+
+def policy_variables(abated: str, most: float) -> Point:
+    """The two controls; `abated` says which emissions are, and `most` the greatest share of them."""
+    return Policy(
+        Variable(f"share of {abated} abated", "1", 0.0, most, symbol="mu"),
+        Variable("share of net output saved", "1", 0.0, 1.0, symbol="s"),
+    )
 
 
 def economy_variables(baseline: str) -> dict[str, Variable]:

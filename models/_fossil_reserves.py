@@ -1,4 +1,4 @@
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -13,28 +13,19 @@ from ._climate import TCREClimate
 from ._closures import Growth, Inflow, StateConstraint
 from ._ensemble import Ensemble
 from ._exploration import Exploration, LogarithmicEconomy, best_spending
+from ._fossil_names import (
+    ADDITIVE,
+    CONTROLS,
+    OBSERVABLES,
+    STATES,
+    InvestmentExplorationEmissions,
+    LogDamages,
+    ReservesCarbonCapital,
+)
 from ._model import CarbonModel, ClosedFormControl
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
-
-T = TypeVar("T")
-
-
-class ReservesCarbonCapital(NamedTuple, Generic[T]):
-    log_reserves: T
-    cumulative_emissions: T
-    log_capital: T
-
-
-class InvestmentExplorationEmissions(NamedTuple, Generic[T]):
-    investment: T
-    exploration: T
-    emissions: T
-
-
-class LogDamages(NamedTuple, Generic[T]):
-    log_damages: T
 
 
 class FossilReserves(ClosedFormControl, CarbonModel):
@@ -100,26 +91,15 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     @property
     def states(self) -> Point:
-        return ReservesCarbonCapital(
-            Variable("log of fossil reserves", "log GtC", 0.0, 7.0, symbol="r"),
-            Variable("cumulative emissions", "GtC", 200.0, 2000.0, symbol="F"),
-            Variable("log of capital", "log trillion US$", 5.0, 10.0, symbol="k"),
-        )
+        return STATES
 
     @property
     def controls(self) -> Point:
-        share = "1/yr"  # of capital
-        return InvestmentExplorationEmissions(
-            # above -1/phi_1, where the adjustment cost is infinite
-            Variable("investment per unit of capital", share, -0.05, 0.5, symbol="i"),
-            # at zero the first dollar would be infinitely productive; below 1e-7 $ per 1000 $ nobody looks for reserves
-            Variable("exploration per unit of capital", share, 1e-10, 0.5, symbol="j"),
-            Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "E"),
-        )
+        return CONTROLS
 
     @property
     def additive(self) -> Point:
-        return LogDamages(Variable("log of damages", "1", symbol="d"))
+        return ADDITIVE
 
     # -- dynamics ---------------------------------------------------------------------------------------
 
@@ -277,16 +257,4 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
-        return {
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment_flow": Variable("investment", flow, iamc="Investment"),
-            "exploration_flow": Variable("spending on exploration", flow),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
-            "reserves": Variable("fossil reserves", "GtC"),
-            "temperature": Variable(
-                "temperature anomaly of the carbon emitted, prior mean", "degC", iamc="Surface Temperature (GSAT)"
-            ),
-        }
+        return OBSERVABLES

@@ -60,9 +60,8 @@ class KnowledgeBox(AbstractModel):
         $\log(\alpha-i) + G/\delta$ at $\rho=1$.
         """
         alpha, kappa = self.economy.productivity, self.economy.adjustment_cost
-        delta, rho, shocks = self.preferences.discount_rate, self.inverse_eis, self.ambiguity.shocks
-        aversion = shocks if shocks.ndim == 0 else shocks[0]
-        robust = -0.5 * aversion * self.economy.volatility**2
+        delta, rho = self.preferences.discount_rate, self.inverse_eis
+        robust = -0.5 * self.ambiguity.shock_aversion(0) * self.economy.volatility**2
         idle = self.economy.drift(jnp.zeros_like(alpha)) + robust
         square, linear = 0.5 * kappa * (1.0 + rho), rho + alpha * kappa
         constant = alpha - delta + (1.0 - rho) * idle
@@ -109,8 +108,7 @@ class KnowledgeBox(AbstractModel):
         arrival, revelation = self.research.intensity(x.log_knowledge), jnp.zeros_like(y)
         if self.phase == "before":
             revelation = self.damage_jump.intensity(y)
-        jumps = self.ambiguity.jumps
-        aversion = jumps if jumps.ndim == 0 else jumps[0]
+        aversion = self.ambiguity.jump_aversion(0)
         consumption = alpha - self.economy.best_investment(delta)
         unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
 

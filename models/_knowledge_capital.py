@@ -180,8 +180,7 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
-        shocks, limits = self.ambiguity.shocks, self.controls
-        aversion = shocks if shocks.ndim == 0 else shocks[1]
+        limits, aversion = self.controls, self.ambiguity.shock_aversion(1)
         gain = costate.temperature - self.damage_slope(x.temperature)
         bend = hessian[1, 1] - self.damage_bend(x.temperature)
         highest = self.abatement.baseline(self.economy.productivity * jnp.exp(x.log_capital))
@@ -238,9 +237,7 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
 
         def revealed(curvature):
             damages = eqx.tree_at(lambda d: d.curvature, self.damages, curvature)
-            aversions = self.ambiguity.jumps
-            left = aversions if aversions.ndim == 0 else aversions[0]
-            ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, left)
+            ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, self.ambiguity.jump_aversion(0))
             return dataclasses.replace(self, damages=damages, ambiguity=ambiguity, phase="after_damage")
 
         damage = Jump(

@@ -2,6 +2,8 @@
 
 from typing import Generic, NamedTuple, TypeVar
 
+from ._climate import TEMPERATURE
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, FLOW, INVESTMENT
 from ._types import Point
 from ._variable import Variable
 
@@ -28,7 +30,7 @@ def state_variables(warming: tuple[float, float]) -> Point:
     """The three states, with a region of interest in temperature."""
     return CapitalTemperatureKnowledge(
         Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
-        Variable("temperature anomaly above 1850-1900", "degC", *warming, "Surface Temperature (GSAT)", "y"),
+        TEMPERATURE._replace(low=warming[0], high=warming[1]),
         Variable("log of knowledge", "log trillion US$", 2.0, 5.5, symbol="r"),
     )
 
@@ -41,14 +43,13 @@ CONTROLS = InvestmentResearchEmissions(
     Variable("carbon emissions", "GtC/yr", 0.0, 1e3, "Emissions|CO2", "e"),
 )
 
-_FLOW = "trillion US$/yr"
 OBSERVABLES = {
-    "output": Variable("output before abatement and damages", _FLOW, iamc="GDP|MER"),
-    "investment_flow": Variable("investment", _FLOW, iamc="Investment"),
-    "research_flow": Variable("research and development", _FLOW),
-    "abatement_cost": Variable("cost of abatement", _FLOW, iamc="Policy Cost|Additional Total Energy System Cost"),
-    "consumption": Variable("consumption before damages", _FLOW, iamc="Consumption"),
-    "damages": Variable("consumption lost to damages", _FLOW, iamc="Damage Cost"),
-    "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+    "output": Variable("output before abatement and damages", FLOW, iamc="GDP|MER"),
+    "investment_flow": INVESTMENT,
+    "research_flow": Variable("research and development", FLOW),
+    "abatement_cost": Variable("cost of abatement", FLOW, iamc="Policy Cost|Additional Total Energy System Cost"),
+    "consumption": CONSUMPTION,
+    "damages": DAMAGES,
+    "capital": CAPITAL,
     "knowledge": Variable("knowledge capital", "trillion US$"),
 }

@@ -1,6 +1,4 @@
-import functools as ft
-from collections import namedtuple
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -18,36 +16,12 @@ from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
+from ._region_names import capital_variables, emission_variables, physical_variables, rotated_variables
+from ._region_report import RegionReport
 from ._types import Point, Scalar, parameter
-from ._variable import Variable
 
-_TEMPERATURE = (0.1, 4.0)  # degC, region of interest
-_PRODUCTIVITY = (-0.1, 0.1)  # 1/yr, three standard deviations of the stationary law
 # Margins of rotated faces, in lengths of the half cube: temperatures from 0 to 6 degC
 _BELOW, _ABOVE = 0.05, 1.0
-_FIELDS = {
-    "RegionStates": ("temperature", "productivity"),
-    "RotatedStates": ("", "coordinate"),
-    "RegionEmissions": ("", "emissions"),
-    "RegionCapital": ("", "log_capital"),
-}
-
-
-@ft.cache
-def _point(kind: str, count: int) -> type:
-    """The NamedTuple of a kind with `count` numbered scalars: one class per count, so that pytrees agree."""
-    first, numbered = _FIELDS[kind]
-    made = namedtuple(f"{kind}{count}", [*filter(None, [first]), *(f"{numbered}_{n + 1}" for n in range(count))])
-    made.__module__, made.__qualname__ = __name__, made.__name__
-    return made
-
-
-def __getattr__(name: str) -> Any:
-    """`RegionStates5` and the like are made when they are asked for, by pickle in a fresh process too."""
-    kind = name.rstrip("0123456789")
-    if kind in _FIELDS and kind != name:
-        return _point(kind, int(name[len(kind) :]))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def rotation_matrix(dimension: int) -> Float[np.ndarray, "state state"]:
@@ -60,7 +34,7 @@ def rotation_matrix(dimension: int) -> Float[np.ndarray, "state state"]:
     return size * np.cos(np.pi * (2 * j + 1) * k / (2 * dimension))
 
 
-class MultiRegion(ClosedFormControl, CarbonModel):
+class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
     r"""N regions with a productivity of their own and one temperature: exact in any dimension, $d = N + 1$.
 
     $$\delta V = \max_{e_1,\ldots,e_N}\;\delta\sum_nw_n\big[\eta\log e_n
@@ -161,47 +135,24 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     # -- names ------------------------------------------------------------------------------------------
 
-    def _physical_variables(self) -> Point:
-        warming = Variable(
-            "temperature anomaly above 1850-1900", "degC", *_TEMPERATURE, "Surface Temperature (GSAT)", "y"
-        )
-        growth = (
-            Variable(f"deviation of the growth rate, region {n + 1}", "1/yr", *_PRODUCTIVITY, symbol=f"z{n + 1}")
-            for n in range(self.regions)
-        )
-        return _point("RegionStates", self.regions)(warming, *growth)
-
     @property
     def states(self) -> Point:
-        if not self.rotation:
-            return self._physical_variables()
-        d = self.regions + 1
-        high = d**-0.5
-        names = (Variable(f"rotated coordinate {j + 1}", "1", -high, high, symbol=f"c{j + 1}") for j in range(d))
-        return _point("RotatedStates", d)(*names)
+        return rotated_variables(self.regions) if self.rotation else physical_variables(self.regions)
 
     @property
     def controls(self) -> Point:
-        names = (
-            Variable(f"carbon emissions, region {n + 1}", "GtC/yr", 1e-6, 1e3, symbol=f"e{n + 1}")
-            for n in range(self.regions)
-        )
-        return _point("RegionEmissions", self.regions)(*names)
+        return emission_variables(self.regions)
 
     @property
     def additive(self) -> Point:
-        names = (
-            Variable(f"log of capital, region {n + 1}", "log trillion US$", symbol=f"k{n + 1}")
-            for n in range(self.regions)
-        )
-        return _point("RegionCapital", self.regions)(*names)
+        return capital_variables(self.regions)
 
     # -- coordinates ------------------------------------------------------------------------------------
 
     def _frame(self) -> tuple[Float[Array, " state"], Float[Array, "state state"]]:
         """Centre and matrix of the map from states to temperature and productivities."""
         low, high = (
-            jnp.asarray(side) for side in zip(*((v.low, v.high) for v in self._physical_variables()), strict=True)
+            jnp.asarray(side) for side in zip(*((v.low, v.high) for v in physical_variables(self.regions)), strict=True)
         )
         return 0.5 * (low + high), 0.5 * (high - low)[:, None] * jnp.asarray(rotation_matrix(self.regions + 1))
 
@@ -271,13 +222,13 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         if self.rotation:  # V_x = J^-T V_c for x = centre + J c
             into = jnp.linalg.inv(self._frame()[1])[:, 0]
             slope, bend = into @ jnp.stack(costate), into @ hessian @ into
-        shocks, bounds = self.ambiguity.shocks, self.controls[0]
+        bounds = self.controls[0]
         total = self.climate.best_emissions(  # with logarithmic utility, regions emit in proportion to their weights
             self.preferences.discount_rate * self.emissions_share,
             slope,
             bend,
             self.ambiguity,
-            shocks if shocks.ndim == 0 else shocks[0],
+            self.ambiguity.shock_aversion(0),
             self.exogenous_emissions,
             bounds.low,
             bounds.high,
@@ -307,42 +258,3 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     def initial_additive(self) -> Point:
         return type(self.additive)(*jnp.log(self.shares * self.economy.initial_capital))
-
-    # -- what is reported -------------------------------------------------------------------------------
-
-    def _capital(self, additive: Point) -> Scalar:
-        return jnp.sum(jnp.exp(jnp.stack(additive)))
-
-    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
-        r"""Of world consumption, shared out in proportion to regions' consumption: $\delta(1-\eta)/C$."""
-        weight = self.preferences.discount_rate * (1.0 - self.emissions_share)
-        return weight / ((self.economy.productivity - self.investment) * self._capital(additive))
-
-    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
-        capitals, (y, z) = jnp.exp(jnp.stack(additive)), self.physical(x)
-        world, each = jnp.sum(capitals), self.economy.productivity - self.investment
-        exposed = jnp.ones(self.regions) if self.vulnerability is None else self.vulnerability
-        lost = -each * capitals @ jnp.expm1(-exposed * self.damages.log_damages(y))
-        found = {
-            "emissions": jnp.sum(jnp.stack(u)),
-            "output": self.economy.productivity * world,
-            "investment": self.investment * world,
-            "consumption": each * world,
-            "damages": lost,
-            "capital": world,
-        }
-        physical = dict(zip(self._physical_variables()._fields, (y, *z), strict=True))
-        return found | physical if self.rotation else found
-
-    @property
-    def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
-        found = {
-            "emissions": Variable("carbon emissions", "GtC/yr", iamc="Emissions|CO2"),
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment": Variable("investment", flow, iamc="Investment"),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
-        }
-        return found | self._physical_variables()._asdict() if self.rotation else found

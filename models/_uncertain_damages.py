@@ -8,12 +8,13 @@ from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
 from ._checks import check_share
-from ._climate import TCREClimate
+from ._climate import TEMPERATURE, TCREClimate
 from ._closures import Growth, Inflow
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl, Jump
+from ._observables import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT
 from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
@@ -103,16 +104,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     @property
     def states(self) -> Point:
         high = 2.5 if self.phase == "before_damage" else 5.0
-        return Temperature(
-            Variable(
-                "temperature anomaly above 1850-1900",
-                "degC",
-                0.0,
-                high,
-                "Surface Temperature (GSAT)",
-                "y",
-            )
-        )
+        return Temperature(TEMPERATURE._replace(low=0.0, high=high))
 
     @property
     def controls(self) -> Point:
@@ -170,17 +162,14 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         subtracting it here makes the value function the published one.
         """
         price = self.additive_costates().log_capital
-        shocks = self.ambiguity.shocks
-        aversion = shocks if shocks.ndim == 0 else shocks[0]
         exposure = self.economy.volatility * price
-        capital = price * self.economy.drift(self.investment) - 0.5 * aversion * exposure**2
+        capital = price * self.economy.drift(self.investment) - 0.5 * self.ambiguity.shock_aversion(0) * exposure**2
         return self.emissions_share * jnp.log(u.emissions) - capital
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         price = self.additive_costates().log_damages
-        shocks = self.ambiguity.shocks
         bounds = self.controls.emissions
         return Emissions(
             self.climate.best_emissions(
@@ -188,7 +177,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
                 costate.temperature + price * self.damages.slope(x.temperature),
                 hessian[0, 0] + price * self.damages.bend(x.temperature),
                 self.ambiguity,
-                shocks if shocks.ndim == 0 else shocks[1],
+                self.ambiguity.shock_aversion(1),
                 self.exogenous_emissions,
                 bounds.low,
                 bounds.high,
@@ -289,11 +278,10 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        flow = "trillion US$/yr"
         return {
-            "output": Variable("output before damages", flow, iamc="GDP|MER"),
-            "investment": Variable("investment", flow, iamc="Investment"),
-            "consumption": Variable("consumption before damages", flow, iamc="Consumption"),
-            "damages": Variable("consumption lost to damages", flow, iamc="Damage Cost"),
-            "capital": Variable("capital", "trillion US$", iamc="Capital Stock"),
+            "output": OUTPUT,
+            "investment": INVESTMENT,
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
         }

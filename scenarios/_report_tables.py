@@ -95,9 +95,14 @@ def comparison_table(
         add(f"Emissions {year}, median", "GtCO₂ per year", median("emissions", year))
     if "emissions" in summary:
         add("Median of emissions below 5 % of the start", "year", lambda data, _: _reached(net_zero_year(data), end))
-    for name, words in (("green_share", "Green share of capital"), ("carbon_intensity", "Carbon intensity of dirty output")):
+    for name, words in (
+        ("green_share", "Green share of capital"),
+        ("carbon_intensity", "Carbon intensity of dirty output"),
+    ):
         for year in (begin, *later, end):
-            add(f"{words} {year}, median", "%" if name == "green_share" else "% of the start", median(name, year, 100.0))
+            add(
+                f"{words} {year}, median", "%" if name == "green_share" else "% of the start", median(name, year, 100.0)
+            )
     for year in (2050, end) if begin < 2050 < end else (end,):
         add(f"Warming {year}, median (5–95 %)", "°C above 1850–1900", lambda data, _, year=year: _warming(data, year))
     for name in map(str, summary.data_vars):

@@ -1,11 +1,14 @@
 """Marks of a false branch: what a converged solution must not look like."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ..models import HJBProblem
+from ._godunov import Local
+from ._status import OUTWARD, PINNED, WRONG_SIGN
 
 # A control at its bound, or a marginal value of the wrong sign, on more than this share of the region.
 MOSTLY_PINNED = 0.5
@@ -52,3 +55,44 @@ def share_wrong_sign(
         least = _NOTHING * spread[:, None] / (high - low)
         shares.append(float(np.max(np.mean(sign * costate[:, inside, a] <= least, axis=1))))
     return max(shares)
+
+
+def false_branch(
+    problem: HJBProblem, points: Float[np.ndarray, "node state"], local: Local, leaves: bool
+) -> int | None:
+    """The status of a false branch; None if there is no mark of one. `leaves`: the drift points out of the box."""
+    if leaves:
+        return OUTWARD
+    if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
+        return PINNED
+    return WRONG_SIGN if share_wrong_sign(problem, points, local.value, local.costate) > MOSTLY_WRONG else None
+
+
+def left_open(
+    problem: HJBProblem,
+    points: Float[np.ndarray, "node state"],
+    barred: Bool[np.ndarray, "node state"],
+    variance: Float[np.ndarray, "family node state state"],
+    slopes: Float[np.ndarray, "family node state"],
+    hessians: Float[np.ndarray, "family node state state"],
+    respond: Callable[[np.ndarray], np.ndarray],
+) -> bool:
+    """Whether slopes in the region hang on the noise across state constraints (root mean square shares).
+
+    A scheme of high order lets the equation itself hold at a constraint, with noise across it that the constraint forbids.
+    Taking that noise away changes the solution by one linear solve. Where drift keeps information inside the change
+    dies off from the face; where noise is stronger than drift, the equation inside leaves the solution open.
+
+    `barred` says which points lie on constraints of which state; `respond` gives the change of the slopes that a residual causes.
+    """
+    across = np.zeros(slopes.shape[:2])
+    for a in range(points.shape[1]):
+        on = barred[:, a]
+        across[:, on] += variance[:, on, a, a] * hessians[:, on, a, a]
+    if not np.any(across):
+        return False
+    moved, inside = respond(across), in_region(problem, points)
+    if not inside.any():  # with margins of many states
+        inside = np.ones_like(inside)
+    change, size = (np.sqrt(np.mean(s[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes))
+    return bool(np.any(change / np.maximum(size, 1e-300) > TOO_OPEN))

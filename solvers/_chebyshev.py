@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ..models import AbstractValue
 from ..models._types import Point, Scalar
+from ._tensor import contract, tensor_derivatives
 
 # Scale of the stretched coordinate in lengths of the region. Smaller ones put more nodes in the region and resolve the margin
 # less, which costs more: measured on ak_climate with margins of two to four regions, 4 is ten to a hundred times better than 1.
@@ -150,16 +151,7 @@ class PiecewiseChebyshev(AbstractValue):
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
         block, bases = self._local(x)
-        d = len(bases)
-
-        def partial(*axes):
-            """The derivative once in each of the given states."""
-            return contract(block, [bases[a][axes.count(a)] for a in range(d)])
-
-        costate = jnp.stack([partial(a) for a in range(d)])
-        upper = {(a, b): partial(a, b) for a in range(d) for b in range(a, d)}
-        hessian = jnp.stack([jnp.stack([upper[min(a, b), max(a, b)] for b in range(d)]) for a in range(d)])
-        return partial(), costate, hessian
+        return tensor_derivatives(block, bases)
 
     def _local(self, x: Point):
         """The coefficients of the element around a state, and for each state the polynomials and two derivatives."""
@@ -200,13 +192,6 @@ class PiecewiseChebyshev(AbstractValue):
             np.put_along_axis(matrix, columns, local, axis=1)
             values = np.moveaxis(np.tensordot(matrix, values, axes=(1, a)), 0, a)
         return values
-
-
-def contract(block: Array, weights: list[Array]) -> Scalar:
-    """Contract the axes of `block` with one vector each."""
-    for w in weights:
-        block = jnp.tensordot(w, block, axes=1)
-    return block
 
 
 def polynomials(s, degree: int):

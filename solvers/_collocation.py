@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem, StateConstraint
-from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, TOO_OPEN, in_region, share_pinned, share_wrong_sign
+from ._branch import false_branch, left_open
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
 from ._linear import one_thread
-from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
+from ._status import CODES, CONVERGED, NONFINITE, OPEN, ROUGH, RUNNING, STALLED
 
 # More than this relative error left by the basis is no solution.
 _UNRESOLVED = 1e-3
@@ -25,20 +25,6 @@ _FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
 
 _MONOTONE, _TRANSIENT, _NEWTON = 0, 1, 2
 _STAGES = ("monotone start", "transient", "collocation")
-_CODES = (
-    RESULTS.max_steps_reached,
-    RESULTS.successful,
-    RESULTS.stalled,
-    RESULTS.nonfinite,
-    RESULTS.outward_drift,
-    RESULTS.oscillating,
-    RESULTS.pinned,
-    RESULTS.wrong_sign,
-    RESULTS.undetermined,
-    RESULTS.unresolved,
-)
-# those up to 8 are the codes of finite differences too, from which the monotone start comes
-_RUNNING, _CONVERGED, _STALLED, _NONFINITE, _OUTWARD, _PINNED, _WRONG_SIGN, _OPEN, _ROUGH = 0, 1, 2, 3, 4, 6, 7, 8, 9
 
 
 class CollocationState(NamedTuple):
@@ -52,7 +38,7 @@ class CollocationState(NamedTuple):
     fraction: Float[np.ndarray, " family"]  # how much of it was taken
     change: np.ndarray  # largest correction of V at the points over the range of V
     shift: np.ndarray  # one over the time step, in units of delta
-    status: np.ndarray  # an index of the result codes
+    status: np.ndarray  # where it stands
     steps: np.ndarray  # taken in each stage
     left: np.ndarray  # estimate of what the basis does not resolve
 
@@ -95,7 +81,7 @@ class AbstractCollocation(AbstractSolver):
             fraction=np.ones(family),
             change=np.array(np.inf),
             shift=np.array(1.0 / _FIRST_TIME_STEP if coarse is None else 0.0),
-            status=np.array(_RUNNING),
+            status=np.array(RUNNING),
             steps=np.zeros(3, dtype=int),
             left=np.array(np.inf),
         ), workspace
@@ -116,7 +102,7 @@ class AbstractCollocation(AbstractSolver):
         worse = ~np.isfinite(norm) | (norm > 10.0 * state.norm)
         worse &= np.isfinite(state.norm)
         if not np.all(np.isfinite(norm) | worse):
-            return state._replace(status=np.array(_NONFINITE))
+            return state._replace(status=np.array(NONFINITE))
         if worse.any():
             return self._halve(state, worse, norm)
         # With more points than functions the residual has a floor: the best iterate is kept when it falls no further.
@@ -129,7 +115,7 @@ class AbstractCollocation(AbstractSolver):
         with np.errstate(invalid="ignore", over="ignore"):
             move = basis.correct(local, residuals, delta, shift)
         if not np.all(np.isfinite(move)):
-            return state._replace(status=np.array(_NONFINITE))
+            return state._replace(status=np.array(NONFINITE))
         before, by = (basis.differentiate(u)[0] for u in (state.unknowns, move))
         spread = np.ptp(before, axis=1) + np.max(np.abs(by), axis=1) * 1e-3 + 1e-300
         steps[stage] += 1
@@ -156,7 +142,7 @@ class AbstractCollocation(AbstractSolver):
         state = state._replace(start=begun, steps=steps, norm=begun.norm, change=begun.change)
         if not coarse.terminate(begun):
             return state
-        if int(begun.status) != _CONVERGED:
+        if int(begun.status) != CONVERGED:
             return state._replace(status=begun.status)
         value = coarse.finish(problem, begun, workspace.start).value
         return state._replace(
@@ -170,7 +156,7 @@ class AbstractCollocation(AbstractSolver):
         """Take back half of the last correction of the members that it made worse, or give up."""
         if (state.fraction[worse] < 1e-3).any():
             back = state.unknowns - state.move * state.fraction[:, None]
-            status = _STALLED if np.all(np.isfinite(norm)) else _NONFINITE
+            status = STALLED if np.all(np.isfinite(norm)) else NONFINITE
             return state._replace(unknowns=np.where(worse[:, None], back, state.unknowns), status=np.array(status))
         half = np.where(worse, 0.5 * state.fraction, 0.0)
         return state._replace(unknowns=state.unknowns - half[:, None] * state.move, fraction=state.fraction - half)
@@ -187,40 +173,34 @@ class AbstractCollocation(AbstractSolver):
         points, local = workspace.basis.judged(workspace, state.unknowns)
         at_own = workspace.evaluate(state.unknowns)
         left = workspace.basis.unresolved(workspace, state.unknowns)
-        status = _CONVERGED
-        if workspace.leaves(at_own):
-            status = _OUTWARD
-        elif share_pinned(workspace.problem, points, local.control) > MOSTLY_PINNED:
-            status = _PINNED
-        elif share_wrong_sign(workspace.problem, points, local.value, local.costate) > MOSTLY_WRONG:
-            status = _WRONG_SIGN
-        elif not left <= _UNRESOLVED:
-            status = _ROUGH
-        elif np.any(self._influence(workspace, state.unknowns, at_own) > TOO_OPEN):
-            status = _OPEN
+        status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
+        if status is None:
+            status = CONVERGED
+            if not left <= _UNRESOLVED:
+                status = ROUGH
+            elif self._left_open(workspace, state.unknowns, at_own):
+                status = OPEN
         return state._replace(status=np.array(status), left=np.asarray(left))
 
-    def _influence(self, workspace, unknowns, local):
-        """How much of the slopes in the region hangs on the noise across state constraints, as of finite differences."""
+    def _left_open(self, workspace, unknowns, local) -> bool:
+        """Whether slopes in the region hang on the noise across state constraints, as of finite differences."""
         basis, delta = workspace.basis, workspace.discount_rate
         _, slopes, hessians = basis.differentiate(unknowns)
-        across = np.zeros_like(basis.residuals(local, unknowns, delta, workspace.slopes))
+        barred = np.zeros(basis.points.shape, dtype=bool)
         for a, sides in enumerate(workspace.closures):
             for side, closure in enumerate(sides):
                 if isinstance(closure, StateConstraint):
-                    on = np.flatnonzero(basis.on_face(a, side))
-                    across[:, on] += local.variance[:, on, a, a] * hessians[:, on, a, a]
-        if not np.any(across):
-            return np.zeros(len(unknowns))
-        moved = basis.differentiate(basis.correct(local, across, delta, np.zeros_like(delta)))[1]
-        inside = in_region(workspace.problem, basis.points)
-        if not inside.any():  # with margins of many states
-            inside = np.ones_like(inside)
-        size = [np.sqrt(np.mean(s[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes)]
-        return size[0] / np.maximum(size[1], 1e-300)
+                    barred[:, a] |= basis.on_face(a, side)
+
+        def respond(across):
+            rows = np.zeros_like(basis.residuals(local, unknowns, delta, workspace.slopes))
+            rows[:, : across.shape[1]] = across
+            return basis.differentiate(basis.correct(local, rows, delta, np.zeros_like(delta)))[1]
+
+        return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
 
     def terminate(self, state):
-        return int(state.status) != _RUNNING
+        return int(state.status) != RUNNING
 
     def progress(self, state):
         return {
@@ -239,10 +219,10 @@ class AbstractCollocation(AbstractSolver):
             "unresolved": float(state.left),
         }
         coarse = self.monotone(problem)
-        unfinished = int(state.stage) == _MONOTONE or status in (_STALLED, _NONFINITE)
+        unfinished = int(state.stage) == _MONOTONE or status in (STALLED, NONFINITE)
         if coarse is not None and unfinished:  # what is known is the monotone solution
             kept = coarse.finish(problem, state.start, workspace.start)
-            return kept._replace(result=_CODES[status], stats=kept.stats | stats)
+            return kept._replace(result=CODES[status], stats=kept.stats | stats)
         unknowns = np.where(np.isfinite(state.unknowns), state.unknowns, 0.0)
         nodes, values = basis.shown(unknowns)
-        return Finish(basis.value(unknowns), _CODES[status], stats, nodes, values)
+        return Finish(basis.value(unknowns), CODES[status], stats, nodes, values)

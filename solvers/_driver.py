@@ -126,7 +126,7 @@ class _Options(NamedTuple):
 @functools.singledispatch
 def _answer(problem: Any, solver: Any, options: _Options) -> Any:
     """Solve one kind of problem."""
-    raise NotImplementedError(type(problem).__name__)
+    raise TypeError(f"`problem` is {type(problem).__name__}; what can be solved is an HJBProblem or a DiscreteProblem.")
 
 
 @_answer.register

@@ -5,14 +5,14 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
-from ._branch import MOSTLY_PINNED, MOSTLY_WRONG, TOO_OPEN, share_pinned, share_wrong_sign
+from ._branch import false_branch
 from ._discretisation import Discretisation
 from ._godunov import lowest_after, on_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
-from ._result import RESULTS
 from ._solver import AbstractSolver, Finish
+from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED
 from ._stencils import least_nodes, make_axis
 from ._workspace import Workspace
 
@@ -27,18 +27,6 @@ _PATIENCE = 5
 
 # Policy iteration that ends in a cycle of this size, relative to the range of V, is near enough for Newton steps to begin.
 _TO_AND_FRO = 1e-2
-
-_CODES = {
-    0: RESULTS.max_steps_reached,
-    1: RESULTS.successful,
-    2: RESULTS.stalled,
-    3: RESULTS.nonfinite,
-    4: RESULTS.outward_drift,
-    5: RESULTS.oscillating,
-    6: RESULTS.pinned,
-    7: RESULTS.wrong_sign,
-    8: RESULTS.undetermined,
-}
 
 
 class FiniteDifferenceState(NamedTuple):
@@ -57,7 +45,7 @@ class FiniteDifferenceState(NamedTuple):
     nearest: np.ndarray  # the smallest such correction of this Newton stage
     astray: np.ndarray  # steps since one came much nearer
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
-    status: np.ndarray  # a key of _CODES; 0 while running
+    status: np.ndarray  # where it stands
     steps: np.ndarray  # taken on each level, first-order and high-order
 
 
@@ -195,7 +183,7 @@ class FiniteDifference(AbstractSolver):
             nearest=np.array(np.inf),
             astray=np.array(0),
             monotone=values,
-            status=np.array(0),
+            status=np.array(RUNNING),
             steps=np.zeros((self.levels, 2), dtype=int),
         ), workspace
 
@@ -208,17 +196,18 @@ class FiniteDifference(AbstractSolver):
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
         delta = workspace.discount_rate[:, None]
-        norm = np.sqrt(np.mean((local.residual / delta) ** 2, axis=1))
+        with np.errstate(over="ignore"):  # a feared jump is exponential in V: what overflows counts as not finite
+            norm = np.sqrt(np.mean((local.residual / delta) ** 2, axis=1))
         # A correction that made a finite residual not finite, or a Newton correction that raised it, is halved.
         worse = ~np.isfinite(norm)
         if high:
             worse |= norm > 10.0 * state.norm
         worse &= np.isfinite(state.norm)
         if not np.all(np.isfinite(norm) | worse):
-            return state._replace(status=np.array(3))
+            return state._replace(status=np.array(NONFINITE))
         if worse.any():
             if (state.fraction[worse] < 1e-3).any():
-                status = 3 if not np.all(np.isfinite(norm)) else 2
+                status = STALLED if np.all(np.isfinite(norm)) else NONFINITE
                 back = state.values - state.move * state.fraction[:, None]
                 return self._lean(
                     workspace, state._replace(values=np.where(worse[:, None], back, state.values)), status
@@ -228,7 +217,7 @@ class FiniteDifference(AbstractSolver):
             return state._replace(values=state.values - half, fraction=fraction)
         move = workspace.correct(level, high, local)
         if not np.all(np.isfinite(move)):
-            return state._replace(status=np.array(3))
+            return state._replace(status=np.array(NONFINITE))
         spread = np.ptp(state.values, axis=1) + np.max(np.abs(move), axis=1) * 1e-3 + 1e-300
         change = np.max(np.max(np.abs(move), axis=1) / spread)
         steps = state.steps.copy()
@@ -245,7 +234,7 @@ class FiniteDifference(AbstractSolver):
         )
         wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
         if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
-            return self._lean(workspace, new, 2)
+            return self._lean(workspace, new, STALLED)
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
@@ -291,12 +280,12 @@ class FiniteDifference(AbstractSolver):
         return bool(state.high_order) and centred and self.order > 2 and any(workspace.faint)
 
     def _lean(self, workspace, state, status: int):
-        """End with a code; but if centred differences failed, begin the Newton stage again with differences that lean."""
-        failed = status in (2, 3, 5) and bool(state.high_order)
+        """End with a status; but if centred differences failed, begin the Newton stage again with differences that lean."""
+        failed = status in (STALLED, NONFINITE, OSCILLATING) and bool(state.high_order)
         if not failed or not self._may_lean(workspace, state):
             # if leaning does not help either, what was wrong with centred differences says more
             code = int(state.leaning) if failed and bool(state.leaning) else status
-            return self._stall(workspace, state) if code == 2 else state._replace(status=np.array(code))
+            return self._stall(workspace, state) if code == STALLED else state._replace(status=np.array(code))
         return state._replace(
             leaning=np.array(status),
             values=state.monotone,
@@ -312,16 +301,12 @@ class FiniteDifference(AbstractSolver):
         """The monotone solution is kept; on a false branch that is what is said, for more points would not help."""
         kept = state.monotone if bool(state.high_order) else state.values
         false = self._false_branch(workspace, int(state.level), workspace.evaluate(int(state.level), False, kept))
-        return state._replace(values=kept, status=np.array(false or 2))
+        return state._replace(values=kept, status=np.array(false or STALLED))
 
-    def _false_branch(self, workspace, level, local) -> int:
-        """The result code of a false branch; 0 if there is no mark of one."""
-        problem, points = workspace.problem, workspace.grid(level).points
-        if np.any(workspace.leaves(level, local)):
-            return 4
-        if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
-            return 6
-        return 7 if share_wrong_sign(problem, points, local.value, local.costate) > MOSTLY_WRONG else 0
+    def _false_branch(self, workspace, level, local) -> int | None:
+        """The status of a false branch; None if there is no mark of one."""
+        leaves = bool(np.any(workspace.leaves(level, local)))
+        return false_branch(workspace.problem, workspace.grid(level).points, local, leaves)
 
     def _judge(self, workspace, state) -> int:
         """The result code of a solution whose corrections have ended: whether it may be believed."""
@@ -330,14 +315,14 @@ class FiniteDifference(AbstractSolver):
         if false := self._false_branch(workspace, level, local):
             return false
         if not high:
-            return 1
+            return CONVERGED
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
         if np.any(rough[0] > _TOO_ROUGH * rough[1]):
-            return 5
-        return 8 if np.any(workspace.influence(level, local, state.values) > TOO_OPEN) else 1
+            return OSCILLATING
+        return OPEN if workspace.left_open(level, local, state.values) else CONVERGED
 
     def terminate(self, state):
-        return int(state.status) != 0
+        return int(state.status) != RUNNING
 
     def progress(self, state):
         stage = "high order" if bool(state.high_order) else "upwind"
@@ -351,7 +336,7 @@ class FiniteDifference(AbstractSolver):
         status = int(state.status)
         level = int(state.level)
         grid = workspace.grid(level)
-        values = state.monotone if status in (2, 5) else state.values
+        values = state.monotone if status in (STALLED, OSCILLATING) else state.values
         values = np.where(np.isfinite(values), values, 0.0)
         stacked = splines_through(problem, grid.nodes, values.reshape(-1, *grid.shape))
         stats = {
@@ -360,8 +345,8 @@ class FiniteDifference(AbstractSolver):
             "leaning": self.leaning or bool(state.leaning),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
-            "order": self.order if status == 1 else 1,
+            "order": self.order if status == CONVERGED else 1,
             # correlated shocks: the centred mixed differences of the first stage are not monotone
             "monotone_start": not workspace.has_mixed,
         }
-        return Finish(stacked, _CODES[status], stats, grid.nodes, values.reshape(-1, *grid.shape))
+        return Finish(stacked, CODES[status], stats, grid.nodes, values.reshape(-1, *grid.shape))

@@ -7,6 +7,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 from ..models import AbstractValue, HJBProblem
 from ..models._types import Point, Scalar
+from ._tensor import contract, tensor_derivatives
 
 
 class TensorSpline(AbstractValue):
@@ -53,19 +54,11 @@ class TensorSpline(AbstractValue):
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         block, bases = self._local(x)
-        return _contract(block, [basis[0] for basis in bases])
+        return contract(block, [basis[0] for basis in bases])
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
         block, bases = self._local(x)
-        d = len(bases)
-
-        def partial(*axes):
-            """The derivative once in each of the given states."""
-            return _contract(block, [bases[a][axes.count(a)] for a in range(d)])
-
-        costate = jnp.stack([partial(a) for a in range(d)])
-        hessian = jnp.stack([jnp.stack([partial(a, b) for b in range(d)]) for a in range(d)])
-        return partial(), costate, hessian
+        return tensor_derivatives(block, bases)
 
     def _local(self, x: Point):
         """The coefficients that matter at a state, and for each state its B-splines and two derivatives."""
@@ -85,12 +78,6 @@ class TensorSpline(AbstractValue):
             spline = BSpline(np.asarray(knots), np.moveaxis(values, axis, 0), degree)
             values = np.moveaxis(spline(np.asarray(x)), 0, axis)
         return values
-
-
-def _contract(block: Array, weights: list[Array]) -> Scalar:
-    for w in weights:
-        block = jnp.tensordot(w, block, axes=1)
-    return block
 
 
 def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) -> tuple[np.ndarray, int]:

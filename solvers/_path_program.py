@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..models import DiscreteProblem, Dynamics
 from ..models._types import Point, Scalar
-from ._interior_point import Local, Program
+from ._program import Local, Program
 
 
 def program_of(problem: DiscreteProblem) -> Program:

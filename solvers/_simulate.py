@@ -7,10 +7,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..models import CarbonModel, Jump, derivatives
+from ..models import CarbonModel, derivatives
 from ..models._model import noise_size
 from ..models._types import Point
-from ._solution import USD_PER_TCO2, GreedyPolicy, Solution, reshape_family
+from ._regimes import MOST_OUTCOMES, jump_numbers, regimes_of, targets_of
+from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
 
 MEASURES = ("baseline", "worst-case")
 
@@ -43,14 +44,6 @@ class Paths(eqx.Module):
         from ._datasets import paths_dataset
 
         return paths_dataset(self)
-
-
-class _Branch(eqx.Module):
-    """A regime as simulation sees it: its members stacked on one axis, and where its jumps lead."""
-
-    policy: GreedyPolicy
-    size: int = eqx.field(static=True)
-    destinations: tuple[int, ...] = eqx.field(static=True)  # branch number, by jump
 
 
 class _View(NamedTuple):
@@ -119,10 +112,10 @@ def simulate(
         if value < 1:
             raise ValueError(f"`{name}` is {value}; it must be at least 1.")
     key = jr.key(0) if key is None else key
-    branches = _branches(solution)
+    regimes = regimes_of(solution)
     num_paths = num_paths if shocks else 1
     flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
-    walkers, controls, observables, scc = _simulate(branches, key, years, num_paths, *flags, steps_per_year)
+    walkers, controls, observables, scc = _simulate(regimes, key, years, num_paths, *flags, steps_per_year)
     _check_steps(solution, walkers.states, steps_per_year)
     start = solution.problem.model.start_year
     return Paths(
@@ -134,7 +127,7 @@ def simulate(
         scc=scc if isinstance(solution.problem.model, CarbonModel) else None,
         regime=walkers.regime,
         outcome=walkers.outcome,
-        jump_years={name: start + walkers.jumped[:, -1, number] for name, number in _jump_numbers(branches).items()},
+        jump_years={name: start + walkers.jumped[:, -1, number] for name, number in jump_numbers(regimes).items()},
         outside=walkers.outside[:, -1],
         solution=solution,
         measure=measure,
@@ -156,35 +149,14 @@ def _check_steps(solution: Solution, states, steps_per_year: int):
             )
 
 
-def _branches(solution: Solution) -> tuple[_Branch, ...]:
-    """Every regime that can be reached, root first."""
-    found: dict[int, _Branch] = {}
-
-    def add(part: Solution, size: int) -> int:
-        number = len(found)
-        found[number] = _Branch(part.policy, size, ())
-        targets = []
-        for destination in part.destinations:
-            outcomes = jax.tree.leaves(eqx.filter(destination.value, eqx.is_array))[0].shape[1]
-            targets.append(add(reshape_family(destination, (size * outcomes,), 2), size * outcomes))
-        found[number] = _Branch(part.policy, size, tuple(targets))
-        return number
-
-    add(reshape_family(solution, (1,), 0), 1)
-    models = [branch.policy.problem.model for branch in found.values()]
-    if len({(type(m.states), type(m.controls)) for m in models}) > 1:
-        raise ValueError("simulate: the regimes have different states or controls; simulate them one by one.")
-    return tuple(found.values())
-
-
 @eqx.filter_jit
-def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year):
+def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
     """All paths. `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation."""
     dt = 1.0 / steps_per_year
-    numbers = _jump_numbers(branches)
+    numbers = jump_numbers(regimes)
     num_jumps = len(numbers)
-    targets, widths = _targets(branches, numbers)
-    root = branches[0].policy.problem.model
+    targets, widths = targets_of(regimes, numbers)
+    root = regimes[0].policy.problem.model
     single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, root)
     start = _Walker(
         states=single.initial_state(),
@@ -198,9 +170,9 @@ def _simulate(branches, key, years, num_paths, distorted, noisy, steps_per_year)
     def look(walker, t, dw) -> _View:
         """What the walker's own regime and outcome say at its state."""
         views = []
-        for branch in branches:
-            at = jnp.clip(walker.outcome, 0, branch.size - 1)
-            policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, branch.policy)
+        for regime in regimes:
+            at = jnp.clip(walker.outcome, 0, regime.size - 1)
+            policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, regime.policy)
             views.append(_view(policy, walker, t, dt, dw, distorted, numbers))
         chosen = views[0]
         for number, view in enumerate(views[1:], 1):
@@ -265,7 +237,7 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
     start = walker.states, walker.additive
     moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
     intensity = jnp.zeros(len(numbers))
-    outcomes = jnp.zeros((len(numbers), _MOST_OUTCOMES))
+    outcomes = jnp.zeros((len(numbers), MOST_OUTCOMES))
     landings = [x] * len(numbers)
     for j, jump in enumerate(model.jumps()):
         number = numbers[jump.name]
@@ -288,32 +260,3 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
         landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else x,
         outside=jnp.any(jnp.stack(outside)),
     )
-
-
-_MOST_OUTCOMES = 64  # room for the outcomes of a jump
-
-
-def _jumps_of(branch: _Branch) -> tuple[Jump, ...]:
-    return eqx.filter_vmap(lambda model: model.jumps())(branch.policy.problem.model)
-
-
-def _jump_numbers(branches: tuple[_Branch, ...]) -> dict[str, int]:
-    """A number for every jump, by name."""
-    numbers: dict[str, int] = {}
-    for branch in branches:
-        for jump in _jumps_of(branch):
-            numbers.setdefault(jump.name, len(numbers))
-            if jump.probabilities.shape[-1] > _MOST_OUTCOMES:
-                raise ValueError(f"simulate: jump `{jump.name}` has more than {_MOST_OUTCOMES} outcomes.")
-    return numbers
-
-
-def _targets(branches, numbers) -> tuple[Int[Array, "branch jump"], Int[Array, "branch jump"]]:
-    """The branch each jump leads to, and its number of outcomes."""
-    target = np.zeros((len(branches), len(numbers)), dtype=int)
-    width = np.ones_like(target)
-    for row, branch in enumerate(branches):
-        for jump, to in zip(_jumps_of(branch), branch.destinations, strict=True):
-            target[row, numbers[jump.name]] = to
-            width[row, numbers[jump.name]] = branches[to].size // branch.size
-    return jnp.asarray(target), jnp.asarray(width)

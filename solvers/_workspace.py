@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from ..models import Growth, HJBProblem, Reflecting, StateConstraint
-from ._branch import in_region
+from ._branch import left_open
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._linear import Automatic, Downwind, LinearSystem
@@ -241,28 +241,17 @@ class Workspace:
                 out.append(bool(np.any(speed > 1e-9 * spacing[a])))
         return np.array(out)
 
-    def influence(
-        self, level: int, local: Local, values: Float[np.ndarray, "family node"]
-    ) -> Float[np.ndarray, " family"]:
-        """How much of the slopes in the region hangs on the noise across state constraints (root mean square shares).
+    def left_open(self, level: int, local: Local, values: Float[np.ndarray, "family node"]) -> bool:
+        """Whether slopes in the region hang on the noise across state constraints, in the high-order scheme."""
+        grid, scheme = self.grid(level), self.scheme(level, True)
+        slopes = grid.differentiate(scheme, values, self.faces(level), True)
 
-        The high-order scheme lets the equation itself hold at a constraint, with noise across it that the constraint forbids.
-        Taking that noise away changes the solution by one linear solve. Where drift keeps information inside the change
-        dies off from the face; where noise is stronger than drift, the equation inside leaves the solution open.
-        """
-        grid, constrained = self.grid(level), self.constrained(level)
-        slopes = grid.differentiate(self.scheme(level, True), values, self.faces(level), True)
-        across = np.zeros_like(values)
-        for a in range(grid.dimension):
-            on = constrained[:, a].any(axis=1)
-            across[:, on] += local.variance[:, on, a, a] * slopes.hessian[:, on, a, a]
-        if not np.any(across):
-            return np.zeros(self.family)
-        change = self.correct(level, True, local._replace(residual=across))
-        moved = grid.differentiate(self.scheme(level, True), change, FaceSlopes({}, {}), True)
-        inside = in_region(self.problem, grid.points)
-        size = [np.sqrt(np.mean(s.forward[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes)]
-        return size[0] / np.maximum(size[1], 1e-300)
+        def respond(across):
+            change = self.correct(level, True, local._replace(residual=across))
+            return grid.differentiate(scheme, change, FaceSlopes({}, {}), True).forward
+
+        barred = np.asarray(self.constrained(level).any(axis=2))
+        return left_open(self.problem, grid.points, barred, local.variance, slopes.forward, slopes.hessian, respond)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
         """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""

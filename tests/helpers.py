@@ -174,3 +174,13 @@ def ak_reference(temperature, aversion=0.0, top=20.0, count=80):
     series = np.polynomial.chebyshev.Chebyshev.fit(y, f, count - 1, domain=[0.0, top])
     p, m = series.deriv(1)(temperature), series.deriv(2)(temperature)
     return p, emissions(p, m)
+
+
+def check_resumed(problem, solver, stop, folder):
+    """A solve that was interrupted after some steps and taken up again ends as if it never had been."""
+    whole = ab.solve(problem, solver)
+    part = ab.solve(problem, solver, max_steps=stop, throw=False, checkpoint=folder)
+    assert not part.converged
+    resumed = ab.solve(problem, solver, checkpoint=folder)
+    assert tree_allclose(resumed.value, whole.value)
+    assert resumed.stats["steps"] == whole.stats["steps"]

@@ -1,7 +1,4 @@
-"""The fossil-reserve model: its equation, its prior, its controls, its limit and its published paths."""
-
-import importlib.util
-from pathlib import Path
+"""The fossil-reserve model: its equation, its prior, its controls and its input."""
 
 import equinox as eqx
 import jax
@@ -9,27 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from fossil_cases import CASES, PENALTY, certainty_equivalent, make
 from helpers import TIME, distrusting, on_points, tree_allclose
 
 import abatax as ab
 from abatax import HJBProblem
-from abatax.models import Ambiguity, Exploration, FossilReserves, GaussianTCRE, LogarithmicEconomy, NordhausWeitzman
-from abatax.solvers._time_like import time_like_states
+from abatax.models import Exploration, FossilReserves, GaussianTCRE, LogarithmicEconomy, NordhausWeitzman
 from abatax.validation import FossilLimit
 
 # Gauss-Hermite quadrature of a tilted Gaussian, up to E F = 2e4.
 QUADRATURE = 1e-11
 ROUNDING = 1e-12
-# The published limit is good to 2e-4; what is solved here is a few times coarser than the benchmark.
-COARSE = 4e-3
-
-PENALTY = 1.0 / 4000.0
-CASES = [(w, xi) for w in (1.0, 0.5, 0.0) for xi in (PENALTY, np.inf)]
-
-
-def make(weight=0.5, penalty=PENALTY, **fields):
-    ambiguity = Ambiguity.from_penalties(climate=penalty)
-    return FossilReserves(ambiguity=ambiguity, damages=NordhausWeitzman(nordhaus_weight=weight), **fields)
 
 
 def sample(count=30, seed=0):
@@ -42,30 +29,6 @@ def sample(count=30, seed=0):
 
 
 # -- the prior ----------------------------------------------------------------------------------------------------
-
-
-def certainty_equivalent(emissions, carbon, weight, penalty):
-    """I(E, F) by the published two-level tilt: closed form for the first damage function, 30 nodes for the second."""
-    mean, s, share = 1.7316689431e-3, 4.929843375e-4, 0.968
-    linear, quadratic = -share * emissions * 1.7675e-4, -share * emissions * carbon * 0.0044
-    z, weights = np.polynomial.legendre.leggauss(30)
-    beta = mean + 5.0 * s * z
-    weights = weights * np.exp(-0.5 * (5.0 * z) ** 2)
-    weights = weights / weights.sum()
-    beyond = np.maximum(beta * carbon - 2.0, 0.0)
-    second = -share * emissions * (1.7675e-4 * beta + 0.0044 * beta**2 * carbon + 0.0394 * beta * beyond)
-    if penalty == np.inf:
-        one = linear * mean + quadratic * (mean**2 + s**2)
-        return weight * one + (1.0 - weight) * (weights @ second)
-    precision = 1.0 / s**2
-    tilted = precision + 2.0 * quadratic / penalty
-    shifted = (precision * mean - linear / penalty) / tilted
-    one = 0.5 * penalty * (np.log1p(2.0 * quadratic / (penalty * precision)))
-    one += 0.5 * penalty * (precision * mean**2 - tilted * shifted**2)
-    lowest = min(one, second.min())
-    two = lowest - penalty * np.log(weights @ np.exp(-(second - lowest) / penalty))
-    parts = weight * np.exp(-(one - lowest) / penalty), (1.0 - weight) * np.exp(-(two - lowest) / penalty)
-    return lowest - penalty * np.log(sum(parts))
 
 
 @pytest.mark.parametrize("aversion", [0.0, 1e-6, 100.0, 4000.0])
@@ -239,119 +202,6 @@ def test_social_cost_is_the_first_order_condition(weight, penalty):
     general, condition, rent = social_costs(make(weight, penalty), *sample())
     np.testing.assert_allclose(general, condition, rtol=1e-10)
     assert bool(jnp.all((rent > 0.0) & (rent < general)))
-
-
-# -- the one-dimensional limit --------------------------------------------------------------------------------------
-
-YEARS = 100 * np.arange(5) - np.array([0, 0, 0, 0, 4])  # quarters: years 0, 25, 50, 75, 99
-
-
-def benchmark():
-    path = Path(__file__).resolve().parents[1] / "benchmarks" / "fossil_reserves.py"
-    spec = importlib.util.spec_from_file_location("fossil_reserves_benchmark", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("penalty", [PENALTY, np.inf])
-def test_plentiful_reserves_reproduce_the_weighted_limit(penalty):
-    # the source gives 0.2 % as the distance of this limit from the whole model
-    limit, script = FossilLimit(make(0.5, penalty)), benchmark()
-    np.testing.assert_allclose([limit.investment, limit.growth], [0.09, 0.02], rtol=1e-12)
-    path = limit.path()
-    rows = script.at_years(path["scc"], path["emissions"], path["cumulative_emissions"])
-    for found, expected in zip(rows, script.LIMIT["weighted", penalty], strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-3)
-
-
-@pytest.mark.parametrize("weight, penalty", CASES)
-def test_limit_solves_its_equation(weight, penalty):
-    # the value's derivative, by central differences, is the slope; emissions maximise; both from the other formula
-    limit = FossilLimit(make(weight, penalty))
-    for carbon in (300.0, 1000.0, 3000.0):
-        slope = (limit.carbon_value(carbon + 0.5) - limit.carbon_value(carbon - 0.5)) / 1.0
-        np.testing.assert_allclose(slope, limit.slope(carbon), rtol=1e-4)
-        e = float(limit.emissions(carbon)) * np.array([0.98, 1.0, 1.02])
-        worst = [certainty_equivalent(v, carbon, weight, penalty) for v in e]
-        right = 0.00032 * np.log(e) + e * limit.slope(carbon) + worst
-        np.testing.assert_allclose(right[1], 0.01 * limit.carbon_value(carbon), rtol=1e-8)
-        assert right[1] > right[0] and right[1] > right[2]
-
-
-def test_limit_does_not_depend_on_where_it_starts():
-    model = make()
-    near, far = FossilLimit(model, top=5000.0), FossilLimit(model, top=12000.0)
-    at = np.array([290.0, 1500.0])
-    np.testing.assert_allclose(near.emissions(at), far.emissions(at), rtol=1e-7)
-
-
-@eqx.filter_jit
-def far_slope(model, carbon):
-    closure = model.closures().cumulative_emissions[1]
-
-    def slope(carbon):
-        return closure.slope(TIME, type(model.states)(jnp.array(5.0), carbon, jnp.array(7.0)))
-
-    return jax.value_and_grad(slope)(carbon)
-
-
-@pytest.mark.parametrize("weight, penalty", CASES)
-def test_slope_at_the_far_end_is_that_of_the_limit(weight, penalty):
-    model = make(weight, penalty)
-    limit = FossilLimit(model)
-    # what is left out is a share E / (delta F) of the slope: tens of per cent of it for low damages, yet the slope itself
-    # is a small part of what a tonne costs there
-    for carbon in (5000.0, 8000.0):
-        cost = 0.00032 / float(limit.emissions(carbon))
-        assert abs(float(far_slope(model, jnp.array(carbon))[0]) - limit.slope(carbon)) < 0.03 * cost
-    (above, _), (below, _), (_, bend) = (far_slope(model, jnp.array(f)) for f in (4321.5, 4320.5, 4321.0))
-    np.testing.assert_allclose(bend, above - below, rtol=1e-5)
-
-
-# -- solved -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def solution():
-    solver = ab.solvers.FiniteDifference(points=(25, 29, 7), levels=2)
-    return ab.solve(HJBProblem(make()), solver)
-
-
-def test_cumulative_emissions_are_time_like():
-    problem = HJBProblem(make())
-    stacked = problem.replace(model=jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], problem.model))
-    assert time_like_states(stacked).signs == (0, 1, 0)
-
-
-def test_solution_is_the_published_limit(solution):
-    assert solution.converged
-    script = benchmark()
-    x, u, scc, scarcity = script.deterministic_path(solution)
-    rows = script.at_years(scc, u.emissions, x.cumulative_emissions)
-    for found, expected in zip(rows, script.LIMIT["weighted", PENALTY], strict=True):
-        np.testing.assert_allclose(found, expected, rtol=COARSE)
-    np.testing.assert_allclose(u.investment, 0.09, rtol=1e-3)
-    assert np.all(scarcity < 0.05 * scc)  # with weighted damages carbon, not reserves, is scarce
-
-
-def test_the_right_branch_is_found(solution):
-    # V_r = 0 everywhere also solves the equation; the true value makes the drift of reserves point inward at R -> 0
-    slope, drift = benchmark().slopes_at_the_last_tonne(solution)
-    assert 0.01 < slope < 0.02
-    assert drift > 0.02
-
-
-def test_simulation_carries_reserves_and_damages(solution):
-    paths = ab.simulate(solution, years=25, shocks=False)
-    carbon, emissions = np.asarray(paths.states.cumulative_emissions[0]), np.asarray(paths.controls.emissions[0])
-    np.testing.assert_allclose(carbon[[0, -1]], [290.0, 523.9], rtol=COARSE)
-    np.testing.assert_allclose(np.diff(carbon), 0.5 * (emissions[1:] + emissions[:-1]), rtol=2e-3)
-    np.testing.assert_allclose(paths.scc[0][-1] * 44.0 / 12.0, 112.57, rtol=2 * COARSE)  # growth minus sigma^2 / 2
-    assert np.all(np.diff(np.asarray(paths.additive.log_damages[0])) > 0.0)
-    found = np.asarray(paths.observables["temperature"][0])
-    np.testing.assert_allclose(found, 1.7316689431e-3 * carbon, rtol=1e-12)
 
 
 # -- input ------------------------------------------------------------------------------------------------------------

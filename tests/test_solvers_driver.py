@@ -20,6 +20,7 @@ from abatax.solvers import (
     result_advice,
     result_name,
 )
+from abatax.solvers._driver import _answer, _Options
 
 SOLVER = FiniteDifference(points=41)
 PROBLEM = HJBProblem(LinearQuadratic())
@@ -153,6 +154,12 @@ def test_wrong_solvers_are_named(fields, words):
 def test_wrong_number_of_counts_is_named():
     with pytest.raises(ValueError, match=r"`solver\.points` has 2 entries; the problem has 1 states"):
         solve(PROBLEM, FiniteDifference(points=(41, 41)))
+
+
+def test_a_kind_of_problem_that_nothing_answers_is_named():
+    options = _Options(jax.random.key(0), None, 1, Recorder(), None)
+    with pytest.raises(TypeError, match="`problem` is LinearQuadratic; what can be solved is an HJBProblem or a Disc"):
+        _answer(PROBLEM.model, SOLVER, options)
 
 
 @pytest.mark.parametrize("points, order, levels", [(7, 4, 3), (9, 6, 1), (5, 2, 2), (5, 1, 1), (12, 4, 2)])

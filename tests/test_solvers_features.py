@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import TIME, ak_reference, at_states, quadratic_guess, small_model, stabilising_root, tree_allclose
+from helpers import (
+    TIME,
+    ak_reference,
+    at_states,
+    check_resumed,
+    quadratic_guess,
+    small_model,
+    stabilising_root,
+)
 from test_solvers_driver import Cliff
 
 import abatax as ab
@@ -197,12 +205,7 @@ def test_kinks_are_flagged_or_accurate():
 @pytest.mark.parametrize("dimension, stop", [(1, 4), (1, 14), (6, 7)])
 def test_interrupted_and_resumed_is_the_same(tmp_path, dimension, stop):
     problem, solver = HJBProblem(LinearQuadratic(dimension=dimension)), Features(degree=3, random=5, interactions=1)
-    whole = solve(problem, solver)
-    part = solve(problem, solver, max_steps=stop, throw=False, checkpoint=tmp_path)
-    assert not part.converged
-    resumed = solve(problem, solver, checkpoint=tmp_path)
-    assert tree_allclose(resumed.value, whole.value)
-    assert resumed.stats["steps"] == whole.stats["steps"]
+    check_resumed(problem, solver, stop, tmp_path)
 
 
 @pytest.mark.parametrize(

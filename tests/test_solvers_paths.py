@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import abatax as ab
 from abatax.cli import app
 from abatax.models import AbstractDiscreteModel, AbstractPeriod, DiscreteProblem, Dynamics, PeriodOutcome, Variable
-from abatax.solvers._interior_point import InteriorPointLoop, Local, Program
+from abatax.solvers._interior_point import InteriorPointLoop
+from abatax.solvers._program import Local, Program
 
 
 class Stock(NamedTuple):

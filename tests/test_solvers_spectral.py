@@ -5,7 +5,15 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import TIME, ak_reference, at_states, quadratic_guess, small_model, stabilising_root, tree_allclose
+from helpers import (
+    TIME,
+    ak_reference,
+    at_states,
+    check_resumed,
+    quadratic_guess,
+    small_model,
+    stabilising_root,
+)
 from test_solvers_driver import Cliff
 
 import abatax as ab
@@ -164,12 +172,7 @@ def test_agrees_with_finite_differences_across_a_kink_and_in_a_family():
 @pytest.mark.parametrize("stop", [3, 14])
 def test_interrupted_and_resumed_is_the_same(tmp_path, stop):
     problem, solver = HJBProblem(LinearQuadratic()), Spectral(points=5)
-    whole = solve(problem, solver)
-    part = solve(problem, solver, max_steps=stop, throw=False, checkpoint=tmp_path)
-    assert not part.converged
-    resumed = solve(problem, solver, checkpoint=tmp_path)
-    assert tree_allclose(resumed.value, whole.value)
-    assert resumed.stats["steps"] == whole.stats["steps"]
+    check_resumed(problem, solver, stop, tmp_path)
 
 
 @pytest.mark.parametrize(

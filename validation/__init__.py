@@ -5,7 +5,6 @@ from ._exact import (
     AKExact as AKExact,
     MultiRegionExact as MultiRegionExact,
     exact_value as exact_value,
-    riccati as riccati,
 )
 from ._fossil_limit import FossilLimit as FossilLimit
 from ._green_transition import GreenTransition as GreenTransition
@@ -13,4 +12,5 @@ from ._metrics import quantities as quantities, region_points as region_points, 
 from ._open_loop import OpenLoop as OpenLoop
 from ._reference import SAFETY as SAFETY, Reference as Reference, reference as reference
 from ._report import Row as Row, ValidationReport as ValidationReport
+from ._riccati import riccati as riccati
 from ._validate import validate as validate

@@ -1,0 +1,18 @@
+"""Where an iteration stands, as a number in its state: 0 while it runs, then an index of its result."""
+
+from ._result import RESULTS
+
+RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH = range(10)
+
+CODES = (
+    RESULTS.max_steps_reached,
+    RESULTS.successful,
+    RESULTS.stalled,
+    RESULTS.nonfinite,
+    RESULTS.outward_drift,
+    RESULTS.oscillating,
+    RESULTS.pinned,
+    RESULTS.wrong_sign,
+    RESULTS.undetermined,
+    RESULTS.unresolved,
+)
