@@ -1,13 +1,12 @@
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from equinox import AbstractVar
 from jaxtyping import Array, Float
 
-from ._carbon_intensity import CarbonIntensity
 from ._capital_spending import CapitalSpending, Effort, Investment
+from ._carbon_intensity import CarbonIntensity
 from ._checks import is_traced
 from ._ensemble import Ensemble
 from ._model import CarbonModel, ClosedFormControl
@@ -26,8 +25,9 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
     r"""What models with dirty and green capital share: dynamics, first-order conditions, and what may come.
 
     The first state is the log of the capital that emits: $q = \log K_d$, or $\varepsilon = \log K_d + z$ where carbon intensity
-    falls. The second is $w = \log(K_g/K_d)$; those of the climate follow, then $r = \log R$ if knowledge drives the technology, then $k$
-    if it is not additive. Shocks are those of dirty and green capital, of the climate, of intensity and of knowledge. See `TwoCapital` and `NetZero`.
+    falls. The second is $w = \log(K_g/K_d)$; those of the climate follow, then $r = \log R$ if knowledge drives the technology,
+    then $k$ if it is not additive. Shocks are those of dirty and green capital, of the climate, of intensity and of knowledge. See
+    `TwoCapital` and `NetZero`.
     """
 
     lowest_investment: AbstractVar[float]

@@ -34,12 +34,12 @@ class NetZero(CapitalTransition):
     $$E = \eta e^zA_dK_d,\qquad C = (A_d(1-x_z) - i_d)K_d + (A_g - i_g)K_g - x_rK$$
 
     with flow $\delta[\log C - \Lambda(y) - V]$. **Without knowledge** $z$ and $K_d$ matter through emissions alone: with
-    $\varepsilon = \log K_d + z$ the value is $V = k + f(\varepsilon, w, y)$ exactly, and $V_k = 1 + f_\varepsilon = 1 + V_z$. Three states are
-    gridded; $k$ and $z$ are additive, with costates 1 and 0. A box in $z$ and $\log K_d$ would be left for ever by both.
+    $\varepsilon = \log K_d + z$ the value is $V = k + f(\varepsilon, w, y)$ exactly, and $V_k = 1 + f_\varepsilon = 1 + V_z$. Three states
+    are gridded; $k$ and $z$ are additive, with costates 1 and 0. A box in $z$ and $\log K_d$ would be left for ever by both.
     **With knowledge** (`KnowledgeHazard`) research depends on $k$ too, and the states are $(\varepsilon, w, y, r, k)$.
 
-    A richer climate takes the place of $y$ by one argument. Emissions stay positive for ever: net zero here means less than 5 % of those
-    at the start. Broad capital leaves little to consume (23 of 100 trillion US$), which scales every social cost by a third.
+    A richer climate takes the place of $y$ by one argument. Emissions stay positive for ever: net zero here means less than 5 % of
+    those at the start. Broad capital leaves little to consume (23 of 100 trillion US$), which scales every social cost by a third.
 
     **This specification is the package's own**, built on `TwoCapital`; no published solution exists.
 
@@ -49,8 +49,8 @@ class NetZero(CapitalTransition):
     - `climate`: any `AbstractPhysicalClimate`: `TCREClimate`, `LaggedClimate`, `CarbonCycleClimate`.
     - `technology`: `FixedHazard` (default), `KnowledgeHazard`, or `none`.
     - `damage_jump`: `none` leaves the revelation out. `reset_temperature`: whether it puts temperature at the threshold.
-    - `ambiguity`: shocks in the order dirty, green, temperature, intensity, knowledge. **One number in `jumps` is the penalty of the damage
-      jump alone**; the technology is trusted. Its own penalties (at least 1 to keep it) are given by a list, one per jump.
+    - `ambiguity`: shocks in the order dirty, green, temperature, intensity, knowledge. **One number in `jumps` is the penalty of the
+      damage jump alone**; the technology is trusted. Its own penalties (at least 1 to keep it) are given by a list, one per jump.
     - `lowest_investment`: per unit of own capital; -0.055 scraps 18 % of a capital per year. `highest_investment`, `most_research`.
     - `phase`: `before` (default) or `mature`, with parity also `parity`, each also with `_revealed`.
 

@@ -1,8 +1,8 @@
+from typing import Any, ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-
-from typing import Any, ClassVar
 
 from ._ambiguity import Ambiguity
 from ._capital_transition import CapitalTransition
@@ -13,7 +13,7 @@ from ._preferences import AbstractPreferences, TimeAdditive
 from ._technology import FixedHazard, KnowledgeHazard
 from ._transition_names import LOG_CAPITAL, LOG_DIRTY_CAPITAL, point
 from ._two_capitals import TwoCapitals
-from ._types import Point, Scalar, ScalarLike, parameter
+from ._types import Point, ScalarLike, parameter
 
 
 def _climate() -> TCREClimate:

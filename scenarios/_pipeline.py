@@ -3,7 +3,6 @@
 import functools
 import importlib.util
 import shutil
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -238,10 +237,11 @@ class _Scenarios:
         )
 
 
-def _validation(folder: Path) -> list[dict[Hashable, Any]]:
+def _validation(folder: Path) -> list[dict[str, Any]]:
     """The rows of a folder's validation table; none where there is no table."""
     table = folder / "validation.csv"
-    return pd.read_csv(table).to_dict("records") if table.exists() else []
+    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None) -> dict[str, Any]:

@@ -118,7 +118,10 @@ def comparison_table(
             add(f"{words} {year}, median", "trillion 2020 US$ per year", median(name, year))
     if not rows:
         return ""
-    note = "After ±: the numerical error of the validation for a cost of carbon, with the Monte Carlo standard error; the latter alone for the rest."
+    note = (
+        "After ±: the numerical error of the validation for a cost of carbon, with the Monte Carlo standard error; the latter alone"
+        " for the rest."
+    )
     if worst is not None:
         note += " The worst case is what the planner guards against; the paths under it are no forecast."
     columns = ["Quantity", "Unit", *policies]
