@@ -33,9 +33,9 @@ class NetZero(CapitalTransition):
         dz = \big[-\zeta_z-\psi_zx_z^\nu\big]dt + \sigma_zdW^z,\quad dy = E(\theta\,dt + \varsigma\,dW^y)$$
     $$E = \eta e^zA_dK_d,\qquad C = (A_d(1-x_z) - i_d)K_d + (A_g - i_g)K_g - x_rK$$
 
-    with flow $\delta[\log C - \Lambda(y) - V]$. **Without knowledge** $z$ and $K_d$ matter through emissions alone: with
-    $\varepsilon = \log K_d + z$ the value is $V = k + f(\varepsilon, w, y)$ exactly, and $V_k = 1 + f_\varepsilon = 1 + V_z$. Three states
-    are gridded; $k$ and $z$ are additive, with costates 1 and 0. A box in $z$ and $\log K_d$ would be left for ever by both.
+    with flow $\delta[\log C - \Lambda(y) - V]$. **Without knowledge** $z$ and $K_d$ matter through emissions alone. With
+    $\varepsilon = \log K_d + z$ the value is $V = k + f(\varepsilon, w, y)$ exactly, and $V_k = 1 + f_\varepsilon = 1 + V_z$: three
+    states are gridded; $k$ and $z$ are additive, with costates 1 and 0. A box in $z$ and $\log K_d$ would be left for ever by both.
     **With knowledge** (`KnowledgeHazard`) research depends on $k$ too, and the states are $(\varepsilon, w, y, r, k)$.
 
     A richer climate takes the place of $y$ by one argument. Emissions stay positive for ever: net zero here means less than 5 % of
