@@ -85,7 +85,7 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
             "green_investment": Variable("investment per unit of green capital", *bounds, symbol="i_g"),
         }
         if self.abates:
-            name = "share of dirty output spent on lower carbon intensity"
+            name = "dirty output spent on intensity"
             found["intensity_reduction"] = Variable(name, "1", 0.0, 1.0, symbol="x_z")
         if self.has_knowledge:
             name = "research per unit of total capital"

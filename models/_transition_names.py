@@ -23,9 +23,7 @@ def point(**values: object) -> Point:
 
 LOG_CAPITAL = Variable("log of total capital", "log trillion US$", 4.0, 8.0, symbol="k")
 LOG_DIRTY_CAPITAL = Variable("log of dirty capital", "log trillion US$", 4.0, 6.5, symbol="q")
-LOG_EMITTING_CAPITAL = Variable(
-    "log of dirty capital times carbon intensity", "log trillion US$", 4.0, 6.5, symbol="epsilon"
-)
+LOG_EMITTING_CAPITAL = Variable("log of emitting capital", "log trillion US$", 4.0, 6.5, symbol="epsilon")
 LOG_CAPITAL_RATIO = Variable("log of green over dirty capital", "1", -1.5, 4.0, symbol="w")
 LOG_KNOWLEDGE = Variable("log of knowledge", "log trillion US$", 1.0, 5.5, symbol="r")
 LOG_CARBON_INTENSITY = Variable("log of carbon intensity of dirty output, relative to the start", "1", symbol="z")

@@ -80,7 +80,7 @@ class Multigrid(AbstractLinearSolver):
     def solve(self, system):
         import pyamg
 
-        base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr()
+        base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr().astype(np.float32)
         levels = pyamg.ruge_stuben_solver(
             base,
             # down in one order of the nodes and back in the other: a third fewer cycles where drift dominates
@@ -89,7 +89,11 @@ class Multigrid(AbstractLinearSolver):
             max_coarse=500,
             coarse_solver="splu",
         )
-        cycle = spla.aslinearoperator(-1.0 * levels.aspreconditioner(cycle="V"))
+        single = levels.aspreconditioner(cycle="V")
+        size = len(system.right)
+        cycle = spla.LinearOperator(
+            (size, size), lambda r: -(single @ np.ravel(r).astype(np.float32)).astype(float), dtype=float
+        )
         if system.monotone is None:
             # a few vectors of memory, where GMRES keeps sixty
             x, info = spla.bicgstab(

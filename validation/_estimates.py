@@ -97,12 +97,15 @@ def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimat
     return _distances(quantities(part.problem, part.value, sample.points), sample.found)
 
 
-def coarse_errors(sample: Sample, solver: FiniteDifference) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """Errors of grid and box from one coarser grid with its own box and a larger one: two cheap solves.
+# Cells of the one coarser grid that stands for all, as a share: fewer may not resolve what the solution does.
+_FEWER = 0.75
 
-    The grid with about half the cells along every state differs by more than the solution is off, as long as the scheme
-    converges at first order or better: the difference itself is the estimate. States whose kinks forbid fewer nodes are not
-    coarsened.
+
+def coarse_errors(sample: Sample, solver: FiniteDifference) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    r"""Errors of grid and box from two solves: one with three quarters of the cells, one on a larger box.
+
+    With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho-1)$: that of a scheme of first
+    order, so too large for all others. States whose kinks forbid fewer nodes are not coarsened.
 
     **Returns:** errors of the grid, and changes when the edge of the box is moved out.
 
@@ -110,14 +113,19 @@ def coarse_errors(sample: Sample, solver: FiniteDifference) -> tuple[dict[str, E
     """
     solution = sample.solution
     counts = solver.counts(solution.problem)
-    fewer = tuple(coarser(solver, solution, axis)[axis] for axis in range(len(counts)))
+    needed = (max(solver.least_points, _fewest(solver, solution, axis)) for axis in range(len(counts)))
+    fewer = tuple(
+        min(count, max(least, round(_FEWER * (count - 1)) + 1)) for count, least in zip(counts, needed, strict=True)
+    )
     if fewer == counts:
         raise NoReferenceError(f"no error estimate: {' x '.join(map(str, counts))} points are the fewest; use more.")
-    coarse = dataclasses.replace(solver, points=fewer)
     near = _on_grid(sample, solver, fewer)
-    wide = _companion(enlarged(solution.problem), coarse, "on a larger box")
-    far = quantities(wide.problem, wide.value, sample.points)
-    return _distances(near, sample.found), _distances(far, near)
+    ratio = min((n - 1) / (m - 1) for n, m in zip(counts, fewer, strict=True) if m < n)
+    grid = {
+        name: Estimate(d.l2 / (ratio - 1.0), d.largest / (ratio - 1.0))
+        for name, d in _distances(near, sample.found).items()
+    }
+    return grid, domain_errors(sample, solver)
 
 
 def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) -> dict[str, Estimate]:

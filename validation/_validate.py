@@ -156,7 +156,7 @@ def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
 
 def _coarse_estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
     """The same from one coarser grid."""
-    note = "Difference of {} to a grid with about half the cells along every state: more than the error."
+    note = "Error of {} from one grid with three quarters of the cells, as if of first order: too large rather than too small."
     try:
         grid, domain = coarse_errors(sample, solver)
     except NoReferenceError as error:
