@@ -118,12 +118,14 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
 
     def _loadings(self, x: Point) -> dict[str, dict[str, Scalar]]:
         """For every state, additive ones too, its loading on each shock that moves it."""
-        own: list[dict[str, Any]] = [
-            {"dirty": a, "green": b} for a, b in self.economy.loadings(x.log_capital_ratio)
-        ]
+        own: list[dict[str, Any]] = [{"dirty": a, "green": b} for a, b in self.economy.loadings(x.log_capital_ratio)]
         dirty, ratio, total = own
         warming = self.climate.loadings(self._climate_of(x), self._emissions(x))
-        found: dict[str, dict[str, Any]] = {self.states._fields[0]: dirty, "log_capital_ratio": ratio, "log_capital": total}
+        found: dict[str, dict[str, Any]] = {
+            self.states._fields[0]: dirty,
+            "log_capital_ratio": ratio,
+            "log_capital": total,
+        }
         found |= {name: {"climate": loading} for name, loading in warming._asdict().items()}
         if self.reduction is not None:
             dirty["intensity"] = self.reduction.volatility
@@ -162,7 +164,9 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         w, limits, economy = x.log_capital_ratio, self.controls, self.economy
-        claims = zip(economy.shares(w), self.prices(x, costate), (economy.dirty, economy.green), limits[:2], strict=True)
+        claims = zip(
+            economy.shares(w), self.prices(x, costate), (economy.dirty, economy.green), limits[:2], strict=True
+        )
         investments = tuple(
             Investment(share, price, own.adjustment_scale, own.adjustment_curvature, bound.low, bound.high)
             for share, price, own, bound in claims
@@ -202,11 +206,20 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
         found = {"log_capital": jnp.log(stock), "log_carbon_intensity": jnp.zeros_like(stock)}
         return type(self.additive)(*(found[name] for name in self.additive._fields))
 
-    def _at(self, capital: Any, green_share: Any, temperature: Any, intensity: Any, knowledge: tuple[Any, ...]) -> Point:
+    def _at(
+        self, capital: Any, green_share: Any, temperature: Any, intensity: Any, knowledge: tuple[Any, ...]
+    ) -> Point:
         """The state at levels: trillion US$, 1, degC, 1, trillion US$."""
-        stock, share, warming, level, *rest = map(jnp.asarray, (capital, green_share, temperature, intensity, *knowledge))
+        stock, share, warming, level, *rest = map(
+            jnp.asarray, (capital, green_share, temperature, intensity, *knowledge)
+        )
         climate = self.climate.start()._replace(temperature=warming)
-        found = jnp.log(stock * (1.0 - share) * level), jnp.log(share) - jnp.log1p(-share), *climate, *map(jnp.log, rest)
+        found = (
+            jnp.log(stock * (1.0 - share) * level),
+            jnp.log(share) - jnp.log1p(-share),
+            *climate,
+            *map(jnp.log, rest),
+        )
         if "log_capital" in self.states._fields:
             found = *found, jnp.log(stock)
         return point_type(*self.states._fields)(*found)

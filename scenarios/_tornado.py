@@ -98,7 +98,9 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
     top = ", ".join(f"{label} {value:+.2g}" for label, value in shown.head(3).items())
     return SavedFigure(
         title,
-        f"Bars of elasticities of the {words}, the largest on top: {top}." if top else f"The {words} has no elasticity.",
+        f"Bars of elasticities of the {words}, the largest on top: {top}."
+        if top
+        else f"The {words} has no elasticity.",
         " Percent by which it changes when a parameter rises by one percent. Fields with several entries are scaled together;"
         " probabilities are left out. Ambiguity is aversion, one over the penalty.",
         svg,

@@ -142,7 +142,8 @@ class RegimeAdjoint:
             here = (*here[:-1], here[-1] * real)
             model, after = _equation(workspace.bare, jnp.asarray(workspace.grid(0).points[index]), here)
             total = _add(total, model)
-            pieces.append(jax.tree.map(lambda leaf, n=int(real.sum()): np.asarray(leaf)[:, :n], after))
+            kept = min(chunk, size - start)
+            pieces.append(jax.tree.map(lambda leaf, n=kept: np.asarray(leaf)[:, :n], after))
         return total, jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
 
     def _through_faces(self, weights: Float[np.ndarray, "family node"]) -> Any:

@@ -119,7 +119,9 @@ class _Call(eqx.Module):
         for name, functional in self.functionals:
             out = jnp.asarray(functional(read))
             if out.shape != () or not jnp.issubdtype(out.dtype, jnp.floating):
-                raise ValueError(f"functional `{name}` returns {out.dtype}{list(out.shape)}; it must return one real number.")
+                raise ValueError(
+                    f"functional `{name}` returns {out.dtype}{list(out.shape)}; it must return one real number."
+                )
             found.append(out)
         return jnp.stack(found)
 
