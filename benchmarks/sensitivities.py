@@ -35,7 +35,7 @@ def cases():
     doubt = penalties(shocks=0.1, climate=0.01, jumps=1.0)
     return {
         "linear_quadratic": (ab.models.LinearQuadratic(ambiguity=penalties(shocks=0.5)), fd(points=41)),
-        "ak_climate": (ab.models.AKClimate(ambiguity=penalties(shocks=0.1)), fd(points=(7, 31, 13))),
+        "ak_climate": (ab.models.AKClimate(), fd(points=(7, 21, 13))),
         "uncertain_damages": (
             ab.models.UncertainDamages(ambiguity=penalties(shocks=1.0, climate=0.01, jumps=1.0)),
             fd(points=161),

@@ -1,5 +1,6 @@
 """Which parameters an answer leans on: the table of sensitivities and its tornado figure."""
 
+import math
 import os
 from pathlib import Path
 
@@ -12,33 +13,33 @@ from ._files import complete_file
 from ._style import AVERSE, INK, NEUTRAL, new_panel, save_panel
 
 _MOST = 15  # bars
+_NOTHING = 1e-9  # elasticities below are rounding
 # entries must sum to one: scaling all of them together means nothing
 _PROBABILITIES = ("weights", "probabilities")
 
 
 def sensitivity_table(found: xr.Dataset) -> pd.DataFrame:
-    """The dataset of [`sensitivities`][] as rows of functional and parameter, in the order of `sensitivities.csv`."""
-    table = found.to_dataframe().reset_index()
-    first = ["functional", "functional_value", "functional_unit", "parameter", "value", "unit"]
-    order = pd.Series(range(found.sizes["functional"]), index=found["functional"].values)
-    table = table.sort_values("functional", key=lambda names: names.map(order), kind="stable")
-    return table[[*first, "derivative", "elasticity"]].reset_index(drop=True)
+    """The dataset of [`sensitivities`][] as rows of functional and parameter, as in `sensitivities.csv`."""
+    columns = ["functional", "functional_value", "functional_unit", "parameter", "value", "unit"]
+    table = found.transpose("functional", "parameter").to_dataframe().reset_index()
+    return pd.DataFrame(table[[*columns, "derivative", "elasticity"]])
 
 
 def headline_of(table: pd.DataFrame) -> str:
     """The functional that is drawn: the social cost of carbon, else the first."""
-    names = table["functional"].unique()
-    return "scc" if "scc" in names else str(names[0])
+    names = [str(name) for name in table["functional"]]
+    return "scc" if "scc" in names else names[0]
 
 
-def largest_elasticities(table: pd.DataFrame, functional: str) -> pd.Series:
+def largest_elasticities(table: pd.DataFrame, functional: str) -> list[tuple[str, float]]:
     """The largest elasticities, fields with several entries scaled together, probabilities left out."""
-    rows = table[table["functional"] == functional]
-    field = rows["parameter"].str.partition("[")[0]
-    listed = field.str.rpartition(".")[2].isin(_PROBABILITIES)
-    total = rows["elasticity"].groupby(field.where(~listed)).sum()
-    total = total[np.isfinite(total) & (total != 0.0)]
-    return total.sort_values(key=np.abs, ascending=False, kind="stable").head(_MOST)
+    total: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        field = str(row["parameter"]).partition("[")[0]
+        if row["functional"] == functional and field.rpartition(".")[2] not in _PROBABILITIES:
+            total[field] = total.get(field, 0.0) + float(row["elasticity"])
+    found = [(field, value) for field, value in total.items() if math.isfinite(value) and abs(value) > _NOTHING]
+    return sorted(found, key=lambda pair: -abs(pair[1]))[:_MOST]
 
 
 def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFigure:
@@ -68,9 +69,9 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
     panel = new_panel(height=0.6 + 0.2 * max(len(shown), 3))
     (ax,) = panel.axes
     heights = np.arange(len(shown))
-    colours = [AVERSE if v > 0 else NEUTRAL for v in shown]
-    ax.barh(heights, shown.to_numpy(), color=colours, height=0.7)
-    ax.set_yticks(heights, [label.replace("_", " ") for label in shown.index], fontsize=7)
+    colours = [AVERSE if v > 0 else NEUTRAL for _, v in shown]
+    ax.barh(heights, [v for _, v in shown], color=colours, height=0.7)
+    ax.set_yticks(heights, [label.replace("_", " ") for label, _ in shown], fontsize=7)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
@@ -79,7 +80,7 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
     ax.margins(x=0.16)
     # the title reads from the left edge of the figure, above the names of the parameters
     panel.figure.suptitle(f"Elasticity of the {words}", x=0.01, ha="left", fontsize=8.5, color=INK)
-    for height, value in zip(heights, shown, strict=True):
+    for height, (_, value) in zip(heights, shown, strict=True):
         ax.annotate(
             f"{value:+.2g}".replace("-", "−"),
             (value, height),
@@ -95,7 +96,7 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
     with complete_file(csv) as beside:
         table.to_csv(beside, index=False)
     title = f"Sensitivity of the {words} at the initial state"
-    top = ", ".join(f"{label} {value:+.2g}" for label, value in shown.head(3).items())
+    top = ", ".join(f"{label} {value:+.2g}" for label, value in shown[:3])
     return SavedFigure(
         title,
         f"Bars of elasticities of the {words}, the largest on top: {top}."
@@ -106,5 +107,5 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
         svg,
         png,
         csv,
-        pd.DataFrame({"parameter": shown.index, "elasticity": shown.to_numpy()}),
+        pd.DataFrame(shown, columns=["parameter", "elasticity"]),
     )

@@ -132,14 +132,14 @@ class RegimeAdjoint:
         slopes = workspace.grid(0).differentiate(
             workspace.scheme(0, self.high), self.values, workspace.faces(0), self.high
         )
-        own = (self.values, local.costate, slopes.hessian, local.control, workspace.after(0), weights)
+        own = (self.values, local.costate, slopes.hessian, local.control, workspace.after(0))
         chunk, padded, size = workspace.chunk, workspace.padded(0), workspace.grid(0).size
         total, pieces = None, []
         for start in range(0, size, chunk):
             index = padded[start : start + chunk]
             real = np.arange(start, start + chunk) < size
             here = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[:, i]), own)
-            here = (*here[:-1], here[-1] * real)
+            here = (*here, jnp.asarray(np.where(real, weights[:, index], 0.0)))
             model, after = _equation(workspace.bare, jnp.asarray(workspace.grid(0).points[index]), here)
             total = _add(total, model)
             kept = min(chunk, size - start)
@@ -219,12 +219,12 @@ def _equation(problem, points, own):
         def weighted(diff, after):
             problem = HJBProblem(eqx.combine(diff, rest))
 
-            def at(x, value, costate, hessian, control, after, weight):
+            def at(x, own, after):
+                value, costate, hessian, control, _, weight = own
                 t = jnp.asarray(_TIME)
                 return weight * problem.hamiltonian(t, problem.state(x), control, value, costate, hessian, after)
 
-            *known, _, weight = own
-            return jnp.sum(jax.vmap(at)(points, *known, after, weight))
+            return jnp.sum(jax.vmap(at)(points, own, after))
 
         return jax.grad(weighted, argnums=(0, 1))(diff, own[4])
 
