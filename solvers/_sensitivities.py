@@ -179,7 +179,7 @@ def _replace_moving(root: RegimeAdjoint, model: AbstractModel, call: _Call, grad
                 jax.tree.leaves(gradient)[number][parameter.index] = derivative
 
 
-def _with_leaf(model: AbstractModel, number: int, changed: np.ndarray) -> AbstractModel:
+def _with_leaf(model: AbstractModel, number: int, changed: Any) -> AbstractModel:
     diff, rest = eqx.partition(model, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(diff)
     leaves[number] = jnp.asarray(changed)
