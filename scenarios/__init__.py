@@ -40,6 +40,7 @@ from ._screen import percent as percent, screen_unit as screen_unit, significant
 from ._settings import BUILT_IN as BUILT_IN, RunSettings as RunSettings, read_settings as read_settings
 from ._storage import load as load, read_run as read_run, save as save
 from ._style import Panel as Panel, new_panel as new_panel, save_panel as save_panel
+from ._tornado import save_tornado as save_tornado, sensitivity_table as sensitivity_table
 from ._units import (
     conversion_factor as conversion_factor,
     convert as convert,

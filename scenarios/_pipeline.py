@@ -23,6 +23,7 @@ from ._quantiles import summarise
 from ._report import write_report
 from ._settings import RunSettings
 from ._storage import read_run, save
+from ._tornado import save_tornado
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
@@ -224,6 +225,9 @@ class _Scenarios:
             neutral=neutral,
             worst=self.worst,
         )
+        leaning_on = self.folder / "sensitivities.csv"
+        if leaning_on.exists():
+            figures["sensitivities"] = save_tornado(self.folder, pd.read_csv(leaning_on))
         write_report(
             path,
             run=self.run,

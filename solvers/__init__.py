@@ -9,6 +9,7 @@ from ._feature_map import FeatureMap as FeatureMap, FeatureValue as FeatureValue
 from ._features import Features as Features
 from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
+from ._functionals import Fields as Fields, Reader as Reader
 from ._interpolation import TensorSpline as TensorSpline
 from ._linear import (
     AbstractLinearSolver as AbstractLinearSolver,
@@ -27,6 +28,7 @@ from ._progress import (
 )
 from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
 from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
+from ._sensitivities import sensitivities as sensitivities
 from ._simulate import Paths as Paths, simulate as simulate
 from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish

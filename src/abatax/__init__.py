@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from .models import DiscreteProblem as DiscreteProblem, HJBProblem as HJBProblem
     from .scenarios import load as load, save as save
-    from .solvers import Solution as Solution, simulate as simulate, solve as solve
+    from .solvers import Solution as Solution, sensitivities as sensitivities, simulate as simulate, solve as solve
     from .validation import validate as validate
 
 __version__ = _version("abatax")
@@ -38,6 +38,7 @@ _VERBS = {
     "Solution": "solvers",
     "load": "scenarios",
     "save": "scenarios",
+    "sensitivities": "solvers",
     "simulate": "solvers",
     "solve": "solvers",
     "validate": "validation",
@@ -51,6 +52,7 @@ __all__ = [
     "neural_operators",
     "save",
     "scenarios",
+    "sensitivities",
     "simulate",
     "solve",
     "solvers",

@@ -77,11 +77,16 @@ def solve(
     reference: Annotated[
         bool, typer.Option("--reference", help="Estimate the error of every quantity too, and keep the answer.")
     ] = False,
+    sensitivities: Annotated[
+        bool,
+        typer.Option("--sensitivities", help="Write derivatives in every parameter: sensitivities.csv, .png and .svg."),
+    ] = False,
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
     with _reporting():
         from .scenarios._pipeline import hjb_only, prepare_folder, solve_run
         from .scenarios._reference_run import reference_run
+        from .scenarios._sensitivity_run import check_asked, sensitivity_run
         from .scenarios._settings import RunSettings, apply, read_settings
         from .validation._reference import check_solver
 
@@ -99,12 +104,18 @@ def solve(
         problem = settings.problem()  # complain before anything is written
         if reference:
             check_solver(hjb_only(problem, "--reference"), settings.make_solver())
-        folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json"), force)
+        written = "solution.nc", "run.json"
+        if sensitivities:
+            check_asked(problem, settings.make_solver(), reference)
+            written += "sensitivities.csv", "sensitivities.png", "sensitivities.svg"
+        folder = prepare_folder(_default(out, settings.model), written, force)
         with _progress() as progress:
             if reference:
                 solved = reference_run(settings, folder, progress=progress)
             else:
                 solved = solve_run(settings, folder, progress=progress)
+            if sensitivities and solved["converged"]:
+                sensitivity_run(solved["solution"], folder, progress=progress)
         if solved.get("table"):
             print(solved["table"])
         _finish(folder, solved["converged"], solved["advice"])
