@@ -3,6 +3,7 @@
 from ._abatement import Abatement as Abatement
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
+from ._carbon_cycle_climate import CarbonCycleClimate as CarbonCycleClimate
 from ._carbon_intensity import CarbonIntensity as CarbonIntensity
 from ._carbon_prior import (
     CarbonResponse as CarbonResponse,
@@ -43,6 +44,7 @@ from ._exploration import Exploration as Exploration, LogarithmicEconomy as Loga
 from ._fair_climate import FairClimate as FairClimate, FairState as FairState
 from ._fossil_reserves import FossilReserves as FossilReserves
 from ._knowledge_capital import KnowledgeCapital as KnowledgeCapital
+from ._lagged_climate import LaggedClimate as LaggedClimate
 from ._linear_quadratic import LinearQuadratic as LinearQuadratic
 from ._maximise import maximise as maximise
 from ._model import (

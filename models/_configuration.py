@@ -12,6 +12,7 @@ import numpy as np
 from ._abatement import Abatement
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
+from ._carbon_cycle_climate import CarbonCycleClimate
 from ._carbon_intensity import CarbonIntensity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
 from ._carbon_reservoirs import CarbonReservoirs
@@ -23,6 +24,7 @@ from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
 from ._exploration import Exploration, LogarithmicEconomy
 from ._fair_climate import FairClimate
+from ._lagged_climate import LaggedClimate
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class
@@ -38,6 +40,7 @@ BLOCKS: dict[str, type] = {
         Abatement,
         AKEconomy,
         Ambiguity,
+        CarbonCycleClimate,
         CarbonReservoirs,
         CarbonIntensity,
         DamageJump,
@@ -50,6 +53,7 @@ BLOCKS: dict[str, type] = {
         FixedHazard,
         GaussianTCRE,
         KnowledgeHazard,
+        LaggedClimate,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,
@@ -108,6 +112,7 @@ _UNITS = {
     "equilibrium": "GtC",
     "exchange": "W/m2/degC",
     "exogenous_emissions": "GtC/yr",
+    "exogenous_forcing": "W/m2",
     "feedback": "1/yr",
     "first_forcing": "W/m2",
     "fixed_forcing": "W/m2",
@@ -119,6 +124,7 @@ _UNITS = {
     "initial_knowledge": "trillion US$",
     "initial_output": "trillion US$/yr",
     "initial_population": "million",
+    "initial_rate": "degC/yr",
     "initial_reserves": "GtC",
     "initial_temperature": "degC",
     "initial_total": "GtC",
@@ -149,6 +155,7 @@ _UNITS = {
     "sensitivity": "degC",
     "standard_deviation": "degC/GtC",
     "steepness": "1/degC^2",
+    "temperature_volatility": "degC yr^-1/2",
     "threshold": "degC",
     "time_preference": "1/yr",
     "uptake_base": "yr",
