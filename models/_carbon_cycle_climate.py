@@ -54,38 +54,39 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
 
     $G$, $H$ and $h$ follow from the five-year steps of [`CarbonReservoirs`][] and [`TemperatureLayers`][], in one of two ways:
 
-    - `logarithm` (default, variant D): the flow that meets the steps exactly, $e^{5G} = B$; nearest to DICE. Two of its exchanges, between
-      air and deep ocean, are negative but faint.
+    - `logarithm` (default, variant D): the flow that meets the steps exactly, $e^{5G} = B$; nearest to DICE. Two of its
+      exchanges, between air and deep ocean, are negative but faint.
     - `euler` (variant A): $G = (B-I)/5$, the limit of DICE with ever shorter steps.
 
-    The members of the ensemble, degC per GtC, **scale the sensitivity**: $S_\ell = S\,\theta_\ell/\bar\theta$, so that only their spread
-    matters. Transient warming spreads less than they do, as more sensitive layers take longer.
+    The members of the ensemble, degC per GtC, **scale the sensitivity**: $S_\ell = S\,\theta_\ell/\bar\theta$, so that only their
+    spread matters. Transient warming spreads less than they do, as more sensitive layers take longer.
 
     **Arguments:**
 
+    - `ensemble`: the doubt about the sensitivity.
     - `carbon`, `layers`: the blocks, with the state at the start.
     - `exogenous_forcing`: $F_{ex}$ of other gases and aerosols, W/m2, constant.
     - `temperature_volatility`: $\varsigma_T$, degC per square root of a year.
-    - `ensemble`: the doubt about the sensitivity.
     - `generator`: `logarithm` or `euler`.
 
-    **Raises:** `ValueError` naming a parameter that is out of range; also where carbon moves down so fast that a step has no logarithm.
+    **Raises:** `ValueError` naming a parameter that is out of range; also where carbon moves down so fast that a step has no
+    logarithm.
 
-    **Good values:** carbon in the air at the start is 422.8 ppm of 2024 (NOAA) times 2.124 GtC; the other reservoirs and the deep ocean are
-    those of the optimal path of DICE-2016R in 2025, which nobody observes. Forcing is that of all but CO2 in 2019 (IPCC AR6 WGI, table
-    7.8: 2.72 - 2.16). The volatility is an assumption: 0.085 degC of lasting natural variability.
+    **Good values:** carbon in the air at the start is 422.8 ppm of 2024 (NOAA) times 2.124 GtC; the other reservoirs and the deep
+    ocean are those of the optimal path of DICE-2016R in 2025, which nobody observes. Forcing is that of all but CO2 in 2019 (IPCC
+    AR6 WGI, table 7.8: 2.72 - 2.16). The volatility is an assumption: 0.085 degC of lasting natural variability.
 
-    **What to expect:** of 100 GtC emitted into the air before industry 62 % is left there after 50 years and 60 % after 100, where models of
-    the earth system keep some 41 % (Joos et al. 2013); warming peaks after 158 years, where theirs does within some ten. Under 10 GtC/yr
-    for 70 and 100 years warming is 2.20 and 2.30 degC per 1000 GtC: **at the upper end** of the range assessed as likely, 1.0 to 2.3 (AR6
-    WGI, D.1.1). Under 5 GtC/yr it is 2.46 and 2.65, **outside**, as forcing is logarithmic and the sinks do not fill up. Warming in the
-    long run from twice the carbon is the sensitivity, 3.1 degC.
+    **What to expect:** of 100 GtC emitted into the air before industry 62 % is left there after 50 years and 60 % after 100,
+    where models of the earth system keep some 41 % (Joos et al. 2013); warming peaks after 158 years, where theirs does within
+    some ten. Under 10 GtC/yr for 70 and 100 years warming is 2.20 and 2.30 degC per 1000 GtC: **at the upper end** of the range
+    assessed as likely, 1.0 to 2.3 (AR6 WGI, D.1.1). Under 5 GtC/yr it is 2.46 and 2.65, **outside**, as forcing is logarithmic
+    and the sinks do not fill up. Warming in the long run from twice the carbon is the sensitivity, 3.1 degC.
 
     Five states: an economy with two capitals has seven. Grids cannot hold them; the solvers meant are those without a mesh (`Features`
     with additive terms, networks), or `OpenLoop` without noise.
 
-    **References:** Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R); Dietz, van der Ploeg, Rezai and Venmans 2021, "Are Economists
-    Getting Climate Dynamics Right and Does It Matter?", doi:10.1086/713977 (slow warming); Joos et al. 2013,
+    **References:** Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R); Dietz, van der Ploeg, Rezai and Venmans 2021, "Are
+    Economists Getting Climate Dynamics Right and Does It Matter?", doi:10.1086/713977 (slow warming); Joos et al. 2013,
     doi:10.5194/acp-13-2793-2013; IPCC AR6 WGI, doi:10.1017/9781009157896.001.
 
     !!! example
@@ -98,11 +99,11 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
         ```
     """
 
+    ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)
     carbon: CarbonReservoirs = eqx.field(default_factory=_carbon)
     layers: TemperatureLayers = eqx.field(default_factory=_layers)
     exogenous_forcing: Float[Array, "..."] = eqx.field(default=0.56, converter=parameter)
     temperature_volatility: Float[Array, "..."] = eqx.field(default=0.02, converter=parameter)
-    ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)
     generator: str = eqx.field(static=True, default="logarithm")
 
     def __check_init__(self):
@@ -115,10 +116,6 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
                 f"`climate.carbon.surface_exchange` is {self.carbon.surface_exchange}; a step in which carbon overshoots has no"
                 " logarithm: lower it, or use the generator euler."
             )
-
-    @property
-    def initial_temperature(self) -> Float[Array, "..."]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.layers.initial_temperature[..., 0]
 
     @property
     def states(self) -> Point:

@@ -102,6 +102,7 @@ _UNITS = {
     "adjustment_scale": "1/yr",
     "arrival_scale": "trillion US$ yr",
     "backstop": "US$/tCO2",
+    "capital_volatility": "yr^-1/2",
     "carbon_intensity": "GtC/trillion US$",
     "curvature": "1/degC^2",
     "curvatures": "1/degC^2",

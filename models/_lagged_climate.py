@@ -41,10 +41,10 @@ class LaggedClimate(AbstractPhysicalClimate):
 
     **Raises:** `ValueError` if the speed is not positive or the volatility negative.
 
-    **Good values:** $\lambda = \ln 2/6$, half of the response after six years, to 5, as published. Under steady emissions for $t$ years
-    the warming per carbon is $1 - (1-e^{-\lambda t})/(\lambda t)$ of $\theta$: 0.88 after 70 years at the slow speed, 1.64e-3 degC per
-    GtC under the published mean, within the range assessed as likely (1.0 to 2.3 degC per 1000 GtC). The start, 0.02 degC
-    per year, is the pace of 2010 to 2025 (human-induced warming of 0.2 to 0.3 degC per decade: Forster et al. 2025).
+    **Good values:** $\lambda = \ln 2/6$, half of the response after six years, to 5, as published. Under steady emissions for $t$
+    years the warming per carbon is $1 - (1-e^{-\lambda t})/(\lambda t)$ of $\theta$: 0.88 after 70 years at the slow speed,
+    1.64e-3 degC per GtC under the published mean, within the range assessed as likely (1.0 to 2.3 degC per 1000 GtC). The start,
+    0.02 degC per year, is the pace of 2010 to 2025 (human-induced warming of 0.2 to 0.3 degC per decade: Forster et al. 2025).
 
     **References:** Barnett, Brock and Hansen 2021, "Climate Change Uncertainty Spillover in the Macroeconomy", doi:10.1086/718668,
     appendix C (without noise); IPCC AR6 WGI, doi:10.1017/9781009157896.001, D.1.1; Forster et al. 2025, doi:10.5194/essd-17-2641-2025.

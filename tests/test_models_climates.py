@@ -254,6 +254,21 @@ def test_simulated_with_a_given_value():
     assert 1.2 == float(states.temperature[0]) < float(states.temperature[-1])
 
 
+def test_solved_with_a_lag():
+    # four states by finite differences
+    green = eqx.tree_at(lambda e: e.green.productivity, ab.models.TwoCapitals(), jnp.asarray(0.1567))
+    model = NetZero(economy=green, climate=CLIMATES["lagged"], technology=None, damage_jump=None, phase="mature")
+    solution = ab.solve(HJBProblem(model), ab.solvers.FiniteDifference(points=(9, 11, 13, 7), leaning=True))
+    assert solution.converged
+    x = model.initial_state()
+    slopes = type(x)(*ab.models.derivatives(TIME, x, solution.value)[1])
+    # a rate w adds w (1 - exp(-lambda t)) / lambda to the warming at t, a degree adds one: with the slope of damages constant V_w
+    # is V_y / (lambda + delta). That slope rises with warming, so V_w is more, but less than V_y / lambda
+    speed, discount = float(model.climate.adjustment), float(model.preferences.discount_rate)
+    assert 1.0 < slopes.warming_rate * (speed + discount) / slopes.temperature < (speed + discount) / speed
+    assert solution.policy.social_cost_of_carbon(TIME, x, model.initial_additive()) > 0.0
+
+
 # -- input ------------------------------------------------------------------------------------------------------------
 
 
@@ -261,7 +276,6 @@ class Wrong(AbstractPhysicalClimate):
     """States that no economy knows."""
 
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.certain)
-    initial_temperature: jax.Array = eqx.field(default_factory=lambda: jnp.ones(()))
     unit: str = eqx.field(static=True, default="degF")
 
     @property
@@ -294,7 +308,7 @@ def checked(climate):
         (lambda: LaggedClimate(adjustment=0.0), "`climate.adjustment` is 0.0; it must be finite and > 0 per year"),
         (lambda: CarbonCycleClimate(generator="D"), "`climate.generator` is 'D'; use logarithm or euler"),
         (lambda: CarbonCycleClimate(temperature_volatility=-1.0), "`climate.temperature_volatility` is -1.0"),
-        (lambda: CarbonCycleClimate(CarbonReservoirs(surface_exchange=0.6)), "`climate.carbon.surface_exchange` is 0.6"),
+        (lambda: CarbonCycleClimate(carbon=CarbonReservoirs(surface_exchange=0.6)), "`climate.carbon.surface_exchange` is 0.6"),
     ],
 )  # fmt: skip
 def test_wrong_climates_are_named(make, words):
@@ -304,5 +318,5 @@ def test_wrong_climates_are_named(make, words):
 
 
 def test_fast_exchange_has_an_euler_inverse():
-    climate = CarbonCycleClimate(CarbonReservoirs(surface_exchange=0.6), generator="euler")
+    climate = CarbonCycleClimate(carbon=CarbonReservoirs(surface_exchange=0.6), generator="euler")
     np.testing.assert_allclose(climate.carbon.rates("euler")[0, 0], -0.12, rtol=1e-14)
