@@ -221,9 +221,8 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     def closures(self) -> Point:
         climate = self.climate.closures(lambda t, x: jnp.zeros_like(x.temperature))
         # years to 2515, from where the future weighs 6e-4
-        return WorldOfDice(
-            (Inflow(extension=0.5), Outflow(extension=1.0)), *climate, (Inflow(), Outflow(extension=215.0))
-        )
+        capital, years = (Inflow(extension=0.5), Outflow(extension=1.0)), (Inflow(), Outflow(extension=215.0))
+        return WorldOfDice._make((capital, *climate, years))
 
     def costate_signs(self) -> dict[str, int]:
         return {"log_capital": 1, "carbon_air": -1, "temperature": -1}

@@ -21,7 +21,8 @@ RATE = 1e-12
 # Where savings are at a bound abatement is a root found to 1e-9.
 ROOT = 1e-11
 # Against an independent program, digits as printed there; the rest is the grid of times.
-PATH = 1.5e-3
+PATH = 1e-3
+OTHER_VARIANT = 1.5e-3  # of capital: A is printed, D solved
 YEARS = (2015, 2020, 2030, 2050, 2100)
 
 
@@ -179,12 +180,12 @@ def optimum(model):
 def test_best_path_is_that_of_an_independent_program(model, optimum):
     scc, mu, warming, emissions, capital = table(model, optimum)
     at = [(year - 2015) // 5 for year in YEARS]
-    # variant D; capital is printed for variant A, from which it differs by 1e-3
+    # variant D; capital is printed for variant A, from which it differs a little
     np.testing.assert_allclose(scc[at], [29.11, 35.69, 50.65, 90.47, 269.1], rtol=PATH)
     np.testing.assert_allclose(mu[at[1:]], [0.1838, 0.2360, 0.3614, 0.8373], rtol=PATH)
-    np.testing.assert_allclose(warming[at], [0.85, 1.003, 1.321, 1.979, 3.428], atol=1.5e-3)
-    np.testing.assert_allclose(emissions[at[1:]], [35.9, 39.3, 41.1, 13.6], atol=0.1)
-    np.testing.assert_allclose(capital[at[1:]], [279.0, 401.0, 708.0, 1969.0], rtol=PATH)
+    np.testing.assert_allclose(warming[at], [0.85, 1.003, 1.321, 1.979, 3.428], atol=1e-3)
+    np.testing.assert_allclose(emissions[at[1:]], [35.9, 39.3, 41.1, 13.6], atol=0.06)
+    np.testing.assert_allclose(capital[at[1:]], [279.0, 401.0, 708.0, 1969.0], rtol=OTHER_VARIANT)
 
 
 def test_costates_are_derivatives_of_the_best_value(model, optimum):
