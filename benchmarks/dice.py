@@ -8,9 +8,12 @@ FOLDER holds the published tables (../shared/data if left out); they are not par
 """
 
 import csv
+import dataclasses
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import abatax as ab
@@ -63,6 +66,38 @@ def dice2016(folder):
     print(f"\nlargest relative difference of the SCC by the published convention, 2020 to 2310: {error:.1e}\n")
 
 
+def continuous(generator):
+    """The best path in continuous time, at the nodes: from the optimum in periods, which is near."""
+    model = ab.models.Dice2016Continuous()
+    climate = dataclasses.replace(model.climate, generator=generator)
+    model = dataclasses.replace(model, climate=climate)
+    loop = ab.validation.OpenLoop(model, horizon=500.0, nodes=101, steps=400, spread=1.0, tail=False)
+    near = ab.solve(ab.models.Dice2016()).controls
+    path = loop.path(model.initial_state(), guess=type(near)(*(np.append(z, z[-1]) for z in near)), tolerance=1e-9)
+
+    def at(x, u, costate):
+        worth = model.marginal_utility(x.time, x, u, model.initial_additive())
+        scc = -1000.0 * costate.carbon_air / 3.666 / worth  # the program's tonnes of CO2 per tonne of carbon
+        return scc, model.abated(x, u), x.temperature, model.emissions_co2(x, u), jnp.exp(x.log_capital)
+
+    return np.array(jax.vmap(at)(path.states, path.controls, path.costates))
+
+
+def dice2016_continuous():
+    data = ab.solve(ab.models.Dice2016()).to_dataset()
+    euler, logarithm = continuous("euler"), continuous("logarithm")
+    names = "scc", "abatement", "temperature", "emissions_co2", "capital"
+    print("| year | SCC: periods / A / D | abatement | T | E | K |\n|---|---|---|---|---|---|")
+    for year in (2015, 2020, 2030, 2050, 2100):
+        node, digits = (year - 2015) // 5, (2, 4, 3, 2, 1)
+        cells = [
+            " / ".join(f"{v:.{d}f}" for v in (float(data[name].sel(year=year)), euler[k, node], logarithm[k, node]))
+            for k, (name, d) in enumerate(zip(names, digits, strict=True))
+        ]
+        print(f"| {year} | {' | '.join(cells)} |")
+    print()
+
+
 def dice2023(folder):
     rows = published_2023(folder)
     counts = {}
@@ -101,6 +136,7 @@ def main():
         print(f"no published tables in {folder}: give their folder.")
         return
     dice2016(folder)
+    dice2016_continuous()
     dice2023(folder)
 
 

@@ -4,6 +4,7 @@ from ._abatement import Abatement as Abatement, AbatementProgress as AbatementPr
 from ._abatement_technology import AbatementTechnology as AbatementTechnology
 from ._ak_climate import AKClimate as AKClimate, Productivity as Productivity
 from ._ambiguity import Ambiguity as Ambiguity, WorstCase as WorstCase
+from ._carbon_cycle_climate import CarbonCycleClimate as CarbonCycleClimate
 from ._carbon_intensity import CarbonIntensity as CarbonIntensity
 from ._carbon_prior import (
     CarbonResponse as CarbonResponse,
@@ -27,6 +28,7 @@ from ._configuration import (
 )
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
 from ._dice2016 import Dice2016 as Dice2016
+from ._dice2016_continuous import Dice2016Continuous as Dice2016Continuous
 from ._dice2023 import Dice2023 as Dice2023
 from ._dice2023_scenarios import DICE2023_SCENARIOS as DICE2023_SCENARIOS
 from ._dice_economy import DiceEconomy as DiceEconomy, DiceGrowth as DiceGrowth
@@ -43,6 +45,7 @@ from ._exploration import Exploration as Exploration, LogarithmicEconomy as Loga
 from ._fair_climate import FairClimate as FairClimate, FairState as FairState
 from ._fossil_reserves import FossilReserves as FossilReserves
 from ._knowledge_capital import KnowledgeCapital as KnowledgeCapital
+from ._lagged_climate import LaggedClimate as LaggedClimate
 from ._linear_quadratic import LinearQuadratic as LinearQuadratic
 from ._maximise import maximise as maximise
 from ._model import (

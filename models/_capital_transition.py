@@ -44,6 +44,12 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
             raise ValueError(
                 f"`climate` is {type(self.climate).__name__}, whose states carbon emissions in GtC/yr do not move; use one of {fit}."
             )
+        warming = getattr(self.climate.states, "temperature", None)
+        if warming is None or warming.unit != "degC":
+            raise ValueError(
+                f"`climate` is {type(self.climate).__name__}, with states {', '.join(self.climate.states._fields)}; it needs one"
+                " called temperature, in degC."
+            )
         curvatures = [c.adjustment_curvature for c in (self.economy.dirty, self.economy.green)]
         if any(map(is_traced, curvatures)):
             return

@@ -2,8 +2,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._annual_rates import annual_rates, pair
 from ._checks import check_positive, check_share
 from ._types import Scalar, parameter
+
+YEARS = 5.0  # of a step
 
 TONNES_CO2_PER_TONNE_CARBON = 3.666  # the constant of the published programs
 
@@ -63,5 +66,16 @@ class CarbonReservoirs(eqx.Module):
 
     def advance(self, carbon: Float[Array, "3"], emissions: Scalar) -> Float[Array, "3"]:
         """GtC a period later, with emissions in GtCO2/yr."""
-        inflow = 5.0 * emissions / TONNES_CO2_PER_TONNE_CARBON
+        inflow = YEARS * emissions / TONNES_CO2_PER_TONNE_CARBON
         return self.exchange @ carbon + jnp.stack([inflow, jnp.zeros_like(inflow), jnp.zeros_like(inflow)])
+
+    def eigenvalues(self) -> tuple[Scalar, Scalar, Scalar]:
+        """Of $B - I$: zero, as no carbon is lost, and two below."""
+        z = self.exchange - jnp.eye(3)
+        minors = (z[i, i] * z[j, j] - z[i, j] * z[j, i] for i, j in ((0, 1), (0, 2), (1, 2)))
+        return jnp.zeros_like(z[0, 0]), *pair(jnp.trace(z), sum(minors, jnp.zeros(())))
+
+    def rates(self, generator: str) -> Float[Array, "3 3"]:
+        """Exchange in continuous time, per year; columns sum to zero (see `annual_rates`)."""
+        change = self.exchange - jnp.eye(3)
+        return annual_rates(change, jnp.zeros(3), self.eigenvalues(), YEARS, generator).matrix

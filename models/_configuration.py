@@ -12,6 +12,7 @@ import numpy as np
 from ._abatement import Abatement, AbatementProgress
 from ._ak_climate import Productivity
 from ._ambiguity import Ambiguity
+from ._carbon_cycle_climate import CarbonCycleClimate
 from ._carbon_intensity import CarbonIntensity
 from ._carbon_prior import GaussianTCRE, NordhausWeitzman
 from ._carbon_reservoirs import CarbonReservoirs
@@ -23,6 +24,7 @@ from ._economy import AKEconomy
 from ._ensemble import Ensemble, load_ensemble
 from ._exploration import Exploration, LogarithmicEconomy
 from ._fair_climate import FairClimate
+from ._lagged_climate import LaggedClimate
 from ._model import AbstractModel, noise_size
 from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import default_model, model_class
@@ -39,6 +41,7 @@ BLOCKS: dict[str, type] = {
         AbatementProgress,
         AKEconomy,
         Ambiguity,
+        CarbonCycleClimate,
         CarbonReservoirs,
         CarbonIntensity,
         DamageJump,
@@ -51,6 +54,7 @@ BLOCKS: dict[str, type] = {
         FixedHazard,
         GaussianTCRE,
         KnowledgeHazard,
+        LaggedClimate,
         LogarithmicEconomy,
         NordhausWeitzman,
         Productivity,

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._carbon_reservoirs import CarbonReservoirs
-from ._checks import check_positive, check_share
-from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before, period_outcome, scc_with_offset
+from ._checks import check_positive
+from ._dice_economy import YEARS, DiceEconomy, before, period_outcome, scc_with_offset
 from ._dice_names import Policy, economy_variables, policy_variables
+from ._dice_world import WELFARE_SCALE, Dice2016World
 from ._discrete import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
 from ._temperature_layers import TemperatureLayers
 from ._types import Point, Scalar, parameter
@@ -15,7 +16,7 @@ from ._variable import Variable
 
 T = TypeVar("T")
 
-_SCALE, _OFFSET = 0.0302455265681763, -10993.704  # of welfare, as published; the path does not depend on them
+_OFFSET = -10993.704  # of welfare, as published; the path does not depend on it
 
 
 class ReservoirsAndLayers(NamedTuple, Generic[T]):
@@ -64,10 +65,10 @@ class Period2016(AbstractPeriod):
             "temperature": x.temperature_atmosphere,
             "forcing": layers.forcing(x.carbon_atmosphere, given.forcing),
         }
-        return period_outcome(economy, given, made, u.abatement, state, _SCALE, seen)
+        return period_outcome(economy, given, made, u.abatement, state, WELFARE_SCALE, seen)
 
 
-class Dice2016(AbstractDiscreteModel):
+class Dice2016(Dice2016World, AbstractDiscreteModel):
     r"""DICE-2016R: growth, abatement and warming of the world in 100 periods of five years from 2015.
 
     $$\max_{\mu,s}\; 5\kappa\sum_n\frac{L_n}{1.015^{5n}}u(C_n/L_n),\qquad E = \sigma Y_G(1-\mu) + E_{land}$$
@@ -101,22 +102,9 @@ class Dice2016(AbstractDiscreteModel):
         ```
     """
 
-    growth: DiceGrowth = eqx.field(default_factory=DiceGrowth)
-    economy: DiceEconomy = eqx.field(default_factory=DiceEconomy)
     carbon: CarbonReservoirs = eqx.field(default_factory=CarbonReservoirs)
     temperature: TemperatureLayers = eqx.field(default_factory=TemperatureLayers)
     time_preference: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter)
-    intensity_growth: Float[Array, "..."] = eqx.field(default=-0.0152, converter=parameter)
-    intensity_decline: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter)
-    initial_emissions: Float[Array, "..."] = eqx.field(default=35.85, converter=parameter)
-    initial_output: Float[Array, "..."] = eqx.field(default=105.5, converter=parameter)
-    initial_abatement: Float[Array, "..."] = eqx.field(default=0.03, converter=parameter)
-    backstop: Float[Array, "..."] = eqx.field(default=550.0, converter=parameter)
-    backstop_decline: Float[Array, "..."] = eqx.field(default=0.025, converter=parameter)
-    land_emissions: Float[Array, "..."] = eqx.field(default=2.6, converter=parameter)
-    land_decline: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter)
-    first_forcing: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
-    last_forcing: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
 
     name: ClassVar[str] = "dice2016"
     source: ClassVar[str] = "Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R)"
@@ -126,12 +114,6 @@ class Dice2016(AbstractDiscreteModel):
 
     def __check_init__(self):
         check_positive("time_preference", self.time_preference, "per year")
-        check_positive("initial_emissions", self.initial_emissions, "GtCO2/yr")
-        check_positive("initial_output", self.initial_output, "trillion US$/yr")
-        check_positive("backstop", self.backstop, "US$/tCO2")
-        check_share("initial_abatement", self.initial_abatement)
-        check_share("backstop_decline", self.backstop_decline)
-        check_share("land_decline", self.land_decline)
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -159,16 +141,13 @@ class Dice2016(AbstractDiscreteModel):
     def dynamics(self) -> Dynamics:
         n = jnp.arange(float(self.periods))
         fade = (1.0 - self.intensity_decline) ** (YEARS * n)
-        first = self.initial_emissions / (self.initial_output * (1.0 - self.initial_abatement))
-        forcing = self.first_forcing + (self.last_forcing - self.first_forcing) * jnp.minimum(
-            jnp.arange(self.periods + 1.0) / 17.0, 1.0
-        )
+        forcing = self.forcing_at(jnp.arange(self.periods + 1.0))
         given = Given2016(
             population=self.growth.population_path(n),
             productivity=self.growth.productivity_path(n),
-            intensity=first * jnp.exp(before(YEARS * self.intensity_growth * fade)),
-            backstop=self.backstop * (1.0 - self.backstop_decline) ** n,
-            land=self.land_emissions * (1.0 - self.land_decline) ** n,
+            intensity=self.first_intensity * jnp.exp(before(YEARS * self.intensity_growth * fade)),
+            backstop=self.backstop_at(n),
+            land=self.land_at(n),
             forcing=forcing[:-1],
             next_forcing=forcing[1:],
             weight=(1.0 + self.time_preference) ** (-YEARS * n),
@@ -180,12 +159,12 @@ class Dice2016(AbstractDiscreteModel):
         return Dynamics(period, given, start, parameter(_OFFSET))
 
     def control_bounds(self) -> tuple[Point, Point]:
-        n = jnp.arange(self.periods)
-        most = jnp.where(n < 29, 1.0, 1.2)
+        n = jnp.arange(float(self.periods))
+        least, most = self.abatement_limits(n)
         last = self.periods - 10
         fixed = self._last_savings()
-        low = Policy(jnp.where(n == 0, self.initial_abatement, 0.0), jnp.where(n < last, 0.01, fixed))
-        high = Policy(jnp.where(n == 0, self.initial_abatement, most), jnp.where(n < last, 0.99, fixed))
+        low = Policy(least, jnp.where(n < last, 0.01, fixed))
+        high = Policy(most, jnp.where(n < last, 0.99, fixed))
         return low, high
 
     def _last_savings(self) -> Scalar:

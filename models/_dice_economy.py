@@ -11,6 +11,7 @@ from ._types import Point, Scalar, parameter
 
 YEARS = 5  # per period, in both versions
 _DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
+_TERMS = 15  # of a power series in growth per period: 0.076^16 is 1e-18
 
 
 class Production(NamedTuple):
@@ -143,7 +144,7 @@ class DiceGrowth(eqx.Module):
         check_share("growth.productivity_growth", self.productivity_growth)
         check_positive("growth.productivity_decline", self.productivity_decline, "per year", allow_zero=True)
 
-    def population_path(self, n: Float[Array, " period"]) -> Float[Array, " period"]:
+    def population_path(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
         """Millions; the recursion in closed form."""
         return self.population_limit * (self.initial_population / self.population_limit) ** (
             (1.0 - self.population_speed) ** n
@@ -153,6 +154,16 @@ class DiceGrowth(eqx.Module):
         """Total factor productivity of consecutive periods from the first."""
         growth = self.productivity_growth * jnp.exp(-YEARS * self.productivity_decline * n)
         return self.initial_productivity * jnp.exp(before(-jnp.log1p(-growth)))
+
+    def productivity_at(self, n: Scalar) -> Scalar:
+        r"""Total factor productivity at any $n$, whole or not: the path in closed form.
+
+        $$\log\frac{A_n}{A_0} = \sum_{k\ge1}\frac{g_A^k}k\,\frac{1-q^{kn}}{1-q^k},\qquad q = e^{-5\delta_A}$$
+        """
+        k = jnp.arange(1.0, _TERMS + 1.0)
+        fade = k * YEARS * self.productivity_decline
+        terms = self.productivity_growth**k / k * jnp.expm1(-fade * n) / jnp.expm1(-fade)
+        return self.initial_productivity * jnp.exp(jnp.sum(terms))
 
 
 def before(changes: Float[Array, " period"]) -> Float[Array, " period"]:

@@ -40,3 +40,19 @@ def economy_variables(baseline: str) -> dict[str, Variable]:
         "forcing": Variable("radiative forcing", "W/m2", symbol="F"),
         "carbon_price": Variable("price of carbon at which the abatement pays", "US$/tCO2", iamc="Price|Carbon"),
     }
+
+
+class WorldOfDice(NamedTuple, Generic[T]):
+    """The states of DICE-2016R in continuous time."""
+
+    log_capital: T
+    carbon_air: T
+    carbon_upper: T
+    carbon_deep: T
+    temperature: T
+    temperature_ocean: T
+    time: T
+
+
+TIME = Variable("years since 2015", "yr", 0.0, 285.0, symbol="t")
+LOG_CAPITAL = Variable("log of capital", "log trillion US$", 5.0, 10.0, symbol="k")

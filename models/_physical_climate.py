@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import equinox as eqx
 from equinox import AbstractVar
-from jaxtyping import Array, Float
 
 from ._ensemble import Ensemble
 from ._types import Point, Scalar
@@ -21,7 +20,6 @@ class AbstractPhysicalClimate(eqx.Module):
     """
 
     ensemble: AbstractVar[Ensemble]
-    initial_temperature: AbstractVar[Float[Array, "..."]]
 
     @property
     @abc.abstractmethod

@@ -3,6 +3,7 @@
 from ._abatement_technology import AbatementTechnology
 from ._ak_climate import AKClimate
 from ._dice2016 import Dice2016
+from ._dice2016_continuous import Dice2016Continuous
 from ._dice2023 import Dice2023
 from ._discrete import AbstractDiscreteModel
 from ._fossil_reserves import FossilReserves
@@ -30,6 +31,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
         TwoCapital,
         NetZero,
         Dice2016,
+        Dice2016Continuous,
         Dice2023,
     )
 }

@@ -1,9 +1,13 @@
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._annual_rates import AnnualRates, annual_rates, pair
 from ._checks import check_positive
 from ._types import Scalar, parameter
+
+YEARS = 5.0  # of a step
 
 
 class TemperatureLayers(eqx.Module):
@@ -70,6 +74,13 @@ class TemperatureLayers(eqx.Module):
         feedback = self.doubling_forcing / self.sensitivity
         warming = self.response * (forcing - feedback * air - self.exchange * (air - ocean))
         return jnp.stack([air + warming, ocean + self.ocean_response * (air - ocean)])
+
+    def rates(self, generator: str) -> AnnualRates:
+        """The layers in continuous time: what temperatures and forcing (degC, W/m2) change per year (see `annual_rates`)."""
+        step, response = jax.jacfwd(self.advance, argnums=(0, 1))(jnp.zeros(2), jnp.zeros(()))
+        z = step - jnp.eye(2)
+        eigenvalues = pair(jnp.trace(z), z[0, 0] * z[1, 1] - z[0, 1] * z[1, 0])
+        return annual_rates(z, response, eigenvalues, YEARS, generator)
 
     def equilibrium(self, forcing: Scalar) -> Scalar:
         """degC in the long run under a constant forcing (W/m2), both layers."""

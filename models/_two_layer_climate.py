@@ -1,4 +1,4 @@
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,16 +7,10 @@ from jaxtyping import Array, Float
 from ._checks import check_positive, is_traced
 from ._climate import TCREClimate
 from ._closures import Growth, Inflow, StateConstraint
+from ._lagged_climate import TemperatureAndRate
 from ._types import Point, Scalar, parameter
 from ._uncertain_damages import CapitalAndDamages, Emissions, UncertainDamages
 from ._variable import Variable
-
-T = TypeVar("T")
-
-
-class TemperatureAndRate(NamedTuple, Generic[T]):
-    temperature: T
-    warming_rate: T
 
 
 class TwoLayerClimate(UncertainDamages):

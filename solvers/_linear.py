@@ -80,6 +80,7 @@ class Multigrid(AbstractLinearSolver):
     def solve(self, system):
         import pyamg
 
+        # single precision is enough to precondition, and takes half the memory and three quarters of the time
         base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr().astype(np.float32)
         levels = pyamg.ruge_stuben_solver(
             base,
@@ -89,11 +90,12 @@ class Multigrid(AbstractLinearSolver):
             max_coarse=500,
             coarse_solver="splu",
         )
-        single = levels.aspreconditioner(cycle="V")
-        size = len(system.right)
-        cycle = spla.LinearOperator(
-            (size, size), lambda r: -(single @ np.ravel(r).astype(np.float32)).astype(float), dtype=float
-        )
+        single, size = levels.aspreconditioner(cycle="V"), len(system.right)
+
+        def precondition(right):
+            return -np.asarray(single @ np.ravel(right).astype(np.float32), dtype=float)
+
+        cycle = spla.LinearOperator((size, size), precondition, dtype=float)  # pyright: ignore[reportCallIssue]
         if system.monotone is None:
             # a few vectors of memory, where GMRES keeps sixty
             x, info = spla.bicgstab(

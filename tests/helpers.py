@@ -23,6 +23,7 @@ DISTRUST = {
     "fossil_reserves": {"climate": 1.0 / 4000.0},
     "knowledge_capital": {"shocks": 0.15, "climate": 0.005, "jumps": 0.15},
     "abatement_technology": {"shocks": 5.0, "climate": 0.02, "jumps": 5.0},
+    "dice2016_continuous": {"shocks": 1.0, "climate": 1.0},
     "two_capital": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 1.0, 0.1]},
     "net_zero": {"shocks": 0.1, "climate": 0.01, "jumps": [1.0, 0.1]},
 }
@@ -31,6 +32,8 @@ DISTRUST = {
 def small_model(name, ambiguity=None, **fields):
     """A model with few members and outcomes, so that it compiles and runs quickly."""
     ambiguity = ab.models.Ambiguity() if ambiguity is None else ambiguity
+    if name == "dice2016_continuous":
+        return ab.models.Dice2016Continuous(ambiguity=ambiguity, **fields)
     if name == "linear_quadratic":
         return ab.models.LinearQuadratic(ambiguity=ambiguity, **{"dimension": 2} | fields)
     if name == "fossil_reserves":

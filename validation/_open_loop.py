@@ -1,5 +1,7 @@
 """The best deterministic path, found without any value function: a check that shares no solver and no grid."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,19 @@ from ..models._types import Point, Scalar
 _FIRST = 0.0
 # Controls are of this size: the first step of the optimiser, of length one in this unit, must not be a leap.
 _UNIT = 0.01
+
+# What jumps at the end of a step, for a state that counts time, belongs to the next.
+_BEFORE = 1.0 - 1e-9
+
+
+class OpenLoopPath(NamedTuple):
+    """A path at the nodes of its controls: times (yr), value, states, costates (values of their time) and controls."""
+
+    times: Float[np.ndarray, " node"]
+    value: Scalar
+    states: Point
+    costates: Point
+    controls: Point
 
 
 class OpenLoop(eqx.Module):
@@ -31,6 +46,10 @@ class OpenLoop(eqx.Module):
     - `horizon`: $T$, years; what follows is worth $g(x_T)$, taken as that of controls held at their last value for ever with a
       state that no longer moves.
     - `nodes`, `steps`: nodes of the controls, steps of the integration.
+    - `spread`: times are as evenly spaced numbers to this power; 1 makes even steps.
+    - `tail`: without it the world ends at the horizon.
+
+    **Raises:** `ValueError` if steps are no multiple of the intervals between nodes.
 
     **Good values:** a horizon of $10/\delta$: what lies beyond weighs 5e-5.
     """
@@ -39,6 +58,8 @@ class OpenLoop(eqx.Module):
     horizon: float = eqx.field(static=True, default=1000.0)
     nodes: int = eqx.field(static=True, default=51)
     steps: int = eqx.field(static=True, default=500)
+    spread: float = eqx.field(static=True, default=2.0)
+    tail: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         if self.steps % (self.nodes - 1):
@@ -47,61 +68,109 @@ class OpenLoop(eqx.Module):
     @property
     def times(self) -> Float[np.ndarray, " step"]:
         """Nodes of the integration, denser at the start."""
-        return self.horizon * np.linspace(0.0, 1.0, self.steps + 1) ** 2
+        return self.horizon * np.linspace(0.0, 1.0, self.steps + 1) ** self.spread
+
+    @property
+    def _knots(self) -> Float[np.ndarray, " node"]:
+        return self.times[:: self.steps // (self.nodes - 1)]
 
     def value(self, start: Point, path: Float[Array, "node control"]) -> Scalar:
         """What a path of controls is worth."""
+        return self._follow(jnp.stack(start), path, jnp.zeros((self.nodes, len(start))))[0]
+
+    def _follow(self, start, path, kicks):
+        """Value, and states at the nodes of the controls; `kicks` are added to the states there."""
         model, delta = self.model, self.model.preferences.discount_rate
-        prices = jnp.stack(model.additive_costates())
-        t0, knots = jnp.zeros(()), jnp.asarray(self.times[:: self.steps // (self.nodes - 1)])
+        prices = jnp.stack(model.additive_costates()) if len(model.additive) else jnp.zeros(0)
+        t0, times, knots = jnp.zeros(()), self.times, jnp.asarray(self._knots)
+        each = self.steps // (self.nodes - 1)
         states, controls = type(model.states), type(model.controls)
 
-        def control(t):
-            return controls(*(jnp.interp(t, knots, column) for column in path.T))
-
-        def rate(t, z):
-            x, u = states(*z[:-1]), control(t)
-            gain = jnp.stack(model.additive_drift(t0, x, u, model.climate_mean)) @ prices
+        def rate(t, z, u):
+            x, u = states(*z[:-1]), controls(*u)
+            more = model.additive_drift(t0, x, u, model.climate_mean)
+            gain = jnp.stack(more) @ prices if len(more) else 0.0
             flow = jnp.exp(-delta * t) * (model.utility(t0, x, u) + gain)
             return jnp.stack([*model.drift(t0, x, u, model.climate_mean), flow])
 
-        def step(z, span):
-            t, h = span
-            a = rate(t, z)
-            b = rate(t + 0.5 * h, z + 0.5 * h * a)
-            c = rate(t + 0.5 * h, z + 0.5 * h * b)
-            d = rate(t + h, z + h * c)
-            return z + h / 6.0 * (a + 2.0 * b + 2.0 * c + d), None
+        def interval(z, given):
+            (left, right), (first, last), kick, spans = given
+            z = z.at[:-1].add(kick)
 
-        spans = jnp.asarray(self.times[:-1]), jnp.asarray(np.diff(self.times))
-        end, _ = jax.lax.scan(step, jnp.append(jnp.stack(start), 0.0), spans)
-        last = jnp.asarray(self.horizon)
-        return end[-1] + (rate(last, end)[-1]) / delta
+            def step(z, span):
+                t, h = span
+
+                def slope(t, z):
+                    return rate(t, z, first + (t - left) / (right - left) * (last - first))
+
+                a = slope(t, z)
+                b = slope(t + 0.5 * h, z + 0.5 * h * a)
+                c = slope(t + 0.5 * h, z + 0.5 * h * b)
+                d = slope(t + h * _BEFORE, z + h * _BEFORE * c)
+                return z + h / 6.0 * (a + 2.0 * b + 2.0 * c + d), None
+
+            return jax.lax.scan(step, z, spans)[0], z[:-1]
+
+        spans = jnp.asarray(times[:-1]).reshape(-1, each), jnp.asarray(np.diff(times)).reshape(-1, each)
+        given = (knots[:-1], knots[1:]), (path[:-1], path[1:]), kicks[:-1], spans
+        end, at_nodes = jax.lax.scan(interval, jnp.append(start, 0.0), given)
+        end = end.at[:-1].add(kicks[-1])
+        total = end[-1]
+        if self.tail:
+            total = total + rate(jnp.asarray(self.horizon), end, path[-1])[-1] / delta
+        return total, jnp.concatenate([at_nodes, end[None, :-1]])
 
     def solve(self, start: Point, *, tolerance: float = 1e-10) -> tuple[Scalar, Point, Point]:
         """Value, costate and controls at a start."""
+        path = self.path(start, tolerance=tolerance)
+        first = jax.tree.map(lambda leaf: leaf[0], (path.costates, path.controls))
+        return path.value, *first
+
+    def path(self, start: Point, *, guess: Point | None = None, tolerance: float = 1e-10) -> OpenLoopPath:
+        """The best path.
+
+        **Arguments:**
+
+        - `start`: the state at time zero.
+        - `guess`: controls to begin with, constant or one per node; the lowest, but not below zero, if left out.
+        - `tolerance`: of the gradient.
+        """
         bounds = self.model.controls
         low, high = (np.repeat([[getattr(c, end) for c in bounds]], self.nodes, 0) for end in ("low", "high"))
-        first = np.clip(np.full_like(low, _FIRST), low, high)
-        shape = first.shape
+        first = (
+            np.full_like(low, _FIRST)
+            if guess is None
+            else np.stack([np.broadcast_to(np.asarray(g), self.nodes) for g in guess], axis=1)
+        )
+        first = np.clip(first, low, high)
 
         @eqx.filter_jit
-        def both(start, flat):
-            return jax.value_and_grad(self.value, argnums=(0, 1))(start, flat)
+        def both(start, path):
+            return jax.value_and_grad(self.value, argnums=1)(start, path)
 
         def loss(flat):
-            value, (_, slope) = both(start, jnp.asarray(flat.reshape(shape) * _UNIT))
+            value, slope = both(start, jnp.asarray(flat.reshape(first.shape) * _UNIT))
             if not np.isfinite(value):  # nothing is left to consume: too long a step
                 return 1e12, np.zeros_like(flat)
             return -float(value), -np.asarray(slope).ravel() * _UNIT
 
         limits = list(zip(low.ravel() / _UNIT, high.ravel() / _UNIT, strict=True))
         options = {"maxiter": 2000, "maxfun": 4000, "ftol": tolerance * 1e-3, "gtol": tolerance, "maxcor": 40}
-        best = (
-            scipy.optimize.minimize(
-                loss, first.ravel() / _UNIT, jac=True, bounds=limits, method="L-BFGS-B", options=options
-            ).x.reshape(shape)
-            * _UNIT
-        )
-        value, (costate, _) = both(start, jnp.asarray(best))
-        return value, costate, type(bounds)(*jnp.asarray(best[0]))
+        found = scipy.optimize.minimize(
+            loss, first.ravel() / _UNIT, jac=True, bounds=limits, method="L-BFGS-B", options=options
+        ).x
+        return self.along(start, type(bounds)(*jnp.asarray(found.reshape(first.shape) * _UNIT).T))
+
+    def along(self, start: Point, controls: Point) -> OpenLoopPath:
+        """What controls at the nodes lead to: states, and costates by the derivative in a kick of the state."""
+        times = self._knots
+
+        @eqx.filter_jit
+        def look(start, path, kicks):
+            return jax.value_and_grad(lambda k: self._follow(start, path, k), has_aux=True)(kicks)
+
+        point, kicks = jnp.stack(start), jnp.zeros((self.nodes, len(start)))
+        (value, states), slopes = look(point, jnp.stack(controls, axis=1), kicks)
+        present = jnp.exp(-self.model.preferences.discount_rate * jnp.asarray(times))
+        named = type(self.model.states)
+        return OpenLoopPath(times, value, named(*states.T), named(*(slopes / present[:, None]).T), controls)
