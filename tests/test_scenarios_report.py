@@ -10,6 +10,8 @@ import xarray as xr
 from test_scenarios_quantiles import synthetic_paths
 
 from abatax import scenarios
+from abatax.scenarios._headlines import net_zero_year
+from abatax.scenarios._report_tables import with_error
 
 RUN = {
     "model": "uncertain_damages",
@@ -233,6 +235,36 @@ def test_unfinished_solution_is_announced(tmp_path):
     assert text.index('role="alert"') < text.index("The answer")
     assert "Without ambiguity aversion the social cost of carbon in 2020 is $100" in text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_policies_are_compared_with_error_bars(tmp_path):
+    averse, neutral = (scenarios.summarise(synthetic_paths(ambiguity=kind)) for kind in ("averse", "neutral"))
+    other = [row | {"value": 0.005} for row in VALIDATION if row["name"] == "grid_error_scc"]
+    page = tmp_path / "report.html"
+    scenarios.write_report(
+        page, run={}, summary=averse, neutral=neutral, figures={}, validation=VALIDATION, neutral_validation=other
+    )
+    text = page.read_text(encoding="utf-8")
+    # the larger of grid (0.2 %) and box (2 %) for the averse planner; half a percent, and sampling, for the other
+    assert "100 ± 2" in text and "100.0 ± 0.8" in text
+    assert "Median of emissions below 5 % of the start" in text
+
+
+@pytest.mark.parametrize(
+    "value, error, text",
+    [(40.4273, 0.21, "40.4 ± 0.2"), (40.4273, 0.034, "40.43 ± 0.03"), (120.0, 3.2, "120 ± 3"), (1.5, 0.0, "1.50")],
+)
+def test_a_number_is_shown_to_the_digits_that_its_error_leaves(value, error, text):
+    assert with_error(value, error) == text
+
+
+def test_net_zero_is_a_twentieth_of_the_start():
+    summary = scenarios.summarise(synthetic_paths())
+    shape = summary["emissions"].shape
+    falling = np.broadcast_to(np.linspace(1.0, 0.0, shape[1]), shape)
+    summary["emissions"] = (summary["emissions"].dims, 10.0 * falling, summary["emissions"].attrs)
+    first = int(summary["year"].values[np.flatnonzero(falling[0] <= 0.05)[0]])
+    assert net_zero_year(summary) == first
 
 
 def test_validation_read_from_a_file(tmp_path):

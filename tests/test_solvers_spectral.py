@@ -197,6 +197,9 @@ def test_wrong_number_of_counts_is_named():
 
 def test_names_and_options_of_the_command_line():
     assert make_solver("spectral", {"points": "9,13", "refinement": 2}) == Spectral(points=(9, 13), refinement=2)
+    assert make_solver("finite_difference", {"leaning": "true"}).leaning is True
+    with pytest.raises(ValueError, match="`solver.leaning` is 'maybe'; it must be true or false"):
+        make_solver("finite_difference", {"leaning": "maybe"})
     assert make_solver("features", {"random": "40", "interactions": "1"}) == Features(random=40, interactions=1)
 
 

@@ -89,6 +89,25 @@ def test_estimates_of_the_error_do_not_flatter(report):
         assert report[f"error_{quantity}"] < 1e-5
 
 
+def test_one_coarser_grid_does_not_flatter_either():
+    model = ab.models.AKClimate(productivity=None)
+    solver = ab.solvers.FiniteDifference(points=(9, 33))
+    solution = ab.solve(ab.HJBProblem(model), solver)
+    quick = validate(solution, solver=solver, paths=ab.simulate(solution, years=2, num_paths=2), thorough=False)
+    for quantity in ("emissions", "slope_temperature", "scc"):
+        assert quick[f"error_{quantity}"] <= quick[f"grid_error_{quantity}"] + quick[f"domain_change_{quantity}"]
+        assert quick[f"grid_error_{quantity}"] < 1e-3
+    assert not any(row.name.startswith("order_") for row in quick.rows)
+
+
+def test_one_coarser_grid_needs_a_grid_that_can_be_coarsened():
+    solver = ab.solvers.FiniteDifference(points=7)
+    solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver)
+    quick = validate(solution, solver=solver, paths=ab.simulate(solution, years=2, num_paths=2), thorough=False)
+    row = next(row for row in quick.rows if row.name == "grid_error_control")
+    assert np.isnan(row.value) and "7 points are the fewest" in row.meaning
+
+
 def test_the_report_is_a_table_and_a_file(report, tmp_path):
     report.to_csv(tmp_path / "validation.csv")
     text = (tmp_path / "validation.csv").read_text()
