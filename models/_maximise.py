@@ -16,7 +16,7 @@ def maximise(
 ) -> Float[Array, " control"]:
     r"""Maximise a smooth function over a box: projected Newton steps with Levenberg damping.
 
-    The first point is the best of a coarse scan along the diagonal of the box, so that functions which are
+    The first point is the best of a coarse scan along the diagonal of the box, then along each control, so that functions which are
     minus infinity on part of the box (a logarithm of consumption) are no obstacle. Every accepted step
     increases the objective; controls at a bound with an outward gradient are held there.
 
@@ -49,6 +49,10 @@ def maximise(
     fractions = jnp.array([1e-6, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 0.8, 0.95])
     scan = centre[None, :] + fractions[:, None] * reach[None, :]
     start = scan[jnp.argmax(jax.vmap(safe)(scan))]
+    for n in range(len(start)):  # then every control on its own: they may be of very different size
+        lines = jnp.broadcast_to(start, scan.shape).at[:, n].set(scan[:, n])
+        lines = jnp.concatenate([start[None, :], lines])
+        start = lines[jnp.argmax(jax.vmap(safe)(lines))]
 
     def cond(carry):
         _, _, damping, step, moved = carry
@@ -67,7 +71,9 @@ def maximise(
         curvature = jnp.where(convex, jnp.diag(jnp.where(free, scale * (1.0 + damping), 1.0)), curvature)
         move = jnp.linalg.solve(curvature, jnp.where(free, g, 0.0))
         new = jnp.clip(u + jnp.where(jnp.isfinite(move), move, 0.0), low, high)
-        new_value = safe(new)
+        # a bound at which the slope is infinite (a power of a control) is a trap: nine tenths of the way may be better
+        short = jnp.where(new <= low, low + 0.1 * (u - low), jnp.where(new >= high, high - 0.1 * (high - u), new))
+        new, new_value = _better_of(safe, new, jnp.where(jnp.isfinite(short), short, new))
         better = new_value >= value
         size = jnp.max(jnp.abs(new - u) / (1.0 + jnp.abs(u)))
         damping = jnp.where(better, damping * 0.05, jnp.maximum(damping, 1e-4) * 10.0)
@@ -82,3 +88,9 @@ def maximise(
 
     init = (start, safe(start), jnp.array(1e-3), jnp.array(0), jnp.array(1.0))
     return jax.lax.while_loop(cond, body, init)[0]
+
+
+def _better_of(function, first, second):
+    """Of two points the better one, and its value."""
+    values = function(first), function(second)
+    return jnp.where(values[1] > values[0], second, first), jnp.maximum(*values)

@@ -91,6 +91,7 @@ class NetZero(CapitalTransition):
     name: ClassVar[str] = "net_zero"
     source: ClassVar[str] = "this package, on Barnett, Brock, Hansen, Hu and Huang 2023, doi:10.48550/arXiv.2310.13200"
     start_year: ClassVar[int] = 2025
+    emitting_margin: ClassVar[float] = 4.5  # 3 shifts the social cost of carbon by 0.6 %
 
     @staticmethod
     def knowledge() -> KnowledgeHazard:

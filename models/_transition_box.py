@@ -1,6 +1,6 @@
 """Where the models with dirty and green capital are truncated, and what is known beyond."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +12,9 @@ from ._types import Point, Scalar
 
 class TransitionBox(AbstractModel):
     """The faces of the box; see `TwoCapital` and `NetZero`."""
+
+    # below the region, in logs: how wrong a slope of zero is dies off with emissions, as exp(-margin)
+    emitting_margin: ClassVar[float] = 3.0
 
     if TYPE_CHECKING:
         climate: Any
@@ -26,7 +29,7 @@ class TransitionBox(AbstractModel):
     def closures(self) -> Point:
         # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the
         # drift points in; where it does not, nothing depends on it
-        emitting = Growth(slope=self._no_slope, extension=3.0), Outflow(extension=0.5)
+        emitting = Growth(slope=self._no_slope, extension=self.emitting_margin), Outflow(extension=0.5)
         # capital moves to the kind that is or will be more productive; at that end f hardly depends on the other: f_w is
         # proportional to its share. At the other end the equation itself holds
         ahead = Growth(slope=self._no_slope, extension=4.0)

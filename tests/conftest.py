@@ -22,6 +22,13 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Every compiled program holds memory maps, of which a process may have 65530: a worker that kept them all would crash."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def getkey():
     """`getkey()` returns a fresh random key, the same sequence in every run."""
