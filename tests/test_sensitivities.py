@@ -71,7 +71,7 @@ def damages():
 )
 def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     model, solver, found = damages
-    step = 1e-3 * float(where(model)[index])
+    step = 3e-4 * float(where(model)[index])  # the error of a central difference is of second order in it
     expected = solved_again(model, solver, where, lambda read: read().social_cost_of_carbon, step, index)
     assert float(found.derivative.sel(functional="scc", parameter=name)) == pytest.approx(expected, rel=TOLERANCE)
 
