@@ -23,8 +23,8 @@ from abatax.models import (
 from abatax.validation import OpenLoop
 
 ROUNDING = 1e-12
-# What faint noise does to slopes and controls, and what the coarse grid leaves, against the best deterministic path.
-DETERMINISTIC = 2e-3
+# What faint noise does to slopes and controls, and what the coarse grid leaves (2e-4 on twice the nodes), against the best path.
+DETERMINISTIC = 4e-4
 
 
 def economy(green=0.1567, volatility=0.01):
@@ -229,9 +229,9 @@ def test_simulated_intensity_and_emissions_agree(solution):
 
 
 def test_before_the_technology_and_with_a_damage_jump():
-    # one outcome each; 13 x 33 x 37 points give the same to 5e-3
+    # one outcome each
     model = NetZero(damage_jump=DamageJump([0.2], highest_rate=4.0))
-    solution = ab.solve(HJBProblem(model), ab.solvers.FiniteDifference(points=(9, 13, 19), leaning=True))
+    solution = ab.solve(HJBProblem(model), ab.solvers.FiniteDifference(points=(11, 15, 19), leaning=True))
     assert solution.converged
     x = model.initial_state()
     slopes = model.published_slopes(x, type(x)(*ab.models.derivatives(TIME, x, solution.value)[1]))

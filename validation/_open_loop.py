@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 from ..models import AbstractModel
 from ..models._types import Point, Scalar
 
-# Start from little investment: capital that grows faster than damages are discounted makes a path worth minus infinity.
-_FIRST = 0.0
+# Start from little: capital that grows faster than damages are discounted makes a path worth minus infinity. Not from nothing:
+# where a control enters as a power, the slope at zero is infinite, and no gradient leads away from it.
+_FIRST = 1e-3
 # Controls are of this size: the first step of the optimiser, of length one in this unit, must not be a leap.
 _UNIT = 0.01
 
@@ -132,7 +133,7 @@ class OpenLoop(eqx.Module):
         **Arguments:**
 
         - `start`: the state at time zero.
-        - `guess`: controls to begin with, constant or one per node; the lowest, but not below zero, if left out.
+        - `guess`: controls to begin with, constant or one per node; 0.001, within the bounds, if left out.
         - `tolerance`: of the gradient.
         """
         bounds = self.model.controls
