@@ -17,7 +17,6 @@ from ._transition_names import LOG_CAPITAL, LOG_CARBON_INTENSITY, LOG_EMITTING_C
 from ._two_capitals import TwoCapitals
 from ._types import Point, Scalar, ScalarLike, parameter
 
-
 # Where 80 years of 1000 optimal paths from 2025 go, averse or neutral: 98 of 100 values of every state (measured: 3.8 to 5.6,
 # 0.85 to 3.9, 1.2 to 2.6) and room for other starts. Errors count here; the faces are far beyond.
 _REGION = {"log_emitting_capital": (3.75, 6.0), "log_capital_ratio": (0.0, 4.0), "temperature": (1.0, 3.0)}
@@ -114,7 +113,9 @@ class NetZero(CapitalTransition):
     def states(self) -> Point:
         capital = {"log_capital": LOG_CAPITAL} if self.has_knowledge else {}
         found = {"log_emitting_capital": LOG_EMITTING_CAPITAL} | self._further_states() | capital
-        return point(**found | {name: found[name]._replace(low=low, high=high) for name, (low, high) in _REGION.items()})
+        return point(
+            **found | {name: found[name]._replace(low=low, high=high) for name, (low, high) in _REGION.items()}
+        )
 
     @property
     def additive(self) -> Point:
