@@ -189,15 +189,14 @@ class FiniteDifference(AbstractSolver):
 
     def step(self, problem, state, workspace, key):
         del key
-        with one_thread():
+        with one_thread(), np.errstate(over="ignore"):  # a feared jump is exponential in V: what overflows is not finite
             return self._step(workspace.leant if self.leaning or bool(state.leaning) else workspace, state)
 
     def _step(self, workspace, state):
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
         delta = workspace.discount_rate[:, None]
-        with np.errstate(over="ignore"):  # a feared jump is exponential in V: what overflows counts as not finite
-            norm = np.sqrt(np.mean((local.residual / delta) ** 2, axis=1))
+        norm = np.sqrt(np.mean((local.residual / delta) ** 2, axis=1))
         # A correction that made a finite residual not finite, or a Newton correction that raised it, is halved.
         worse = ~np.isfinite(norm)
         if high:
