@@ -189,7 +189,10 @@ class FiniteDifference(AbstractSolver):
 
     def step(self, problem, state, workspace, key):
         del key
-        with one_thread(), np.errstate(over="ignore"):  # a feared jump is exponential in V: what overflows is not finite
+        with (
+            one_thread(),
+            np.errstate(over="ignore"),
+        ):  # a feared jump is exponential in V: what overflows is not finite
             return self._step(workspace.leant if self.leaning or bool(state.leaning) else workspace, state)
 
     def _step(self, workspace, state):
