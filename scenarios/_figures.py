@@ -15,13 +15,13 @@ from ._headlines import stance
 from ._policy_chart import axis_name, region_of, slice_along, states_of, value_and_policy
 from ._quantiles import summarise
 from ._screen import at_year, fixed, on_screen, significant
-from ._style import Panel, new_panel, save_panel
+from ._style import WIDTH, Panel, new_panel, save_panel
 
 FANS = ("emissions", "temperature", "damages")  # drawn where a model has them
 
 
 class SavedFigure(NamedTuple):
-    """A figure on disk: what it is, what it shows in words, where it lies and the numbers in it."""
+    """A figure on disk: what it is, what it shows in words, where it lies, the numbers in it, and if it fills the page's width."""
 
     title: str
     alt: str
@@ -30,6 +30,7 @@ class SavedFigure(NamedTuple):
     png: Path
     csv: Path
     data: pd.DataFrame
+    wide: bool = False
 
 
 def save_figures(
@@ -96,7 +97,7 @@ def _save(
     csv = Path(folder, f"{name}.csv")
     with complete_file(csv) as beside:
         data.to_csv(beside, index=False)
-    return SavedFigure(title, alt, caption, svg, png, csv, data)
+    return SavedFigure(title, alt, caption, svg, png, csv, data, panel.figure.get_figwidth() > WIDTH)
 
 
 def _start(summary: xr.Dataset, state: str) -> float:

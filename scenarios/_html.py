@@ -32,6 +32,8 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; 
 .warning strong { color: #7d1414; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.5rem 2rem; }
 figure { margin: 0; max-width: 30rem; break-inside: avoid; }
+.wide { grid-column: 1 / -1; }
+.wide figure { max-width: none; }
 figure svg { width: 100%; height: auto; display: block; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figcaption { font-size: .875rem; color: #333; }

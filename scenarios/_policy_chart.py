@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ import xarray as xr
 from ._charts import sentence
 from ._screen import on_screen
 from ._style import AVERSE, HEIGHT, LINES, NEUTRAL, Panel, dress, new_panel
+
+_COLUMNS, _LETTERS = 3, 34  # axes side by side once there are more, and letters that fit above one
 
 
 def region_of(solution: xr.Dataset, state: str) -> tuple[float, float]:
@@ -111,13 +114,15 @@ def value_and_policy(
     line = slice_along(solution, state, at)
     other = None if neutral is None else slice_along(neutral, state, at)
     names = [str(name) for name in line.data_vars]
-    panel = new_panel(len(names), 0.68 * HEIGHT)
+    columns = 1 if len(names) <= _COLUMNS else _COLUMNS
+    panel = new_panel(len(names), 0.68 * HEIGHT, columns)
     for name, ax in zip(names, panel.axes, strict=True):
         _line(ax, line, name, state, AVERSE)
         if other is not None and name in other:
             _line(ax, other, name, state, NEUTRAL)
-        dress(ax, f"{sentence(line, name)}\n{on_screen(line, name)[1]}", whole=False)
-    panel.axes[-1].set_xlabel(axis_name(line, state))
+        dress(ax, f"{textwrap.fill(sentence(line, name), _LETTERS)}\n{on_screen(line, name)[1]}", whole=False)
+    for ax in panel.axes[-columns:]:
+        ax.set_xlabel(axis_name(line, state))
     if other is not None:
         panel.axes[0].legend(panel.axes[0].lines, ["averse", "neutral"], frameon=False, fontsize=7.5, handlelength=2.6)
     return panel

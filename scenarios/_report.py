@@ -164,7 +164,8 @@ def _figures(figures: Mapping[str, SavedFigure], page_path: Path) -> str:
         text = tag("strong", escape(figure.title)) + escape(figure.caption) + f" {links}"
         numbers = tag("summary", f"Numbers of this figure: {escape(figure.title)}")
         numbers = tag("details", numbers + data_table(figure.title, figure.data))
-        shown.append(tag("div", tag("figure", picture + tag("figcaption", text)) + numbers))
+        place = {"class_": "wide"} if figure.wide else {}
+        shown.append(tag("div", tag("figure", picture + tag("figcaption", text)) + numbers, **place))
     return tag("div", "\n".join(shown), class_="figures") if shown else ""
 
 

@@ -21,6 +21,7 @@ LINES = {AVERSE: "solid", NEUTRAL: (0, (5, 2)), WORST_CASE: (0, (1, 1.2)), REFER
 
 # 9 cm wide with letters of 8.5 points: still readable when a page shows it 7 cm wide
 WIDTH, HEIGHT = 3.55, 2.75  # inches
+PAGE_WIDTH = 7.6
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -47,20 +48,27 @@ class Panel(NamedTuple):
     axes: list[Any]
 
 
-def new_panel(rows: int = 1, height: float = HEIGHT) -> Panel:
-    """An empty figure with axes one below the other, drawn without pyplot.
+def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel:
+    """An empty figure, drawn without pyplot.
 
     **Arguments:**
 
-    - `rows`: number of axes.
+    - `count`: number of axes.
     - `height`: inches of each.
+    - `columns`: axes side by side; from two on the figure has the width of the page.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
+    rows = -(-count // columns)
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
-        axes = list(np.ravel(figure.subplots(rows, 1, sharex=True, squeeze=False)))
+        figure = Figure(figsize=(WIDTH if columns == 1 else PAGE_WIDTH, height * rows), layout="constrained")
+        every = list(np.ravel(figure.subplots(rows, columns, sharex=True, squeeze=False)))
+        axes = every[:count]
+        for ax in axes[-columns:]:
+            ax.tick_params(labelbottom=True)
+        for ax in every[count:]:
+            ax.remove()
         for ax in axes:
             ax.grid(axis="y", color="#e3e3e3", linewidth=0.6)
             ax.set_axisbelow(True)

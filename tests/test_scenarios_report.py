@@ -170,6 +170,22 @@ def test_policy_is_drawn_within_the_region_only():
     assert [len(ax.lines) for ax in panel.axes] == [2, 2, 2]
 
 
+def test_many_policies_stand_side_by_side():
+    solution = synthetic_solution()
+    extra = {
+        f"control_{k}": solution["value"].assign_attrs(long_name="worst-case factor on the rate of a jump")
+        for k in range(4)
+    }
+    panel = scenarios.value_and_policy(solution.assign(extra), state="temperature")
+    columns = {round(ax.get_subplotspec().colspan.start) for ax in panel.axes}
+    assert (
+        len(panel.axes) == 7
+        and columns == {0, 1, 2}
+        and panel.figure.get_figwidth() > 2 * scenarios.new_panel().figure.get_figwidth()
+    )
+    assert max(len(row) for ax in panel.axes for row in ax.get_title(loc="left").splitlines()) <= 34
+
+
 def test_page_loads_nothing(made):
     text = made[1]
     assert not re.search(r"https?:", text)

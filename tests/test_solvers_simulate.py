@@ -14,6 +14,7 @@ from helpers import TIME, at_states, quadratic_guess
 from abatax import HJBProblem, simulate, solve
 from abatax.models import Ambiguity, ClosedFormControl, Jump, LinearQuadratic, StateConstraint, TimeAdditive, Variable
 from abatax.solvers import FiniteDifference
+from abatax.validation import validate
 
 # Stencils are exact on quadratics: rounding over the discount rate.
 EXACT = 1e-8
@@ -131,6 +132,18 @@ def test_worst_case_of_the_event(solutions):
     # g_m = exp(-a (V_m - V)) = exp(-a (k - cost_m/delta)), the same at every x
     found = solutions[0.1, 1.0].policy.worst_case(TIME, Position(jnp.asarray(0.7))).jumps[0]
     np.testing.assert_allclose(found, np.exp(-(waiting_cost(0.1, 1.0) - COSTS / DELTA)), rtol=EXACT)
+
+
+def test_the_value_at_the_end_of_paths_is_that_of_their_regime(solutions):
+    case = (0.1, 0.0)
+    paths = simulate(solutions[case], years=30, num_paths=64)
+    x, regime, outcome = (np.asarray(leaf[:, -1]) for leaf in (paths.states.position, paths.regime, paths.outcome))
+    assert 0.8 < np.mean(regime == 1) < 1.0  # 1 - exp(-3) = 0.95
+    p = 0.5 * (-DELTA + np.sqrt(DELTA**2 + 4.0))
+    lost = np.where(regime == 0, waiting_cost(*case), COSTS[outcome * (regime == 1)] / DELTA)
+    exact = -0.5 * p * x**2 - 0.5 * NOISE**2 * p / DELTA - lost
+    found = validate(solutions[case], paths=paths)["transversality_discounted"]
+    np.testing.assert_allclose(found, np.exp(-30.0 * DELTA) * np.mean(exact), rtol=1e-9)
 
 
 def shares(paths):

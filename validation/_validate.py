@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
+from ..solvers._regimes import Regime, regimes_of
 from ..solvers._solution import Solution
 from ._estimates import Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
 from ._exact import exact_value
@@ -181,26 +182,30 @@ def _domain_rows(errors: dict[str, Estimate], note: str) -> list[Row]:
 
 
 @eqx.filter_jit
-def _final_values(solution: Solution, states, additive, regime):
-    """Value at the end of every path, additive states included; only paths still in the first regime."""
-    model = solution.problem.model
-    prices = model.additive_costates()
+def _values_along(regimes: tuple[Regime, ...], states, additive, regime, outcome):
+    """Value where each path is, in the regime it is in, additive states included."""
 
-    def at(x, a):
-        linear = sum((p * z for p, z in zip(prices, a, strict=True)), jnp.zeros(()))
-        return solution.value(jnp.zeros(()), solution.policy.inside(x)) + linear
+    def at(x, a, regime, outcome):
+        value = jnp.zeros(())
+        for number, part in enumerate(regimes):
+            member = jnp.clip(outcome, 0, part.size - 1)
+            policy = jax.tree.map(lambda leaf, k=member: leaf[k] if eqx.is_array(leaf) else leaf, part.policy)
+            prices = policy.problem.model.additive_costates()
+            linear = sum((p * z for p, z in zip(prices, a, strict=True)), jnp.zeros(()))
+            value = jnp.where(regime == number, policy.value(jnp.zeros(()), policy.inside(x)) + linear, value)
+        return value
 
-    values = jax.vmap(at)(states, additive)
-    return jnp.where(regime == 0, values, jnp.nan)
+    return jax.vmap(at)(states, additive, regime, outcome)
 
 
 def _along_paths(solution: Solution, paths: Paths) -> list[Row]:
     problem, horizon = solution.problem, int(paths.years[-1] - paths.years[0])
-    last = jax.tree.map(lambda leaf: leaf[:, -1], (paths.states, paths.additive, paths.regime))
-    first = jax.tree.map(lambda leaf: leaf[:1, 0], (paths.states, paths.additive, paths.regime))
-    end, start = np.asarray(_final_values(solution, *last)), np.asarray(_final_values(solution, *first))
+    along = (paths.states, paths.additive, paths.regime, paths.outcome)
+    regimes = regimes_of(solution)
+    end = np.asarray(_values_along(regimes, *jax.tree.map(lambda leaf: leaf[:, -1], along)))
+    start = np.asarray(_values_along(regimes, *jax.tree.map(lambda leaf: leaf[:1, 0], along)))
     delta = float(problem.model.preferences.discount_rate)
-    discounted = np.exp(-delta * horizon) * np.nanmean(end) if np.isfinite(end).any() else np.nan
+    discounted = np.exp(-delta * horizon) * np.mean(end)
     return [
         Row(
             "domain_exits",
@@ -214,7 +219,7 @@ def _along_paths(solution: Solution, paths: Paths) -> list[Row]:
             float(discounted / np.exp(-delta * horizon) / start[0]) if start[0] else np.nan,
             "ratio",
             None,
-            f"Value at the end of {horizon} years over value today, averaged over paths without a jump: it must grow"
+            f"Value at the end of {horizon} years over value today, averaged over paths: it must grow"
             f" more slowly than exp({delta:g} t) = {np.exp(delta * horizon):.2f} for the solution to be the value function.",
         ),
         Row(
