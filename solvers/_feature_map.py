@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 
 from ..models import AbstractValue
 from ..models._types import Point, Scalar
-from ._chebyshev import polynomials, stretch
+from ._box_map import BoxMap, box_map
+from ._chebyshev import polynomials
 
 # Standard deviation of the weights of a random feature along each state, in units of the inverse half box.
 _STEEP = 2.0
@@ -27,7 +28,7 @@ class FeatureMap(eqx.Module):
 
     - `axes`, `powers`: for each Chebyshev product the states of its factors and their degrees (degree 0 for no factor).
     - `weights`, `biases`: of the random features.
-    - `centre`, `scale`, `low`, `half`: of the map to the box, for each state.
+    - `box`: the [`BoxMap`][] to [-1, 1].
     - `degree`: the largest degree.
     """
 
@@ -35,10 +36,7 @@ class FeatureMap(eqx.Module):
     powers: Int[Array | np.ndarray, "*family product slot"]
     weights: Float[Array | np.ndarray, "*family random state"]
     biases: Float[Array | np.ndarray, "*family random"]
-    centre: Float[Array | np.ndarray, "*family state"]
-    scale: Float[Array | np.ndarray, "*family state"]
-    low: Float[Array | np.ndarray, "*family state"]
-    half: Float[Array | np.ndarray, "*family state"]
+    box: BoxMap
     degree: int = eqx.field(static=True)
 
     def parts(self, x, xp: Any = jnp) -> tuple[list, tuple]:
@@ -47,13 +45,7 @@ class FeatureMap(eqx.Module):
         Factors are (... product slot), differentiated in their own state. Tangents are the (... random) functions of
         $z = w\\cdot s(x) + b$ and, with them, $s'$ and $s''$.
         """
-        stretched = self.scale > 0.0
-        width = xp.where(stretched, self.scale, 1.0)
-        y = (x - self.centre) / width
-        r = 1.0 / xp.sqrt(1.0 + y**2)
-        s = (xp.where(stretched, xp.arcsinh(y), x) - self.low) / self.half - 1.0
-        slope = xp.where(stretched, r / width, xp.ones_like(x)) / self.half
-        bend = xp.where(stretched, -y * r**3 / width**2, xp.zeros_like(x)) / self.half
+        s, slope, bend = self.box.parts(x, xp)
         value, first, second = (xp.asarray(p) for p in polynomials(s, self.degree))
         tables = value, first * slope[..., None], second * slope[..., None] ** 2 + first * bend[..., None]
         factors = [table[..., self.axes, self.powers] for table in tables]
@@ -103,7 +95,7 @@ class FeatureValue(AbstractValue):
 def combine(features: FeatureMap, parts, coefficients, xp: Any = jnp):
     """Value, slopes and hessian of a combination of features, from their `parts` at states (... state)."""
     factors, (tanh, inner, bent, slope, bend) = parts
-    count, d = features.axes.shape[0], features.centre.shape[0]
+    count, d = features.axes.shape[0], features.box.centre.shape[0]
     slots = range(features.axes.shape[1])
     c, w = coefficients[:count], coefficients[count:]
     states = xp.arange(d)
@@ -169,14 +161,10 @@ def make_features(
     axes, powers = np.zeros((len(products), slots), dtype=int), np.zeros((len(products), slots), dtype=int)
     for n, (states, given) in enumerate(products):
         axes[n, : len(states)], powers[n, : len(states)] = states, given
-    maps = np.array([stretch(r, b) for r, b in zip(region, domain, strict=True)])
-    centre, scale = maps.T
-    ends = np.array([[np.arcsinh((z - c) / k) if k else z for z in b] for b, (c, k) in zip(domain, maps, strict=True)])
     rng = np.random.default_rng(seed)
     weights = _STEEP * rng.standard_normal((random, d))
     # features that depend on fewer states, chosen at random, are there too
     rank = np.argsort(rng.random((random, d)), axis=1)
     weights *= rank < rng.integers(1, most + 1, size=(random, 1))
     biases = -np.sum(weights * rng.uniform(-1.0, 1.0, (random, d)), axis=1)
-    low, half = ends[:, 0], 0.5 * (ends[:, 1] - ends[:, 0])
-    return FeatureMap(axes, powers, weights, biases, centre, scale, low, half, degree)
+    return FeatureMap(axes, powers, weights, biases, box_map(region, domain), degree)
