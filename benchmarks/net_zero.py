@@ -18,7 +18,7 @@ import numpy as np
 import abatax as ab
 
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
-GRIDS = ((13, 17, 19), (13, 17, 37), (13, 33, 19), (25, 17, 19))
+GRIDS = ((15, 17, 19), (15, 17, 25), (15, 23, 19), (21, 17, 19), (21, 29, 25))
 AVERSE = {"shocks": 0.1, "jumps": 0.1}
 
 
@@ -70,32 +70,50 @@ def show(name, problem, solver):
     return solution
 
 
-def grids(label, model, counts, larger):
-    for points in counts:
-        show(f"{label}, {points}", ab.HJBProblem(model), ab.solvers.FiniteDifference(points=points, leaning=True))
-    wider = ab.HJBProblem(model, extension=1.5)
-    show(f"{label}, {larger}, margins 1.5 times", wider, ab.solvers.FiniteDifference(points=larger, leaning=True))
+def grids(label, model, counts, wider):
+    """Every grid, then the finest in a larger box; distances over the region of interest are those to the finest."""
+    problem = ab.HJBProblem(model)
+    names = [f"{label}, {' x '.join(map(str, points))}" for points in counts]
+    cases = [(name, problem, points) for name, points in zip(names, counts, strict=True)]
+    cases.append((f"{names[-1]}, margins {wider} times", problem.replace(extension=wider), counts[-1]))
+    made = {name: show(name, asked, ab.solvers.FiniteDifference(points=n, leaning=True)) for name, asked, n in cases}
+    spread(made, names[-1])
+    return made[names[-1]]
+
+
+def spread(made, finest):
+    """Relative L2 distances over the region of interest to the finest grid."""
+    best = made[finest]
+    points = ab.validation.region_points(best.problem, 512)
+    found = ab.validation.quantities(best.problem, best.value, points)
+    for name, solution in made.items():
+        if name == finest:
+            continue
+        other = ab.validation.quantities(solution.problem, solution.value, points)
+        errors = {k: e[0] for k, e in ab.validation.relative_errors(other, found).items() if not k.startswith("slope")}
+        print(f"| {name} | " + " | ".join(f"{k} {100 * e:.2f} %" for k, e in errors.items()) + " |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--outcomes", type=int, default=5, help="damage functions that may be revealed")
+    parser.add_argument("--outcomes", type=int, default=20, help="damage functions that may be revealed")
     parser.add_argument("--only", choices=("after", "neutral", "averse"))
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     print("| 2025 | V | V_k | V_w (fixed k) | V_y | i_d | i_g | x_z | SCC, US$/tCO2 | seconds |")
     if asked.only in (None, "after"):
-        grids("after the technology", settled(), AFTER, (17, 33, 17))
-        show("the same, collocation", ab.HJBProblem(settled()), ab.solvers.Features(degree=14))
+        finest = grids("after the technology", settled(), AFTER, 1.5)
+        other = show("the same, collocation", ab.HJBProblem(settled()), ab.solvers.Features(degree=14))
+        spread({"finite differences": finest, "collocation": other}, "finite differences")
         still = settled(noise=0.0)
         value, costate, u = ab.validation.OpenLoop(still).solve(still.initial_state())
         row("best path without noise", still, value, costate, u)
     jump = ab.models.DamageJump(jnp.linspace(0.0, 1.0 / 3.0, asked.outcomes), highest_rate=4.0)
     if asked.only in (None, "neutral"):
-        grids("neutral", ab.models.NetZero(damage_jump=jump), GRIDS, (17, 25, 25))
+        grids("neutral", ab.models.NetZero(damage_jump=jump), GRIDS, 1.2)
     if asked.only in (None, "averse"):
         ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
-        grids("averse", ab.models.NetZero(damage_jump=jump, ambiguity=ambiguity), GRIDS, (17, 25, 25))
+        grids("averse", ab.models.NetZero(damage_jump=jump, ambiguity=ambiguity), GRIDS, 1.2)
 
 
 if __name__ == "__main__":

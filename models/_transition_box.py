@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._closures import Growth, Inflow, Outflow
+from ._damage_asymptote import damage_asymptote
 from ._model import AbstractModel
 from ._types import Point, Scalar
 
@@ -46,8 +47,18 @@ class TransitionBox(AbstractModel):
         return jnp.zeros_like(x.temperature)
 
     def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$f_y = -\Lambda'(y)$: far out temperature hardly moves before the future is discounted."""
-        return -self.damages.slope(x.temperature)
+        r"""$f_y = -\Lambda'(y)$ if damages are known: far out temperature hardly moves before the future is discounted."""
+        if self.revealed or self.damage_jump is None:
+            return -self.damages.slope(x.temperature)
+        number, prior = self._jump_names().index("damage_jump"), self.damage_jump.prior
+        return damage_asymptote(
+            self.damages,
+            self.damage_jump,
+            x.temperature,
+            resets=self.reset_temperature,
+            discount_rate=self.preferences.discount_rate,
+            worth=lambda gains: self.ambiguity.jump_term(number, gains, prior),
+        )
 
     def costate_signs(self) -> dict[str, int]:
         # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer

@@ -5,17 +5,16 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..models import HJBProblem, StateConstraint
-from ._branch import false_branch, left_open
+from ..models import HJBProblem
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
+from ._judgement import judge
 from ._linear import one_thread
+from ._monotone_start import can_start_from, monotone_start
 from ._solver import AbstractSolver, Finish
-from ._status import CODES, CONVERGED, NONFINITE, OPEN, ROUGH, RUNNING, STALLED
+from ._status import CODES, NONFINITE, RUNNING, STALLED
 
-# More than this relative error left by the basis is no solution.
-_UNRESOLVED = 1e-3
 # Corrections below this that no longer shrink are rounding.
 _FLOOR = 1e-7
 # Least squares have settled if corrections are this small and the residual keeps this share of itself.
@@ -55,10 +54,7 @@ class AbstractCollocation(AbstractSolver):
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
         """The coarse monotone solver of the start; None to start from the guess by implicit time steps."""
-        points = {1: 41, 2: 21, 3: 11, 4: 7}.get(len(problem.region))
-        if self.start == 0 or points is None:
-            return None
-        return FiniteDifference(points=points, levels=2, order=1, tolerance=1e-6)
+        return monotone_start(problem) if self.start else None
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
@@ -113,7 +109,7 @@ class AbstractCollocation(AbstractSolver):
             return self._believe(workspace, state._replace(unknowns=kept, norm=np.minimum(norm, state.norm)))
         shift = np.full_like(delta, float(state.shift)) * delta
         with np.errstate(invalid="ignore", over="ignore"):
-            move = basis.correct(local, residuals, delta, shift)
+            move = basis.correct(local, state.unknowns, residuals, delta, shift)
         if not np.all(np.isfinite(move)):
             return state._replace(status=np.array(NONFINITE))
         before, by = (basis.differentiate(u)[0] for u in (state.unknowns, move))
@@ -142,7 +138,7 @@ class AbstractCollocation(AbstractSolver):
         state = state._replace(start=begun, steps=steps, norm=begun.norm, change=begun.change)
         if not coarse.terminate(begun):
             return state
-        if int(begun.status) != CONVERGED:
+        if not can_start_from(int(begun.status)):
             return state._replace(status=begun.status)
         value = coarse.finish(problem, begun, workspace.start).value
         return state._replace(
@@ -170,34 +166,8 @@ class AbstractCollocation(AbstractSolver):
 
     def _believe(self, workspace, state):
         """The result code of an iteration that has ended."""
-        points, local = workspace.basis.judged(workspace, state.unknowns)
-        at_own = workspace.evaluate(state.unknowns)
-        left = workspace.basis.unresolved(workspace, state.unknowns)
-        status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
-        if status is None:
-            status = CONVERGED
-            if not left <= _UNRESOLVED:
-                status = ROUGH
-            elif self._left_open(workspace, state.unknowns, at_own):
-                status = OPEN
+        status, left = judge(workspace, state.unknowns)
         return state._replace(status=np.array(status), left=np.asarray(left))
-
-    def _left_open(self, workspace, unknowns, local) -> bool:
-        """Whether slopes in the region hang on the noise across state constraints, as of finite differences."""
-        basis, delta = workspace.basis, workspace.discount_rate
-        _, slopes, hessians = basis.differentiate(unknowns)
-        barred = np.zeros(basis.points.shape, dtype=bool)
-        for a, sides in enumerate(workspace.closures):
-            for side, closure in enumerate(sides):
-                if isinstance(closure, StateConstraint):
-                    barred[:, a] |= basis.on_face(a, side)
-
-        def respond(across):
-            rows = np.zeros_like(basis.residuals(local, unknowns, delta, workspace.slopes))
-            rows[:, : across.shape[1]] = across
-            return basis.differentiate(basis.correct(local, rows, delta, np.zeros_like(delta)))[1]
-
-        return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
 
     def terminate(self, state):
         return int(state.status) != RUNNING

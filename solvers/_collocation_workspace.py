@@ -55,6 +55,7 @@ class AbstractBasis(abc.ABC):
     def correct(
         self,
         local: Local,
+        unknowns: Float[np.ndarray, "family unknown"],
         residuals: Float[np.ndarray, "family row"],
         scale: Float[np.ndarray, " family"],
         shift: Float[np.ndarray, " family"],
@@ -72,6 +73,13 @@ class AbstractBasis(abc.ABC):
     @abc.abstractmethod
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
         """An estimate of the relative error that more points or functions would remove."""
+
+    def respond(
+        self, unknowns: Float[np.ndarray, "family unknown"], move: Float[np.ndarray, "family unknown"]
+    ) -> Float[np.ndarray, "family point state"]:
+        """The change of the slopes at the points that a small move of the unknowns makes."""
+        del unknowns  # unless the basis is not linear
+        return self.differentiate(move)[1]
 
     def judged(
         self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]
@@ -119,16 +127,20 @@ class CollocationWorkspace:
 
         From a flat guess controls begin at their bounds, and polynomials may stay on the branch on which they are.
         """
-        points, values = self.basis.points, np.zeros((self.family, len(self.basis.points)))
+        return np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - np.mean(self.problem.region, axis=1))
+
+    def known_slopes(self) -> Float[np.ndarray, "family state"]:
+        """Slopes that are known at faces, averaged over each; 0 for states of which none is."""
+        slopes = np.zeros((self.family, len(self.closures)))
         for a, sides in enumerate(self.closures):
             known = [
-                np.mean(self.slopes[a, side][:, self.basis.on_face(a, side)], axis=1, keepdims=True)
+                np.mean(self.slopes[a, side][:, self.basis.on_face(a, side)], axis=1)
                 for side, closure in enumerate(sides)
                 if isinstance(closure, Growth)
             ]
             if known:
-                values = values + np.mean(known, axis=0) * (points[:, a] - np.mean(self.problem.region[a]))
-        return values
+                slopes[:, a] = np.mean(known, axis=0)
+        return slopes
 
     def _chunks(self, size: int):
         """Indices of equally many points, the last repeated, and how many of them are new."""

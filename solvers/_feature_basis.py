@@ -44,7 +44,8 @@ class LeastSquares(AbstractScattered):
 
     # -- the least-squares problem ----------------------------------------------------------------------------
 
-    def correct(self, local, residuals, scale, shift):
+    def correct(self, local, unknowns, residuals, scale, shift):
+        del unknowns  # the equation is linear in them
         moves = []
         for f, residual in enumerate(residuals):
             rows = [operate(self.features, self.parts, local.discount[f] - shift[f], local.drift[f], local.variance[f])]

@@ -92,7 +92,8 @@ class Polynomials(AbstractBasis):
             return local.residual
         return np.where(on_joint, scale[:, None] * (rows @ unknowns.T).T, local.residual)
 
-    def correct(self, local, residuals, scale, shift):
+    def correct(self, local, unknowns, residuals, scale, shift):
+        del unknowns  # the equation is linear in them
         on_joint, rows = self.joints
         moves = []
         for f, residual in enumerate(residuals):

@@ -16,6 +16,8 @@ _ON_FACES = 0.25
 _FRESH = 256
 # States that a grid shows.
 _SHOWN = 4
+# Of the points inside one in so many is drawn to kinks, and the least distance in half lengths of the box.
+_KINKED, _NEAREST = 4, 1e-4
 
 
 class AbstractScattered(AbstractBasis):
@@ -27,12 +29,15 @@ class AbstractScattered(AbstractBasis):
     - `box`: the coordinates in which the points are spread.
     - `count`: points inside; a quarter as many lie on the faces.
     - `focus`: share of `count` that is spread evenly over the region of interest instead.
+    - `kinks`: states and places, on the unit box, to which a quarter of `count` in all is drawn, at distances of all sizes.
     - `draw`: which points of the sequence; another number gives fresh ones.
     """
 
     overdetermined = True
 
-    def __init__(self, problem: HJBProblem, box: BoxMap, count: int, focus: float = 0.0, draw: int = 0):
+    def __init__(
+        self, problem: HJBProblem, box: BoxMap, count: int, focus: float = 0.0, kinks: tuple = (), draw: int = 0
+    ):
         self.problem, self.box = problem, box
         self.dimension = len(problem.region)
         per_face = max(int(_ON_FACES * count / (2 * self.dimension)), 2 if self.dimension > 1 else 1)
@@ -41,6 +46,9 @@ class AbstractScattered(AbstractBasis):
         near = int(focus * count)
         if near:
             inner[:near] = qmc.scale(self._unit(near, first), *np.array(problem.region).T)
+        for n, (a, k) in enumerate(kinks):
+            some = slice(n, None, _KINKED * len(kinks))
+            inner[some] = self._towards(inner[some], a, k, first)
         blocks, on = [inner], [np.zeros((count, self.dimension, 2), dtype=bool)]
         for a in range(self.dimension):
             for side in (0, 1):
@@ -66,6 +74,14 @@ class AbstractScattered(AbstractBasis):
         """Points in the box, with Chebyshev's density in the stretched coordinates."""
         points = self.box.back(-np.cos(np.pi * self._unit(count, seed)))
         return np.clip(points, *np.array(self.problem.domain).T)
+
+    def _towards(self, points: np.ndarray, axis: int, kink: float, seed: int) -> np.ndarray:
+        """Points moved towards a kink: distances uniform in their logarithm, on both sides."""
+        s, _, _ = self.box.parts(points)
+        u = self._unit(len(points), seed + 7919)[:, 0]
+        side = np.where(u < 0.5, -1.0, 1.0)
+        s[:, axis] = np.clip(kink + side * _NEAREST ** (2.0 * np.abs(u - 0.5)), -1.0, 1.0)
+        return np.clip(self.box.back(s), *np.array(self.problem.domain).T)
 
     @abc.abstractmethod
     def differentiate_at(

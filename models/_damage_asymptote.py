@@ -1,0 +1,64 @@
+"""How the value function falls with warming far out, while it is not yet known which damage function is true."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._damages import DamageJump, ThresholdDamages
+from ._types import Scalar
+
+# Halvings of an interval: what is left is rounding.
+_HALVINGS = 80
+
+
+def damage_asymptote(
+    damages: ThresholdDamages,
+    jump: DamageJump,
+    y: Scalar,
+    *,
+    resets: bool,
+    discount_rate: Scalar,
+    worth: Callable[[Float[Array, " outcome"]], Scalar],
+) -> Scalar:
+    r"""$f_y$ far out before damages are revealed, where temperature hardly moves before the future is discounted.
+
+    There $f$ is given by what damages cost now and by what their revelation brings,
+    $$0 = \delta\big(-\Lambda(y) - f\big) + J(y)\,\mathrm{worth}\big(-\Lambda_m(y^+) - f\big),$$
+    and $f_y$ follows by implicit differentiation. Where the event is sure to come at once, $f = -\sum_m\pi_m\Lambda_m$ for a neutral
+    planner: far from $-\Lambda$.
+
+    **Arguments:**
+
+    - `damages`: $\Lambda$, known so far. `jump`: the event. `y`: temperature, degC.
+    - `resets`: whether the event puts temperature at the threshold, $y^+ = \bar y$.
+    - `discount_rate`: per year. `worth`: of the gains of each outcome to the planner, see `Ambiguity.jump_term`.
+
+    **Returns:** in units of the value function per degC.
+    """
+
+    def after(y):
+        landed = damages.threshold if resets else y
+        known = eqx.filter_vmap(lambda c: eqx.tree_at(lambda d: d.curvature, damages, c).log_damages(landed))
+        return -known(jump.curvatures)
+
+    def balance(f, y):
+        return discount_rate * (-damages.log_damages(y) - f) + jump.intensity(y) * worth(after(y) - f)
+
+    outcomes = jnp.append(after(y), -damages.log_damages(y))
+
+    def halve(_, ends):
+        low, high = ends
+        middle = 0.5 * (low + high)
+        up = balance(middle, y) > 0.0
+        return jnp.where(up, middle, low), jnp.where(up, high, middle)
+
+    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.min(outcomes), jnp.max(outcomes)))
+    f = jax.lax.stop_gradient(0.5 * (low + high))
+    by_value, by_warming = jax.grad(balance, argnums=(0, 1))(f, y)
+    # one step of Newton's method, so that the root moves with y when this is differentiated
+    f = f - balance(f, y) / jax.lax.stop_gradient(by_value)
+    by_value, by_warming = jax.grad(balance, argnums=(0, 1))(f, y)
+    return -by_warming / by_value

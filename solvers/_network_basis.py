@@ -1,0 +1,238 @@
+"""A basis whose functions are networks: the equation at scattered points, linearised in the parameters."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg as sla
+from jaxtyping import Float
+
+from ..models import HJBProblem
+from ._network_value import NetworkValue
+from ._scattered import AbstractScattered
+
+# Points per call of the compiled kernels: few shapes, so few compilations.
+_CHUNK = 512
+# Damping of a correction that is to be exact, relative to the mean curvature.
+_LEAST = 1e-12
+# Steps of Levenberg and Marquardt: how damping falls after a step that helped, how it rises after one that did not, and how often.
+_BOLDER, _SHYER, _TRIES = 3.0, 4.0, 12
+# Most steps of a fit to values, and the relative error at which it is good enough to start from.
+_FIT, _FITTED = 40, 1e-4
+
+
+class NetworkBasis(AbstractScattered):
+    """One network for every member, or one for all whose label is part of the input.
+
+    `unknowns` are the parameters: one row per network.
+
+    **Arguments:**
+
+    - `value`: the value functions of the family, leaves stacked; its parameters are where a fit starts.
+    - `joint`: whether all members share one network.
+    - `count`, `focus`, `draw`: of the points.
+    """
+
+    def __init__(self, problem: HJBProblem, value: NetworkValue, joint: bool, count: int, focus: float, draw: int):
+        one = jax.tree.map(lambda leaf: leaf[0], eqx.filter(value.network, eqx.is_inexact_array))
+        vector, self.unravel = jax.flatten_util.ravel_pytree(one)
+        self.template, self.joint, self.size = value, joint, len(vector)
+        self.family = len(value.level)
+        self.count, self.focus = count, focus
+        box = jax.tree.map(lambda leaf: np.asarray(leaf[0]), value.box)
+        kinks = tuple(zip(value.kinked, np.asarray(value.kinks[0]), strict=True))
+        super().__init__(problem, box, count, focus, kinks, draw)
+
+    def redrawn(self, draw: int) -> "NetworkBasis":
+        """The same networks at fresh points."""
+        return NetworkBasis(self.problem, self.template, self.joint, self.count, self.focus, draw)
+
+    def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> None:
+        """Take note of what is known of the value functions: level, range and slopes of each member."""
+        self.template = dataclasses.replace(
+            self.template, level=jnp.asarray(level), scale=jnp.asarray(scale), slope=jnp.asarray(slope)
+        )
+
+    def value(self, unknowns) -> NetworkValue:
+        rows = np.broadcast_to(unknowns, (self.family, self.size))
+        parameters = jax.vmap(self.unravel)(jnp.asarray(rows))
+        static = eqx.filter(self.template.network, eqx.is_inexact_array, inverse=True)
+        return dataclasses.replace(self.template, network=eqx.combine(parameters, static))
+
+    def differentiate(self, unknowns):
+        return self.differentiate_at(unknowns, self.points)
+
+    def differentiate_at(self, unknowns, points):
+        pieces = [_derivatives(self.value(unknowns), part) for part in _chunks(points)]
+        values, slopes, hessians = (np.concatenate(p, axis=1)[:, : len(points)] for p in zip(*pieces, strict=True))
+        return values, slopes.copy(), hessians.copy()
+
+    def values_at(self, unknowns, points):
+        value = self.value(unknowns)
+        return np.concatenate([np.asarray(_values(value, p)) for p in _chunks(points)], axis=1)[:, : len(points)]
+
+    def respond(self, unknowns, move):
+        """To first order, by a move small enough for the networks to be linear in it."""
+        small = 1e-4 * np.linalg.norm(unknowns) / max(np.linalg.norm(move), 1e-300)
+        ahead, behind = (self.differentiate(unknowns + side * small * move)[1] for side in (1.0, -1.0))
+        return (ahead - behind) / (2.0 * small)
+
+    # -- least squares ----------------------------------------------------------------------------------------
+
+    def jacobian(self, value: NetworkValue, member: int, discount, drift, variance, points) -> np.ndarray:
+        """How the linearised equation at points of one member answers to its parameters: point unknown."""
+        one = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, value)
+        parts = zip(*(_chunks(a) for a in (points, discount, drift, variance)), strict=True)
+        return np.concatenate([np.asarray(_rows(one, *part)) for part in parts])[: len(points)]
+
+    def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
+        """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean.
+
+        Outside the region of interest errors count less the farther they are: half at half a length of the region.
+        """
+        return residuals * self._units(scale)
+
+    def _units(self, scale) -> Float[np.ndarray, "family row"]:
+        low, high = np.array(self.problem.region).T
+        beyond = np.maximum(np.maximum(low - self.points, self.points - high), 0.0) / (high - low)
+        weights = 1.0 / (1.0 + 4.0 * np.sum(beyond**2, axis=1))
+        rows = np.concatenate([weights, *(weights[self.on_face(a, side)] for a, side in self.closed)])
+        return rows / np.linalg.norm(rows) / (scale * np.asarray(self.template.scale))[:, None]
+
+    def systems(self, local, unknowns, residuals, scale, shift) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For every network the curvature $J^TJ$ and the gradient $J^Tr$ of half the sum of squares.
+
+        Rows are the equation, and what is known about slopes, in the units of `weighted`.
+        """
+        value, units, found = self.value(unknowns), self._units(scale), []
+        for f in range(self.family):
+            own = [
+                self.jacobian(value, f, local.discount[f] - shift[f], local.drift[f], local.variance[f], self.points)
+            ]
+            for a, side in self.closed:
+                points, length = self.points[self.on_face(a, side)], np.ptp(self.problem.domain[a])
+                drift = np.zeros_like(points)
+                drift[:, a] = scale[f] * length
+                nothing = np.zeros(len(points)), drift, np.zeros((*points.shape, points.shape[1]))
+                own.append(self.jacobian(value, f, *nothing, points))
+            rows, right = np.concatenate(own) * units[f, :, None], residuals[f] * units[f]
+            found.append((rows.T @ rows, rows.T @ right))
+        return self._joined(found)
+
+    def correct(self, local, unknowns, residuals, scale, shift):
+        return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
+
+    def fit(self, values):
+        """Parameters that bring the networks to values at the points, from those that the template has."""
+        n, d = self.points.shape
+        one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
+        unit = np.sqrt(n) * np.asarray(self.template.scale)
+
+        def off(unknowns):
+            return (self.values_at(unknowns, self.points) - values) / unit[:, None]
+
+        def systems(unknowns):
+            value = self.value(unknowns)
+            rows = [self.jacobian(value, f, one, none, flat, self.points) / unit[f] for f in range(self.family)]
+            return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, off(unknowns), strict=True)])
+
+        unknowns, damping = self.start(), np.full(1 if self.joint else self.family, 1e-2)
+        for _ in range(_FIT):
+            unknowns, damping, cost = descend(unknowns, damping, systems, lambda u: self.costs(off(u)))
+            if np.all(cost < _FITTED**2):
+                break
+        return unknowns
+
+    def start(self) -> Float[np.ndarray, "network unknown"]:
+        """The parameters of the template."""
+        leaves = eqx.filter(self.template.network, eqx.is_inexact_array)
+        rows = jax.vmap(lambda p: jax.flatten_util.ravel_pytree(p)[0])(leaves)
+        return np.asarray(rows)[: 1 if self.joint else None]
+
+    def costs(self, rows: np.ndarray) -> Float[np.ndarray, " network"]:
+        """The sum of squares of each network's rows."""
+        own = np.sum(rows**2, axis=1)
+        return np.mean(own, keepdims=True) if self.joint else own
+
+    def _joined(self, found: list) -> list[tuple[np.ndarray, np.ndarray]]:
+        if not self.joint:
+            return found
+        curvature, gradient = (sum(parts) / self.family for parts in zip(*found, strict=True))
+        return [(np.asarray(curvature), np.asarray(gradient))]
+
+
+def descend(
+    unknowns: Float[np.ndarray, "network unknown"],
+    damping: Float[np.ndarray, " network"],
+    systems: Callable,
+    costs: Callable,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One Levenberg-Marquardt step of every network: damping is raised until its cost falls.
+
+    **Returns:** unknowns, the damping of the next step, and costs; a network that no step improves stays where it is, with an
+    infinite damping.
+    """
+    before, made = costs(unknowns), systems(unknowns)
+    unknowns, damping, cost = unknowns.copy(), damping.copy(), before.copy()
+    open_ = np.isfinite(damping)
+    for _ in range(_TRIES):
+        trial = unknowns.copy()
+        for k in np.flatnonzero(open_):
+            trial[k] += damped(made[k], damping[k])
+        found = costs(trial)
+        better = open_ & np.isfinite(found) & (found < before)
+        unknowns[better], cost[better] = trial[better], found[better]
+        # where the step did most of what it could the next may be bolder
+        damping = np.where(better, damping / _BOLDER, np.where(open_, damping * _SHYER, damping))
+        open_ &= ~better
+        if not open_.any():
+            return unknowns, np.maximum(damping, _LEAST), cost
+    return unknowns, np.where(open_, np.inf, np.maximum(damping, _LEAST)), cost
+
+
+def damped(system: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
+    """The Levenberg-Marquardt move $-(J^TJ + \\lambda cI)^{-1}J^Tr$, $c$ the mean curvature; NaN if that is singular."""
+    curvature, gradient = system
+    matrix = curvature + max(damping, _LEAST) * np.trace(curvature) / len(gradient) * np.eye(len(gradient))
+    try:
+        return -sla.cho_solve(
+            sla.cho_factor(matrix, overwrite_a=True, check_finite=False), gradient, check_finite=False
+        )
+    except sla.LinAlgError:
+        return np.full_like(gradient, np.nan)
+
+
+def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Equally many rows at a time, the last repeated."""
+    for first in range(0, len(array), _CHUNK):
+        yield array[np.minimum(np.arange(first, first + _CHUNK), len(array) - 1)]
+
+
+@eqx.filter_jit
+def _values(value, points):
+    return eqx.filter_vmap(lambda v: jax.vmap(v.at)(points))(value)
+
+
+@eqx.filter_jit
+def _derivatives(value, points):
+    def of_member(v):
+        return jax.vmap(lambda z: (v.at(z), jax.grad(v.at)(z), jax.hessian(v.at)(z)))(points)
+
+    return eqx.filter_vmap(of_member)(value)
+
+
+@eqx.filter_jit
+def _rows(value, points, discount, drift, variance):
+    parameters, rest = eqx.partition(value.network, eqx.is_inexact_array)
+
+    def row(z, c, b, v):
+        def operate(p):
+            return dataclasses.replace(value, network=eqx.combine(p, rest)).operate(z, c, b, v)
+
+        return jax.flatten_util.ravel_pytree(jax.grad(operate)(parameters))[0]
+
+    return jax.vmap(row)(points, discount, drift, variance)

@@ -1,0 +1,89 @@
+"""A value function that is a network, scaled by the problem."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..models import AbstractValue
+from ..models._types import Point, Scalar
+from ._box_map import BoxMap
+
+
+class NetworkValue(AbstractValue):
+    r"""A network on the unit box around what is known: $V(x) = v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)$.
+
+    States go to the unit box, the value is measured in its own range, and what is known of its slopes is taken out, so the
+    network is asked for a smooth function of size one whatever the model.
+
+    **Arguments:**
+
+    - `network`: $N$, from the states in [-1, 1] and the label to a scalar.
+    - `box`: $b$, the map to the unit box.
+    - `level`, `scale`: $v_0$ and $s$, in the unit of the value.
+    - `slope`, `middle`: $p$, known slopes (0 where none is), and $\bar x$.
+    - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
+    - `label`: $\ell$, what tells a member of a family from the others; empty for one problem.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.GaussNewton(parameters=100, steps=20)
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver, throw=False)
+        assert isinstance(solution.value, ab.solvers.NetworkValue)
+        ```
+    """
+
+    network: Any
+    box: BoxMap
+    level: Float[Array, "*family"]
+    scale: Float[Array, "*family"]
+    slope: Float[Array, "*family state"]
+    middle: Float[Array, "*family state"]
+    label: Float[Array, "*family label"]
+    kinks: Float[Array, "*family kink"]
+    kinked: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        return self.at(jnp.stack(x))
+
+    def at(self, z: Float[Array, " state"]) -> Scalar:
+        """The value at a coordinate vector."""
+        unit = self.box.parts(z, jnp)[0]
+        pairs = [kink_inputs(unit[a], k) for a, k in zip(self.kinked, self.kinks, strict=True)]
+        unit = jnp.concatenate([unit, *pairs, self.label])
+        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(unit)
+
+    def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
+        z = jnp.stack(x)
+        return self.at(z), jax.grad(self.at)(z), jax.hessian(self.at)(z)
+
+    def operate(
+        self,
+        z: Float[Array, " state"],
+        discount: Scalar,
+        drift: Float[Array, " state"],
+        variance: Float[Array, "state state"],
+    ) -> Scalar:
+        r"""$cV + b\cdot V_x + \mathrm{tr}(vV_{xx})$ at one point."""
+        total = discount * self.at(z) + drift @ jax.grad(self.at)(z)
+        return total + jnp.sum(variance * jax.hessian(self.at)(z))
+
+
+# Width of the layer around a kink that is told apart, in half lengths of the box. Little noise leaves layers this thin: that of the
+# uncertain-damages model at its threshold is 0.004 degC wide, 0.002 here.
+WIDTH = 2e-3
+
+
+def kink_inputs(b: Scalar, k: Scalar) -> Float[Array, " 2"]:
+    r"""What a network is told of a kink at $k$: $(b - k)_+^2$, so that second derivatives may jump, and $\sinh^{-1}((b - k)/w)$.
+
+    The latter spreads out the layer that little noise makes of the kink. Both are of size one.
+    """
+    beyond = jnp.square(jnp.maximum(b - k, 0.0) / (1.0 - k))
+    return jnp.stack([beyond, jnp.arcsinh((b - k) / WIDTH) / np.arcsinh(1.0 / WIDTH)])

@@ -1,0 +1,282 @@
+"""What neural solvers share: a start on the right branch, networks scaled by the problem, fresh points, and the judgement."""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Float
+
+from .. import neural_operators
+from ..models import HJBProblem
+from ._box_map import BoxMap, box_map
+from ._collocation_workspace import CollocationWorkspace, family_at
+from ._finite_difference import FiniteDifference, FiniteDifferenceState
+from ._godunov import on_nodes
+from ._judgement import judge
+from ._labels import labels_of
+from ._linear import one_thread
+from ._monotone_start import can_start_from, monotone_start
+from ._network_basis import NetworkBasis
+from ._network_value import NetworkValue
+from ._solver import AbstractSolver, Finish
+from ._status import CODES, RUNNING
+
+_MONOTONE, _FITTING, _TRAINING = 0, 1, 2
+_STAGES = ("monotone start", "fit", "training")
+# Points inside the box by number of states, if none are asked for; a joint network sees so many per member.
+_POINTS = {1: 128, 2: 512, 3: 1280}
+_MANY, _PER_MEMBER = 2048, 192
+# A draw that leaves more than this share of the least error so far brought nothing.
+_NOTICEABLE = 0.95
+
+
+class NeuralState(NamedTuple):
+    """Where the training is. All leaves are numpy, so that a checkpoint is a file of arrays."""
+
+    start: FiniteDifferenceState | tuple[()]  # of the monotone start, if there is one
+    stage: np.ndarray  # 0 monotone start, 1 fit, 2 training
+    unknowns: Float[np.ndarray, "network unknown"]
+    level: Float[np.ndarray, " family"]
+    scale: Float[np.ndarray, " family"]
+    slope: Float[np.ndarray, "family state"]
+    inner: Any  # of the solver: dampings, moments of the optimiser
+    best: Float[np.ndarray, "network unknown"]  # by the error left on fresh points of the region
+    least: np.ndarray  # that error
+    waited: np.ndarray  # draws since it last fell noticeably
+    norm: Float[np.ndarray, " network"]  # root mean square residual over delta and the range of V, at the points
+    draw: np.ndarray  # which points
+    status: np.ndarray  # where it stands
+    steps: np.ndarray  # taken in each stage
+    left: np.ndarray  # the error left by what is returned
+
+
+class NeuralWorkspace(NamedTuple):
+    """What can be rebuilt at any time. The equation at the points of the current draw is kept in `held`."""
+
+    held: dict[int, CollocationWorkspace]
+    start: Any  # of the monotone start, if there is one
+    first: Float[
+        np.ndarray, "family point"
+    ]  # values of the guess, or of the known slopes, at the points of the first draw
+
+
+class AbstractNeural(AbstractSolver):
+    """Networks trained on the residual; subclasses say how one step improves them."""
+
+    architecture: eqx.AbstractVar[str]
+    parameters: eqx.AbstractVar[int]
+    points: eqx.AbstractVar[int]
+    focus: eqx.AbstractVar[float]
+    joint: eqx.AbstractVar[bool]
+    start: eqx.AbstractVar[int]
+    steps: eqx.AbstractVar[int]
+    resample: eqx.AbstractVar[int]
+    tolerance: eqx.AbstractVar[float]
+    patience: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        for name, least in (
+            ("parameters", 8),
+            ("points", 0),
+            ("start", 0),
+            ("steps", 1),
+            ("resample", 1),
+            ("patience", 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
+        if not 0.0 <= self.focus < 1.0:
+            raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
+        if not self.tolerance > 0:
+            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        neural_operators.architecture(self.architecture)
+
+    @abc.abstractmethod
+    def prepare(self, state: NeuralState, workspace: CollocationWorkspace) -> Any:
+        """The solver's own part of the state when training begins."""
+
+    @abc.abstractmethod
+    def improve(self, state: NeuralState, workspace: CollocationWorkspace, key: Any) -> NeuralState:
+        """One step of training at the points of the workspace: `unknowns`, `inner` and `norm`."""
+
+    def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
+        """The coarse monotone solver that decides on the branch; None to start from the guess."""
+        return monotone_start(problem) if self.start else None
+
+    # -- the driver's protocol --------------------------------------------------------------------------
+
+    def init(self, problem, family, key, guess):
+        labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
+        basis = self._basis(problem, family, labels, key)
+        at, coarse, begun, start = CollocationWorkspace(problem, family, basis), self.monotone(problem), (), None
+        first = at.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
+        if coarse is not None:
+            begun, start = coarse.init(problem, family, key, guess)
+        nets = 1 if basis.joint else family
+        state = NeuralState(
+            start=begun,
+            stage=np.array(_FITTING if coarse is None else _MONOTONE),
+            unknowns=basis.start(),
+            level=np.zeros(family),
+            scale=np.ones(family),
+            slope=np.zeros((family, len(problem.region))),
+            inner=(),
+            best=basis.start(),
+            least=np.array(np.inf),
+            waited=np.array(0),
+            norm=np.full(nets, np.inf),
+            draw=np.array(0),
+            status=np.array(RUNNING),
+            steps=np.zeros(3, dtype=int),
+            left=np.array(np.inf),
+        )
+        state = self._scaled(state, at, first)
+        return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, start, first)
+
+    def _basis(self, problem: HJBProblem, family: int, labels, key) -> NetworkBasis:
+        dimension, joint = len(problem.region), labels.shape[1] > 0
+        nets, box = 1 if joint else family, box_map(problem.region, problem.domain)
+        kinked, kinks = kinks_of(problem, box)
+        inputs = dimension + 2 * len(kinked) + labels.shape[1]
+        networks = [
+            neural_operators.make_network(self.architecture, inputs, parameters=self.parameters, key=jr.fold_in(key, n))
+            for n in range(nets)
+        ]
+        arrays = [eqx.filter(net, eqx.is_array) for net in networks]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack([*leaves] * (family // nets)), *arrays)
+        network = eqx.combine(stacked, eqx.filter(networks[0], eqx.is_array, inverse=True))
+
+        def repeated(a):
+            return jnp.asarray(np.broadcast_to(a, (family, *np.shape(a))))
+
+        value = NetworkValue(
+            network=network,
+            box=jax.tree.map(repeated, box),
+            level=jnp.zeros(family),
+            scale=jnp.ones(family),
+            slope=jnp.zeros((family, dimension)),
+            middle=repeated(np.mean(problem.region, axis=1)),
+            label=jnp.asarray(labels),
+            kinks=repeated(kinks),
+            kinked=kinked,
+        )
+        count = self.points or (_PER_MEMBER if joint else _POINTS.get(dimension, _MANY))
+        return NetworkBasis(problem, value, joint, count, self.focus, 0)
+
+    def _scaled(self, state: NeuralState, at: CollocationWorkspace, values: np.ndarray) -> NeuralState:
+        """Level, range and known slopes of the value functions, from values at the points."""
+        slope = at.known_slopes()
+        linear = np.einsum("fa,pa->fp", slope, at.basis.points - np.mean(at.problem.region, axis=1))
+        rest = values - linear
+        scale = np.std(rest, axis=1)
+        size = np.maximum(np.ptp(values, axis=1), 1e-12 + np.abs(np.mean(values, axis=1)) * 1e-6)
+        return state._replace(
+            level=np.mean(rest, axis=1), scale=np.where(scale > 1e-3 * size, scale, size), slope=slope
+        )
+
+    def step(self, problem, state, workspace, key):
+        del problem
+        stage = int(state.stage)
+        steps = state.steps.copy()
+        steps[stage] += 1
+        state = state._replace(steps=steps)
+        if stage == _MONOTONE:
+            with one_thread():
+                return self._monotone_step(state, workspace, key)
+        at = self._at(state, workspace)
+        if stage == _FITTING:
+            with one_thread():
+                unknowns = at.basis.fit(workspace.first if state.start == () else self._begun(state, at, workspace))
+            return state._replace(unknowns=unknowns, best=unknowns, stage=np.array(_TRAINING))
+        state = self.improve(state, at, key)
+        if int(state.status) != RUNNING or steps[_TRAINING] % self.resample:
+            return state
+        return self._look(state, at)
+
+    def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace:
+        """The equation at the points of the state's draw."""
+        draw = int(state.draw)
+        if draw not in workspace.held:
+            old = next(iter(workspace.held.values()))
+            workspace.held.clear()
+            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, old.basis.redrawn(draw))
+        at = workspace.held[draw]
+        at.basis.scaled(state.level, state.scale, state.slope)
+        return at
+
+    def _monotone_step(self, state, workspace, key):
+        """One step of the monotone start; its solution scales the networks and is what they are fitted to."""
+        at = next(iter(workspace.held.values()))
+        coarse = self.monotone(at.problem)
+        assert coarse is not None  # the stage exists only with it
+        begun = coarse.step(at.problem, state.start, workspace.start, key)
+        state = state._replace(start=begun, norm=np.full_like(state.norm, float(np.max(begun.norm))))
+        if not coarse.terminate(begun):
+            return state
+        if not can_start_from(int(begun.status)):
+            return state._replace(status=begun.status)
+        return self._scaled(state._replace(stage=np.array(_FITTING)), at, self._begun(state, at, workspace))
+
+    def _begun(self, state, at, workspace):
+        """The values of the monotone solution at the points."""
+        value = self.monotone(at.problem).finish(at.problem, state.start, workspace.start).value
+        return family_at(at.problem, value, at.basis.points)
+
+    def _look(self, state, at):
+        """The error left on fresh points of the region: the best networks are kept; then other points, or the end."""
+        left = at.basis.unresolved(at, state.unknowns)
+        least = float(state.least)
+        if left < least:
+            state = state._replace(best=state.unknowns, least=np.array(left))
+        waited = 0 if left < _NOTICEABLE * least else int(state.waited) + 1
+        state = state._replace(waited=np.array(waited), left=np.array(left), draw=state.draw + 1)
+        if left <= self.tolerance or waited >= self.patience or state.steps[_TRAINING] >= self.steps:
+            status, left = judge(at, state.best)
+            state = state._replace(status=np.array(status), left=np.array(left))
+        return state
+
+    def terminate(self, state):
+        return int(state.status) != RUNNING
+
+    def progress(self, state):
+        return {"residual/delta/range": float(np.max(state.norm)), "on fresh points": float(state.left)}, _STAGES[
+            int(state.stage)
+        ]
+
+    def finish(self, problem, state, workspace):
+        status = int(state.status)
+        at = self._at(state, workspace)
+        stats: dict[str, Any] = {
+            "steps_monotone": int(state.steps[_MONOTONE]),
+            "steps_training": int(state.steps[_TRAINING]),
+            "unknowns": int(state.unknowns.size),
+            "points": len(at.basis.points),
+            "unresolved": float(state.left),
+            "scale_value": float(np.max(state.scale)),
+        }
+        coarse = self.monotone(problem)
+        if coarse is not None and int(state.stage) == _MONOTONE:  # what is known is the monotone solution
+            kept = coarse.finish(problem, state.start, workspace.start)
+            return kept._replace(result=CODES[status], stats=kept.stats | stats)
+        unknowns = state.best if np.isfinite(state.least) else state.unknowns
+        nodes, values = at.basis.shown(unknowns)
+        return Finish(at.basis.value(unknowns), CODES[status], stats, nodes, values)
+
+
+def kinks_of(problem: HJBProblem, box: BoxMap) -> tuple[tuple[int, ...], Float[np.ndarray, " kink"]]:
+    """The states that have kinks, one entry for each kink inside the box, and where they lie on the unit box."""
+    fields, places, axes = problem.model.states._fields, [], []
+    for field, found in problem.model.breakpoints().items():
+        a = fields.index(field)
+        for k in found:
+            x = np.array([low for low, _ in problem.domain])
+            x[a] = k
+            if problem.domain[a][0] < k < problem.domain[a][1]:
+                places.append(box.parts(x)[0][a])
+                axes.append(a)
+    return tuple(axes), np.array(places)
