@@ -1,3 +1,30 @@
-"""What the answer is made of when it is a network: value functions from small parts."""
+"""What the answer is made of when it is a network: architectures, value functions and policies from small parts."""
 
+from ._activations import ACTIVATIONS as ACTIVATIONS
+from ._additive import Additive as Additive
+from ._attention import Attention as Attention
+from ._concave import Concave as Concave
+from ._dgm import DGM as DGM
+from ._film import FiLM as FiLM
+from ._fourier import FourierMLP as FourierMLP
+from ._frozen import Frozen as Frozen
+from ._gated_mlp import GatedMLP as GatedMLP
+from ._glu import GLU as GLU
+from ._highway import Highway as Highway
+from ._kan import KAN as KAN
+from ._mlp import MLP as MLP
+from ._monotone import Monotone as Monotone
+from ._network import AbstractNetwork as AbstractNetwork
+from ._parameters import count_parameters as count_parameters, trainable as trainable
+from ._pirate import PirateNet as PirateNet
+from ._random_features import RandomFeatures as RandomFeatures
+from ._registry import (
+    ARCHITECTURES as ARCHITECTURES,
+    architecture as architecture,
+    architecture_options as architecture_options,
+    make_network as make_network,
+)
+from ._resnet import ResNet as ResNet
+from ._separable import Separable as Separable
+from ._siren import Siren as Siren
 from ._value_network import ValueNetwork as ValueNetwork

@@ -1,0 +1,26 @@
+"""Activation functions by name: all smooth, so that networks have the derivatives an equation asks for."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ._choose import choose
+
+# Of an input of variance one all of them but softplus have a mean square of about 0.4, so they share a gain.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "silu": jax.nn.silu,
+    "gelu": jax.nn.gelu,
+    "sine": jnp.sin,
+    "softplus": jax.nn.softplus,
+}
+
+
+def activation_function(name: str) -> Callable[[Array], Array]:
+    """The activation function of a name.
+
+    **Raises:** `ValueError` with the nearest known name.
+    """
+    return choose("activation", name, ACTIVATIONS)
