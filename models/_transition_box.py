@@ -26,6 +26,9 @@ class TransitionBox(AbstractModel):
         revealed: bool
         stage: str
         technology: Any
+        ambiguity: Any
+
+        def _jump_names(self) -> tuple[str, ...]: ...
 
     def closures(self) -> Point:
         # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the

@@ -72,7 +72,9 @@ class Monotone(AbstractNetwork):
         at_least(1, in_size=in_size, width=width, depth=depth)
         signs = (1,) * in_size if signs is None else tuple(signs)
         if len(signs) != in_size or not set(signs) <= {-1, 0, 1}:
-            raise ValueError(f"`signs` is {signs}; give 1 (rising), -1 (falling) or 0 (free) for each of {in_size} inputs.")
+            raise ValueError(
+                f"`signs` is {signs}; give 1 (rising), -1 (falling) or 0 (free) for each of {in_size} inputs."
+            )
         outputs = 1 if out_size == "scalar" else out_size
         gain_key, direct_key, linear_key, *keys = jr.split(key, 3 + 2 * depth)
         self.in_size, self.out_size, self.signs = in_size, out_size, signs

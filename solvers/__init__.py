@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 from ._chebyshev import PiecewiseChebyshev as PiecewiseChebyshev
 from ._downstream import Downstream as Downstream
-from ._driver import SolverError as SolverError, solve as solve
+from ._driver import SolverError as SolverError, Watched as Watched, solve as solve
 from ._feature_map import FeatureMap as FeatureMap, FeatureValue as FeatureValue
 from ._features import Features as Features
 from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
 from ._functionals import Fields as Fields, Reader as Reader
+from ._gauss_newton import GaussNewton as GaussNewton
 from ._interpolation import TensorSpline as TensorSpline
 from ._linear import (
     AbstractLinearSolver as AbstractLinearSolver,
@@ -19,6 +20,8 @@ from ._linear import (
     Multigrid as Multigrid,
     Sweep as Sweep,
 )
+from ._network_value import NetworkValue as NetworkValue
+from ._neural import AbstractNeural as AbstractNeural
 from ._path_solver import AbstractPathSolver as AbstractPathSolver, InteriorPoint as InteriorPoint
 from ._progress import (
     AbstractProgress as AbstractProgress,

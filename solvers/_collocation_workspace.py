@@ -1,7 +1,7 @@
 """What collocation solvers share: a basis, its points, and the equation evaluated at them."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import equinox as eqx
 import jax
@@ -88,10 +88,13 @@ class AbstractBasis(abc.ABC):
         return self.points, workspace.evaluate(unknowns)
 
 
-class CollocationWorkspace:
+Basis = TypeVar("Basis", bound=AbstractBasis)
+
+
+class CollocationWorkspace(Generic[Basis]):
     """The equation at the points of a basis. Nothing in it changes the result; it is rebuilt on resume."""
 
-    def __init__(self, problem: HJBProblem, family: int, basis: AbstractBasis, start: Any = None):
+    def __init__(self, problem: HJBProblem, family: int, basis: Basis, start: Any = None):
         self.problem, self.family, self.basis = problem, family, basis
         self.start = start  # workspace of the monotone start
         # the kernel must not be compiled anew when only the box moves

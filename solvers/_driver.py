@@ -1,5 +1,7 @@
+import contextlib
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,9 +41,11 @@ def solve(
     key: PRNGKeyArray | None = None,
     guess: Callable[[Scalar, Point], Scalar] | None = None,
     max_steps: int = 500,
+    max_seconds: float = math.inf,
     throw: bool = True,
     progress: AbstractProgress | None = None,
     checkpoint: str | Path | None = None,
+    watch: Callable[["Watched"], None] | None = None,
 ) -> Solution: ...
 @overload
 def solve(
@@ -62,9 +66,11 @@ def solve(
     key: PRNGKeyArray | None = None,
     guess: Any = None,
     max_steps: int = 500,
+    max_seconds: float = math.inf,
     throw: bool = True,
     progress: AbstractProgress | None = None,
     checkpoint: str | Path | None = None,
+    watch: Callable[["Watched"], None] | None = None,
 ) -> Any:
     """Solve a problem, and first everything that can happen after its jumps.
 
@@ -80,9 +86,11 @@ def solve(
       from which the solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
       `DiscreteProblem`: controls by period.
     - `max_steps`: most iterations per regime.
+    - `max_seconds`: most seconds per regime, compilation and `watch` apart; a step that has begun is finished.
     - `throw`: raise if a regime does not converge, instead of returning it with its result code.
     - `progress`: an `AbstractProgress`.
     - `checkpoint`: a folder. The state of every regime is kept there and an interrupted solve goes on from it.
+    - `watch`: called with a [`Watched`][] after every step, for curves of error against time.
 
     **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
     family, one solve. For a `DiscreteProblem` a [`Trajectory`][], which needs no `key` and no `checkpoint`.
@@ -108,6 +116,8 @@ def solve(
         max_steps,
         NoProgress() if progress is None else progress,
         None if checkpoint is None else Path(checkpoint),
+        max_seconds,
+        watch,
     )
     solution = _answer(asked, default_solver(asked) if solver is None else check_kind(asked, solver), options)
     if throw and not solution.converged:
@@ -121,6 +131,22 @@ class _Options(NamedTuple):
     max_steps: int
     progress: AbstractProgress
     folder: Path | None
+    max_seconds: float
+    watch: Callable[["Watched"], None] | None
+
+
+class Watched(NamedTuple):
+    """A solve after one of its steps.
+
+    **Fields:** `regime`, `step`, `seconds` so far in this regime (compilation and watching apart), `problem` (of the family, leaves
+    stacked) and `finish`, which makes what the solver would hand back now.
+    """
+
+    regime: str
+    step: int
+    seconds: float
+    problem: HJBProblem
+    finish: Callable[[], Finish]
 
 
 @functools.singledispatch
@@ -131,7 +157,7 @@ def _answer(problem: Any, solver: Any, options: _Options) -> Any:
 
 @_answer.register
 def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
-    run = _Run(solver, options.max_steps, options.progress, options.folder, [])
+    run = _Run(solver, options, [])
     return run.family(reshape_leading(problem, (1,), 0), 1, options.key, options.guess).member(0)
 
 
@@ -145,9 +171,7 @@ class _Run:
     """One call of `solve`: its options, and the families already solved."""
 
     solver: AbstractSolver
-    max_steps: int
-    progress: AbstractProgress
-    folder: Path | None
+    options: _Options
     solved: list[tuple[HJBProblem, Solution]]
 
     def family(self, problem: HJBProblem, size: int, key, guess) -> Solution:
@@ -158,7 +182,7 @@ class _Run:
         regime = problem.model.regime
         exact = eqx.filter_vmap(lambda model: model.exact_value())(problem.model)
         if exact is not None:
-            self.progress.done(regime, "known in closed form")
+            self.options.progress.done(regime, "known in closed form")
             return _in_closed_form(problem, exact, destinations)
         if guess is None:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
@@ -168,7 +192,9 @@ class _Run:
         finish, step = self._iterate(problem, size, init_key, step_key, guess)
         dropped = guess is not None and result_name(finish.result) not in ("successful", "max_steps_reached")
         if dropped:
-            self.progress.done(regime, f"{result_name(finish.result)} from the guess: starting again from a flat one")
+            self.options.progress.done(
+                regime, f"{result_name(finish.result)} from the guess: starting again from a flat one"
+            )
             again, more = self._iterate(problem, size, init_key, step_key, None)
             step += more
             if result_name(again.result) == "successful":  # otherwise what was computed from the guess is kept
@@ -182,21 +208,26 @@ class _Run:
         }
         name = result_name(finish.result)
         outcome = f"converged in {step} steps" if name == "successful" else f"{name}: {result_advice(finish.result)}"
-        self.progress.done(regime, outcome)
+        self.options.progress.done(regime, outcome)
         return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
 
     def _iterate(self, problem: HJBProblem, size: int, init_key, step_key, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
-        regime = problem.model.regime
+        regime, options, clock = problem.model.regime, self.options, _Clock()
         state, workspace = self.solver.init(problem, size, init_key, guess)
-        kept = Checkpoint(self.folder, regime, self.solver, (problem, guess))
+        kept = Checkpoint(options.folder, regime, self.solver, (problem, guess))
         state, step = kept.restore(state)
-        while not self.solver.terminate(state) and step < self.max_steps:
+        while not self.solver.terminate(state) and step < options.max_steps and clock.seconds() < options.max_seconds:
             state = self.solver.step(problem, state, workspace, jr.fold_in(step_key, step))
             step += 1
             numbers, stage = self.solver.progress(state)
-            self.progress.update(regime, stage, step, numbers)
+            options.progress.update(regime, stage, step, numbers)
             kept.save(state, step)
+            if options.watch is not None:
+                finish = functools.partial(self.solver.finish, problem, state, workspace)
+                seen = Watched(regime, step, clock.seconds(), problem, finish)
+                with clock.stopped():
+                    options.watch(seen)
         return self.solver.finish(problem, state, workspace), step
 
     def destinations(self, problem: HJBProblem, size: int, key) -> tuple[Solution, ...]:
@@ -209,6 +240,22 @@ class _Run:
                 self.solved.append((asked, solution))
             solutions.append(reshape_family(solution, (size, outcomes), 1))
         return tuple(solutions)
+
+
+class _Clock:
+    """Seconds since it was made, but for those of compilation and those in which it was stopped."""
+
+    def __init__(self):
+        self._start = time.perf_counter() - compile_clock()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - compile_clock() - self._start
+
+    @contextlib.contextmanager
+    def stopped(self):
+        before = self.seconds()
+        yield
+        self._start += self.seconds() - before
 
 
 def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ...]) -> Solution:

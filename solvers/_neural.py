@@ -57,7 +57,7 @@ class NeuralState(NamedTuple):
 class NeuralWorkspace(NamedTuple):
     """What can be rebuilt at any time. The equation at the points of the current draw is kept in `held`."""
 
-    held: dict[int, CollocationWorkspace]
+    held: dict[int, CollocationWorkspace[NetworkBasis]]
     start: Any  # of the monotone start, if there is one
     first: Float[
         np.ndarray, "family point"
@@ -97,11 +97,11 @@ class AbstractNeural(AbstractSolver):
         neural_operators.architecture(self.architecture)
 
     @abc.abstractmethod
-    def prepare(self, state: NeuralState, workspace: CollocationWorkspace) -> Any:
+    def prepare(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> Any:
         """The solver's own part of the state when training begins."""
 
     @abc.abstractmethod
-    def improve(self, state: NeuralState, workspace: CollocationWorkspace, key: Any) -> NeuralState:
+    def improve(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis], key: Any) -> NeuralState:
         """One step of training at the points of the workspace: `unknowns`, `inner` and `norm`."""
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
@@ -168,7 +168,7 @@ class AbstractNeural(AbstractSolver):
         count = self.points or (_PER_MEMBER if joint else _POINTS.get(dimension, _MANY))
         return NetworkBasis(problem, value, joint, count, self.focus, 0)
 
-    def _scaled(self, state: NeuralState, at: CollocationWorkspace, values: np.ndarray) -> NeuralState:
+    def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
         slope = at.known_slopes()
         linear = np.einsum("fa,pa->fp", slope, at.basis.points - np.mean(at.problem.region, axis=1))
@@ -198,7 +198,7 @@ class AbstractNeural(AbstractSolver):
             return state
         return self._look(state, at)
 
-    def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace:
+    def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace[NetworkBasis]:
         """The equation at the points of the state's draw."""
         draw = int(state.draw)
         if draw not in workspace.held:
@@ -224,7 +224,9 @@ class AbstractNeural(AbstractSolver):
 
     def _begun(self, state, at, workspace):
         """The values of the monotone solution at the points."""
-        value = self.monotone(at.problem).finish(at.problem, state.start, workspace.start).value
+        coarse = self.monotone(at.problem)
+        assert coarse is not None  # the stage exists only with it
+        value = coarse.finish(at.problem, state.start, workspace.start).value
         return family_at(at.problem, value, at.basis.points)
 
     def _look(self, state, at):

@@ -6,6 +6,7 @@ from typing import Any
 from ..models import nearest
 from ._features import Features
 from ._finite_difference import FiniteDifference
+from ._gauss_newton import GaussNewton
 from ._path_solver import AbstractPathSolver, InteriorPoint
 from ._solver import AbstractSolver
 from ._spectral import Spectral
@@ -14,6 +15,7 @@ SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     "finite_difference": FiniteDifference,
     "spectral": Spectral,
     "features": Features,
+    "gauss_newton": GaussNewton,
     "interior_point": InteriorPoint,
 }
 
@@ -37,12 +39,15 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
     **Raises:** `ValueError` naming an option that is unknown or of the wrong kind.
     """
     cls = solver_class(name)
-    plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float))}
+    plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float, str))}
     given = {}
     for key, value in options.items():
         if key not in plain:
             raise ValueError(f"unknown field `solver.{key}`: {nearest(key, plain)}")
         kind = type(plain[key])
+        if kind is str:
+            given[key] = str(value)
+            continue
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
         try:
             numbers = tuple(_TRUTH[str(part).strip().lower()] if kind is bool else kind(part) for part in parts)
@@ -56,4 +61,6 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
 def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:
     """The plain options of a solver, as `make_solver` takes them."""
     values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, tuple))}
+    return {
+        k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, str, tuple))
+    }
