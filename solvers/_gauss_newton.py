@@ -42,6 +42,8 @@ class GaussNewton(AbstractNeural):
     - `start`: 1 for the monotone start, 0 for none.
     - `steps`: most steps. `resample`: steps between draws. `patience`: draws without improvement before the end.
     - `tolerance`: error left, relative to the range of $V$, at which training ends.
+    - `sampling`: how points are drawn: `sobol`, `uniform`, `residual` (where the residual is large) or `trajectories` (where the
+      optimally controlled states go).
 
     **Raises:** `ValueError` if an option is out of its range.
 
@@ -73,6 +75,7 @@ class GaussNewton(AbstractNeural):
     resample: int = eqx.field(static=True, default=10)
     patience: int = eqx.field(static=True, default=5)
     tolerance: float = eqx.field(static=True, default=1e-6)
+    sampling: str = eqx.field(static=True, default="sobol")
 
     def prepare(self, state, workspace):
         del workspace

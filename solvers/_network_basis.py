@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,6 +22,8 @@ _CHUNK = 512
 _LEAST = 1e-12
 # Steps of Levenberg and Marquardt: how damping falls after a step that helped, how it rises after one that did not, and how often.
 _BOLDER, _SHYER, _TRIES = 3.0, 4.0, 12
+# Distance from the region of interest, in its lengths, at which the equation counts half.
+_HALF = 0.5
 # Most steps of a fit to values, and the relative error at which it is good enough to start from.
 _FIT, _FITTED = 40, 1e-4
 
@@ -47,9 +50,17 @@ class NetworkBasis(AbstractScattered):
         kinks = tuple(zip(value.kinked, np.asarray(value.kinks[0]), strict=True))
         super().__init__(problem, box, count, focus, kinks, draw)
 
-    def redrawn(self, draw: int) -> "NetworkBasis":
-        """The same networks at fresh points."""
-        return NetworkBasis(self.problem, self.template, self.joint, self.count, self.focus, draw)
+    def redrawn(self, draw: int, inside: Float[np.ndarray, "point state"] | None = None) -> "NetworkBasis":
+        """The same networks at fresh points; those inside the box may be given."""
+        fresh = NetworkBasis(self.problem, self.template, self.joint, self.count, self.focus, draw)
+        if inside is not None:
+            fresh.points[: self.count] = inside
+        return fresh
+
+    @property
+    def inside(self) -> Float[np.ndarray, "point state"]:
+        """The points that do not lie on faces."""
+        return self.points[: self.count]
 
     def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> None:
         """Take note of what is known of the value functions: level, range and slopes of each member."""
@@ -58,10 +69,17 @@ class NetworkBasis(AbstractScattered):
         )
 
     def value(self, unknowns) -> NetworkValue:
-        rows = np.broadcast_to(unknowns, (self.family, self.size))
-        parameters = jax.vmap(self.unravel)(jnp.asarray(rows))
+        parameters = self.trees(np.broadcast_to(unknowns, (self.family, self.size)))
         static = eqx.filter(self.template.network, eqx.is_inexact_array, inverse=True)
         return dataclasses.replace(self.template, network=eqx.combine(parameters, static))
+
+    def trees(self, unknowns: Float[np.ndarray, "network unknown"]) -> Any:
+        """Parameters as the networks hold them, leaves stacked over the networks."""
+        return jax.vmap(self.unravel)(jnp.asarray(unknowns))
+
+    def rows(self, trees: Any) -> Float[np.ndarray, "network unknown"]:
+        """The reverse of `trees`."""
+        return np.array(jax.vmap(lambda tree: jax.flatten_util.ravel_pytree(tree)[0])(trees))
 
     def differentiate(self, unknowns):
         return self.differentiate_at(unknowns, self.points)
@@ -90,16 +108,18 @@ class NetworkBasis(AbstractScattered):
         return np.concatenate([np.asarray(_rows(one, *part)) for part in parts])[: len(points)]
 
     def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
-        """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean.
-
-        Outside the region of interest errors count less the farther they are: half at half a length of the region.
-        """
+        """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean."""
         return residuals * self._units(scale)
 
-    def _units(self, scale) -> Float[np.ndarray, "family row"]:
+    @property
+    def weights(self) -> Float[np.ndarray, " point"]:
+        """How much the equation counts at each point: 1 in the region of interest."""
         low, high = np.array(self.problem.region).T
         beyond = np.maximum(np.maximum(low - self.points, self.points - high), 0.0) / (high - low)
-        weights = 1.0 / (1.0 + 4.0 * np.sum(beyond**2, axis=1))
+        return 1.0 / (1.0 + np.sum((beyond / _HALF) ** 2, axis=1))
+
+    def _units(self, scale) -> Float[np.ndarray, "family row"]:
+        weights = self.weights
         rows = np.concatenate([weights, *(weights[self.on_face(a, side)] for a, side in self.closed)])
         return rows / np.linalg.norm(rows) / (scale * np.asarray(self.template.scale))[:, None]
 
@@ -149,9 +169,7 @@ class NetworkBasis(AbstractScattered):
 
     def start(self) -> Float[np.ndarray, "network unknown"]:
         """The parameters of the template."""
-        leaves = eqx.filter(self.template.network, eqx.is_inexact_array)
-        rows = jax.vmap(lambda p: jax.flatten_util.ravel_pytree(p)[0])(leaves)
-        return np.asarray(rows)[: 1 if self.joint else None]
+        return self.rows(eqx.filter(self.template.network, eqx.is_inexact_array))[: 1 if self.joint else None]
 
     def costs(self, rows: np.ndarray) -> Float[np.ndarray, " network"]:
         """The sum of squares of each network's rows."""

@@ -22,6 +22,7 @@ from ._linear import one_thread
 from ._monotone_start import can_start_from, monotone_start
 from ._network_basis import NetworkBasis
 from ._network_value import NetworkValue
+from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
 from ._status import CODES, RUNNING
 
@@ -49,6 +50,7 @@ class NeuralState(NamedTuple):
     waited: np.ndarray  # draws since it last fell noticeably
     norm: Float[np.ndarray, " network"]  # root mean square residual over delta and the range of V, at the points
     draw: np.ndarray  # which points
+    inside: Float[np.ndarray, "point state"]  # those not on faces
     status: np.ndarray  # where it stands
     steps: np.ndarray  # taken in each stage
     left: np.ndarray  # the error left by what is returned
@@ -77,6 +79,7 @@ class AbstractNeural(AbstractSolver):
     resample: eqx.AbstractVar[int]
     tolerance: eqx.AbstractVar[float]
     patience: eqx.AbstractVar[int]
+    sampling: eqx.AbstractVar[str]
 
     def __check_init__(self):
         for name, least in (
@@ -95,6 +98,7 @@ class AbstractNeural(AbstractSolver):
         if not self.tolerance > 0:
             raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
         neural_operators.architecture(self.architecture)
+        check_sampling(self.sampling)
 
     @abc.abstractmethod
     def prepare(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> Any:
@@ -103,6 +107,11 @@ class AbstractNeural(AbstractSolver):
     @abc.abstractmethod
     def improve(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis], key: Any) -> NeuralState:
         """One step of training at the points of the workspace: `unknowns`, `inner` and `norm`."""
+
+    def remarks(self, state: NeuralState) -> dict[str, Any]:
+        """What else the statistics tell."""
+        del state
+        return {}
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
         """The coarse monotone solver that decides on the branch; None to start from the guess."""
@@ -131,6 +140,7 @@ class AbstractNeural(AbstractSolver):
             waited=np.array(0),
             norm=np.full(nets, np.inf),
             draw=np.array(0),
+            inside=basis.inside,
             status=np.array(RUNNING),
             steps=np.zeros(3, dtype=int),
             left=np.array(np.inf),
@@ -204,7 +214,7 @@ class AbstractNeural(AbstractSolver):
         if draw not in workspace.held:
             old = next(iter(workspace.held.values()))
             workspace.held.clear()
-            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, old.basis.redrawn(draw))
+            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, old.basis.redrawn(draw, state.inside))
         at = workspace.held[draw]
         at.basis.scaled(state.level, state.scale, state.slope)
         return at
@@ -236,7 +246,9 @@ class AbstractNeural(AbstractSolver):
         if left < least:
             state = state._replace(best=state.unknowns, least=np.array(left))
         waited = 0 if left < _NOTICEABLE * least else int(state.waited) + 1
-        state = state._replace(waited=np.array(waited), left=np.array(left), draw=state.draw + 1)
+        draw = int(state.draw) + 1
+        inside = fresh_points(self.sampling, at, state.unknowns, draw)
+        state = state._replace(waited=np.array(waited), left=np.array(left), draw=np.array(draw), inside=inside)
         if left <= self.tolerance or waited >= self.patience or state.steps[_TRAINING] >= self.steps:
             status, left = judge(at, state.best)
             state = state._replace(status=np.array(status), left=np.array(left))
@@ -260,7 +272,7 @@ class AbstractNeural(AbstractSolver):
             "points": len(at.basis.points),
             "unresolved": float(state.left),
             "scale_value": float(np.max(state.scale)),
-        }
+        } | self.remarks(state)
         coarse = self.monotone(problem)
         if coarse is not None and int(state.stage) == _MONOTONE:  # what is known is the monotone solution
             kept = coarse.finish(problem, state.start, workspace.start)

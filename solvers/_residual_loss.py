@@ -1,0 +1,113 @@
+"""The equation as a loss on the device, for optimisers that take many small steps."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..models import HJBProblem
+from ._collocation_workspace import CollocationWorkspace
+from ._network_basis import NetworkBasis
+from ._network_value import NetworkValue
+
+
+class Pool(NamedTuple):
+    """Points and all that is known there; any rows of it are a batch."""
+
+    points: Float[Array, "point state"]
+    weights: Float[Array, " point"]
+    closed: Float[Array, "point state"]  # 1 where the slope is known
+    slopes: Float[Array, "point family state"]  # known, else 0
+    bends: Float[Array, "point family state"]
+    after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
+
+    def rows(self, index: Any) -> "Pool":
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+class Losses(NamedTuple):
+    """What is to be small: weighted mean squares over $\\delta$ and the range of the value."""
+
+    equation: Float[Array, ""]
+    faces: Float[Array, ""]  # slopes that are known
+
+
+def pool_of(workspace: CollocationWorkspace[NetworkBasis]) -> Pool:
+    """The points of a workspace."""
+    basis = workspace.basis
+    n, d = basis.points.shape
+    closed, slopes, bends = np.zeros((n, d)), np.zeros((n, workspace.family, d)), np.zeros((n, workspace.family, d))
+    for (a, side), slope in workspace.slopes.items():
+        on = basis.on_face(a, side)
+        closed[on, a] = 1.0
+        slopes[on, :, a], bends[on, :, a] = slope[:, on].T, workspace.bends[a, side][:, on].T
+    after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.after)
+    weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
+    return Pool(*(jnp.asarray(a) for a in (basis.points, weights, closed, slopes, bends)), after)
+
+
+def _at(problem: HJBProblem, value: NetworkValue, row: Pool):
+    """State, value, costate and hessian at one point of one member, known slopes put in, and the costate of the network."""
+    t, x = jnp.zeros(()), problem.state(row.points)
+    v, found, hessian = value.derivatives(t, x)
+    known = row.closed > 0.0
+    costate = jnp.where(known, row.slopes, found)
+    hessian = jnp.where(jnp.diag(known), jnp.diag(row.bends), hessian)
+    return t, x, v, costate, hessian, found
+
+
+def greedy(problem: HJBProblem, value: NetworkValue, row: Pool):
+    """The maximising control at one point of one member; nothing is differentiated through it (envelope theorem)."""
+    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(_at(problem, value, row))
+    return jax.lax.stop_gradient(problem.best_control(t, x, v, costate, hessian, row.after))
+
+
+def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
+    """The equation at one point of one member for a control (per year), and how far known slopes are missed."""
+    t, x, v, costate, hessian, found = _at(problem, value, row)
+    h = problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
+    return h, row.closed * (found - row.slopes)
+
+
+def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool) -> Any:
+    """A function of (problem, value, row), for all members and rows: family, point."""
+
+    def of_member(p, v, slopes, bends, after):
+        own = pool._replace(slopes=slopes, bends=bends, after=after)
+        return jax.vmap(lambda row: function(p, v, row))(own)
+
+    member = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), (pool.slopes, pool.bends, pool.after))
+    return eqx.filter_vmap(of_member)(problem, values, *member)
+
+
+def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, control: Any = None) -> Losses:
+    """Both losses on a batch, averaged over the members.
+
+    **Arguments:**
+
+    - `problem`, `values`: of the family, leaves stacked.
+    - `lengths`: of the box, for slopes. `control`: controls by member and point; the maximising ones if left out.
+    """
+
+    def both(p, v, row, u):
+        h, missed = residual(p, v, row, greedy(p, v, row) if u is None else u)
+        unit = p.model.preferences.discount_rate * v.scale
+        return jnp.square(row.weights * h / unit), jnp.square(row.weights * missed * lengths / v.scale)
+
+    if control is None:
+        equation, faces = over_members(lambda p, v, row: both(p, v, row, None), problem, values, pool)
+    else:
+        equation, faces = _with_control(both, problem, values, pool, control)
+    return Losses(jnp.mean(equation), jnp.mean(jnp.sum(faces, axis=-1)))
+
+
+def _with_control(function, problem, values, pool, control):
+    def of_member(p, v, slopes, bends, after, u):
+        own = pool._replace(slopes=slopes, bends=bends, after=after)
+        return jax.vmap(lambda row, u: function(p, v, row, u))(own, u)
+
+    member = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), (pool.slopes, pool.bends, pool.after))
+    return eqx.filter_vmap(of_member)(problem, values, *member, control)
