@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ._chebyshev import PiecewiseChebyshev as PiecewiseChebyshev
+from ._deep_galerkin import DeepGalerkin as DeepGalerkin
 from ._downstream import Downstream as Downstream
 from ._driver import SolverError as SolverError, Watched as Watched, solve as solve
 from ._feature_map import FeatureMap as FeatureMap, FeatureValue as FeatureValue
@@ -23,6 +24,7 @@ from ._linear import (
 from ._network_value import NetworkValue as NetworkValue
 from ._neural import AbstractNeural as AbstractNeural
 from ._path_solver import AbstractPathSolver as AbstractPathSolver, InteriorPoint as InteriorPoint
+from ._policy_iteration import PolicyIteration as PolicyIteration
 from ._progress import (
     AbstractProgress as AbstractProgress,
     NoProgress as NoProgress,

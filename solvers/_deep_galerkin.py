@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from ..models import HJBProblem
 from ._neural import AbstractNeural
-from ._optimizers import check_optimizer, make_optimizer, make_schedule
+from ._optimizers import check_optimizer, check_training, lifted, make_schedule, moved
 from ._residual_loss import losses, pool_of
 from ._status import NONFINITE
 
@@ -87,16 +87,12 @@ class DeepGalerkin(AbstractNeural):
 
     def __check_init__(self):
         check_optimizer(self.optimizer, self.schedule)
-        for name in ("inner", "batch"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"`solver.{name}` is {getattr(self, name)}; it must be a whole number >= 1.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"`solver.learning_rate` is {self.learning_rate}; it must be > 0.")
+        check_training(self.inner, self.batch, self.learning_rate)
 
     def prepare(self, state, workspace):
         basis = workspace.basis
         parameters = basis.trees(state.unknowns)
-        moments = jax.tree.map(np.asarray, _lifted(self.optimizer, len(state.unknowns)).init(parameters))
+        moments = jax.tree.map(np.asarray, lifted(self.optimizer).init(parameters))
         return Descent(moments, np.array(1.0), np.array(1.0), np.array(0))
 
     def improve(self, state, workspace, key):
@@ -138,22 +134,6 @@ class DeepGalerkin(AbstractNeural):
         return {"recoveries": int(state.inner.recoveries), "weight_faces": float(state.inner.faces)}
 
 
-class _Lifted(NamedTuple):
-    """An optimiser of several networks: each has its own, but for L-BFGS, which sees them as one."""
-
-    init: Any
-    update: Any
-
-
-def _lifted(optimizer: str, networks: int) -> _Lifted:
-    """Leaves of parameters have a leading axis over the networks."""
-    made = make_optimizer(optimizer)
-    if optimizer == "lbfgs":
-        return _Lifted(made.init, made.update)
-    del networks
-    return _Lifted(jax.vmap(made.init), jax.vmap(made.update))
-
-
 # A balanced weight moves by this share of the way per step.
 _BALANCING = 0.02
 
@@ -162,7 +142,7 @@ _BALANCING = 0.02
 def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rates, key, options):
     """`inner` steps of the optimiser: parameters, moments, weight of the faces and the mean loss."""
     optimizer, size, balance = options
-    lifted = _lifted(optimizer, 0)
+    rule = lifted(optimizer)
     family = template.level.shape[0]
     static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
     low, high = np.array(problem.domain).T
@@ -189,12 +169,11 @@ def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rate
             two = optax.tree.norm(jax.grad(lambda p: parts(p, batch).faces)(parameters))
             faces = (1.0 - _BALANCING) * faces + _BALANCING * jnp.clip(one / (two + 1e-12), 1e-2, 1e2)
         if optimizer == "lbfgs":
-            move, moments = lifted.update(slope, moments, parameters, value=loss, grad=slope, value_fn=total)
+            move, moments = rule.update(slope, moments, parameters, value=loss, grad=slope, value_fn=total)
             rate = jnp.ones_like(rate)
         else:
-            move, moments = lifted.update(slope, moments, parameters)
-        parameters = jax.tree.map(lambda p, m: p + (rate * m).astype(p.dtype), parameters, move)
-        return (parameters, moments, faces), loss
+            move, moments = rule.update(slope, moments, parameters)
+        return (moved(parameters, move, rate), moments, faces), loss
 
     keys = jr.split(key, len(rates))
     (parameters, moments, faces), found = jax.lax.scan(step, (parameters, moments, faces), (rates, keys))

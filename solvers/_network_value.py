@@ -54,10 +54,13 @@ class NetworkValue(AbstractValue):
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
         """The value at a coordinate vector."""
+        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
+
+    def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
+        """What a network is given at a coordinate vector: states on the unit box, kinks, label."""
         unit = self.box.parts(z, jnp)[0]
         pairs = [kink_inputs(unit[a], k) for a, k in zip(self.kinked, self.kinks, strict=True)]
-        unit = jnp.concatenate([unit, *pairs, self.label])
-        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(unit)
+        return jnp.concatenate([unit, *pairs, self.label])
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
         z = jnp.stack(x)

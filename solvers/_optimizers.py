@@ -1,7 +1,8 @@
 """Optimisers of first order, by name, with their schedules."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import optax
 
 OPTIMIZERS = ("adam", "adamw", "muon", "lbfgs")
@@ -15,6 +16,15 @@ def check_optimizer(optimizer: str, schedule: str) -> None:
     for field, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
         if value not in known:
             raise ValueError(f"`solver.{field}` is {value!r}; it must be one of {', '.join(known)}.")
+
+
+def check_training(inner: int, batch: int, learning_rate: float) -> None:
+    """**Raises:** `ValueError` if a number is out of its range."""
+    for name, value in (("inner", inner), ("batch", batch)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= 1.")
+    if not learning_rate > 0:
+        raise ValueError(f"`solver.learning_rate` is {learning_rate}; it must be > 0.")
 
 
 def make_schedule(schedule: str, steps: int) -> Any:
@@ -39,3 +49,23 @@ def make_optimizer(optimizer: str) -> optax.GradientTransformationExtraArgs:
         "lbfgs": lambda: optax.lbfgs(),
     }
     return optax.with_extra_args_support(made[optimizer]())
+
+
+class Rule(NamedTuple):
+    """An optimiser of parameters whose leaves have a leading axis over networks."""
+
+    init: Any
+    update: Any
+
+
+def lifted(optimizer: str) -> Rule:
+    """Every network has its own optimiser, but for L-BFGS, which sees them as one."""
+    made = make_optimizer(optimizer)
+    if optimizer == "lbfgs":
+        return Rule(made.init, made.update)
+    return Rule(jax.vmap(made.init), jax.vmap(made.update))
+
+
+def moved(parameters: Any, move: Any, rate: Any) -> Any:
+    """Parameters after a step."""
+    return jax.tree.map(lambda p, m: p + (rate * m).astype(p.dtype), parameters, move)

@@ -4,10 +4,12 @@ import dataclasses
 from typing import Any
 
 from ..models import nearest
+from ._deep_galerkin import DeepGalerkin
 from ._features import Features
 from ._finite_difference import FiniteDifference
 from ._gauss_newton import GaussNewton
 from ._path_solver import AbstractPathSolver, InteriorPoint
+from ._policy_iteration import PolicyIteration
 from ._solver import AbstractSolver
 from ._spectral import Spectral
 
@@ -16,6 +18,8 @@ SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     "spectral": Spectral,
     "features": Features,
     "gauss_newton": GaussNewton,
+    "deep_galerkin": DeepGalerkin,
+    "policy_iteration": PolicyIteration,
     "interior_point": InteriorPoint,
 }
 

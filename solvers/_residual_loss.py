@@ -46,10 +46,11 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis]) -> Pool:
         slopes[on, :, a], bends[on, :, a] = slope[:, on].T, workspace.bends[a, side][:, on].T
     after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.after)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
-    return Pool(*(jnp.asarray(a) for a in (basis.points, weights, closed, slopes, bends)), after)
+    points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
+    return Pool(points, weights, closed, slopes, bends, after)
 
 
-def _at(problem: HJBProblem, value: NetworkValue, row: Pool):
+def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
     """State, value, costate and hessian at one point of one member, known slopes put in, and the costate of the network."""
     t, x = jnp.zeros(()), problem.state(row.points)
     v, found, hessian = value.derivatives(t, x)
@@ -61,13 +62,13 @@ def _at(problem: HJBProblem, value: NetworkValue, row: Pool):
 
 def greedy(problem: HJBProblem, value: NetworkValue, row: Pool):
     """The maximising control at one point of one member; nothing is differentiated through it (envelope theorem)."""
-    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(_at(problem, value, row))
+    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(at_point(problem, value, row))
     return jax.lax.stop_gradient(problem.best_control(t, x, v, costate, hessian, row.after))
 
 
 def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
     """The equation at one point of one member for a control (per year), and how far known slopes are missed."""
-    t, x, v, costate, hessian, found = _at(problem, value, row)
+    t, x, v, costate, hessian, found = at_point(problem, value, row)
     h = problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
     return h, row.closed * (found - row.slopes)
 

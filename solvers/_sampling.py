@@ -39,8 +39,9 @@ def fresh_points(
         chance = size / np.mean(size) + 1.0
         return candidates[rng.choice(len(candidates), len(fresh), replace=False, p=chance / np.sum(chance))]
     if sampling == "trajectories":
-        x, member, dt = fresh[::2].copy(), np.arange(len(fresh[::2])) % at.family, _YEARS
-        x = rng.uniform(*np.array(problem.region).T, x.shape)
+        x, member, dt = fresh[::2], np.arange(len(fresh[::2])) % at.family, _YEARS
+        near, far = np.array(problem.region).T
+        x = rng.uniform(near, far, x.shape)
         stop, nth = rng.integers(0, _STEPS, len(x)), np.arange(len(x))
         for step in range(_STEPS):
             local = _equation(at, unknowns, x)
