@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from ..models import HJBProblem
 from ._neural import AbstractNeural
-from ._optimizers import check_optimizer, check_training, lifted, make_schedule, moved
+from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
 from ._residual_loss import losses, pool_of
 from ._status import NONFINITE
 
@@ -99,11 +99,8 @@ class DeepGalerkin(AbstractNeural):
         basis, inner = workspace.basis, state.inner
         pool = pool_of(workspace)
         done = (int(state.steps[-1]) - 1) * self.inner
-        rates = (
-            self.learning_rate
-            * float(inner.rate)
-            * jax.vmap(make_schedule(self.schedule, self.steps * self.inner))(done + jnp.arange(self.inner))
-        )
+        rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
+        rates = jnp.asarray(self.learning_rate * float(inner.rate) * rates)
         size = len(basis.points) if self.optimizer == "lbfgs" else min(self.batch, len(basis.points))
         parameters, moments, faces, loss = _train(
             workspace.bare,

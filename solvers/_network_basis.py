@@ -1,6 +1,7 @@
 """A basis whose functions are networks: the equation at scattered points, linearised in the parameters."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,8 +43,9 @@ class NetworkBasis(AbstractScattered):
 
     def __init__(self, problem: HJBProblem, value: NetworkValue, joint: bool, count: int, focus: float, draw: int):
         one = jax.tree.map(lambda leaf: leaf[0], eqx.filter(value.network, eqx.is_inexact_array))
-        vector, self.unravel = jax.flatten_util.ravel_pytree(one)
-        self.template, self.joint, self.size = value, joint, len(vector)
+        leaves, self.structure = jax.tree.flatten(one)
+        self.shapes = [leaf.shape for leaf in leaves]
+        self.template, self.joint, self.size = value, joint, sum(leaf.size for leaf in leaves)
         self.family = len(value.level)
         self.count, self.focus = count, focus
         box = jax.tree.map(lambda leaf: np.asarray(leaf[0]), value.box)
@@ -75,11 +77,13 @@ class NetworkBasis(AbstractScattered):
 
     def trees(self, unknowns: Float[np.ndarray, "network unknown"]) -> Any:
         """Parameters as the networks hold them, leaves stacked over the networks."""
-        return jax.vmap(self.unravel)(jnp.asarray(unknowns))
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = zip(np.split(unknowns, ends, axis=1), self.shapes, strict=True)
+        return jax.tree.unflatten(self.structure, [jnp.asarray(p.reshape(len(p), *shape)) for p, shape in parts])
 
     def rows(self, trees: Any) -> Float[np.ndarray, "network unknown"]:
         """The reverse of `trees`."""
-        return np.array(jax.vmap(lambda tree: jax.flatten_util.ravel_pytree(tree)[0])(trees))
+        return np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(trees)], axis=1)
 
     def differentiate(self, unknowns):
         return self.differentiate_at(unknowns, self.points)

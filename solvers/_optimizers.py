@@ -3,7 +3,10 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Float
 
 OPTIMIZERS = ("adam", "adamw", "muon", "lbfgs")
 SCHEDULES = ("cosine", "constant", "exponential")
@@ -27,14 +30,17 @@ def check_training(inner: int, batch: int, learning_rate: float) -> None:
         raise ValueError(f"`solver.learning_rate` is {learning_rate}; it must be > 0.")
 
 
-def make_schedule(schedule: str, steps: int) -> Any:
-    """The learning rate over that at its height, by step."""
-    if schedule == "constant":
-        return optax.constant_schedule(1.0)
+def learning_rates(schedule: str, steps: int, first: int, count: int) -> Float[np.ndarray, " step"]:
+    """The learning rate over that at its height, for `count` steps from `first` of `steps`."""
     warm = max(int(_WARM * steps), 1)
-    if schedule == "exponential":
-        return optax.warmup_exponential_decay_schedule(0.0, 1.0, warm, max(steps - warm, 1), _LEFT)
-    return optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, max(steps, warm + 1), _LEFT)
+    if schedule == "constant":
+        made = optax.constant_schedule(1.0)
+    elif schedule == "exponential":
+        made = optax.warmup_exponential_decay_schedule(0.0, 1.0, warm, max(steps - warm, 1), _LEFT)
+    else:
+        made = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, max(steps, warm + 1), _LEFT)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes whole and real numbers
+        return np.asarray(jax.vmap(made)(first + jnp.arange(count)), dtype=float)
 
 
 def make_optimizer(optimizer: str) -> optax.GradientTransformationExtraArgs:
@@ -61,9 +67,19 @@ class Rule(NamedTuple):
 def lifted(optimizer: str) -> Rule:
     """Every network has its own optimiser, but for L-BFGS, which sees them as one."""
     made = make_optimizer(optimizer)
-    if optimizer == "lbfgs":
-        return Rule(made.init, made.update)
-    return Rule(jax.vmap(made.init), jax.vmap(made.update))
+    whole = optimizer == "lbfgs"
+
+    def init(parameters):
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes whole and real numbers
+            return made.init(parameters) if whole else jax.vmap(made.init)(parameters)
+
+    def update(slope, moments, parameters, **more):
+        with jax.numpy_dtype_promotion("standard"):
+            if whole:
+                return made.update(slope, moments, parameters, **more)
+            return jax.vmap(made.update)(slope, moments, parameters)
+
+    return Rule(init, update)
 
 
 def moved(parameters: Any, move: Any, rate: Any) -> Any:

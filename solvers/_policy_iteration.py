@@ -11,7 +11,7 @@ from .. import neural_operators
 from ..models import HJBProblem
 from ._network_policy import NetworkPolicy, controls_at, scaled_policy
 from ._neural import AbstractNeural
-from ._optimizers import check_optimizer, check_training, lifted, make_schedule, moved
+from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
 from ._residual_loss import at_point, greedy, losses, over_members, pool_of
 from ._status import NONFINITE
 
@@ -118,8 +118,8 @@ class PolicyIteration(AbstractNeural):
         if not np.isfinite(float(inner.gap)):  # first: what is known of the policy is that of the fitted value
             inner = self.prepare(state, workspace)
         done = (int(state.steps[-1]) - 1) * self.inner
-        schedule = jax.vmap(make_schedule(self.schedule, self.steps * self.inner))(done + jnp.arange(self.inner))
-        rates = self.learning_rate * float(inner.rate) * np.asarray(schedule)
+        rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
+        rates = self.learning_rate * float(inner.rate) * rates
         blocks = self.method == "dgm_pia"
         turns = np.repeat([0, 1], self.inner) if blocks else np.tile([0, 1], self.inner)
         rates = np.tile(rates, 2) if blocks else np.repeat(rates, 2)
@@ -217,5 +217,5 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
 
     off, best = over_members(gap, problem, (values, acts), pool)
     spread = jnp.mean(jnp.max(best, axis=(0, 1)) - jnp.min(best, axis=(0, 1)))
-    evaluated = jnp.sum(found) / jnp.maximum(jnp.sum(schedule[0] == 0), 1)
+    evaluated = jnp.sum(found) / jnp.sum(schedule[0] == 0, dtype=found.dtype)
     return parameters, policies, moments, evaluated, jnp.mean(off) / spread

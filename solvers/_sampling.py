@@ -9,6 +9,7 @@ from ._network_basis import NetworkBasis
 SAMPLING = ("sobol", "uniform", "residual", "trajectories")
 # Candidates per point of residual-based sampling (Wu et al. 2023, doi:10.1016/j.cma.2022.115671, whose k and c are 1).
 _CANDIDATES = 4
+_APART = 1_000_000  # their draws are none of the others
 # Steps and length, yr, of the trajectories; half of the points lie on them.
 _STEPS, _YEARS = 20, 2.0
 
@@ -33,7 +34,7 @@ def fresh_points(
     if sampling == "uniform":
         return rng.uniform(low, high, fresh.shape)
     if sampling == "residual":
-        draws = [fresh, *(basis.redrawn(-draw * _CANDIDATES - k).inside for k in range(1, _CANDIDATES))]
+        draws = [fresh, *(basis.redrawn(_APART + draw * _CANDIDATES + k).inside for k in range(1, _CANDIDATES))]
         candidates = np.concatenate(draws)
         size = np.sqrt(np.mean(_equation(at, unknowns, candidates).residual ** 2, axis=0))
         chance = size / np.mean(size) + 1.0

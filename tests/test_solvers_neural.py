@@ -1,0 +1,178 @@
+"""Neural solvers: the closed form, the stabilising root, exact resumption, recovery, what is not believed."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from helpers import TIME
+
+import abatax as ab
+from abatax.solvers import RESULTS, DeepGalerkin, GaussNewton, PolicyIteration, result_name
+from abatax.solvers._box_map import box_map
+from abatax.solvers._labels import labels_of
+from abatax.solvers._network_value import NetworkValue
+from abatax.solvers._neural import kinks_of
+from abatax.validation import exact_value, quantities, region_points, relative_errors
+
+MODEL = ab.models.LinearQuadratic()
+AVERSE = ab.models.LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=0.3))
+# Small and short: compiled once for all tests.
+GAUSS = GaussNewton(parameters=60, points=64, steps=40, resample=5)
+ADAM = DeepGalerkin(parameters=60, points=64, steps=30, inner=40, batch=64, learning_rate=5e-3)
+TURNS = PolicyIteration(parameters=60, points=64, steps=30, inner=40, batch=64, learning_rate=5e-3)
+# Relative error of the control that each must reach; a constant control has an error of 1.
+REACH = {"gauss_newton": (GAUSS, 2e-4), "deep_galerkin": (ADAM, 1e-2), "policy_iteration": (TURNS, 3e-2)}
+
+
+def errors(solution):
+    problem = solution.problem
+    points = region_points(problem, 64)
+    found = quantities(problem, solution.value, points)
+    return {k: e[0] for k, e in relative_errors(found, quantities(problem, exact_value(problem.model), points)).items()}
+
+
+@pytest.mark.parametrize("model", [MODEL, AVERSE], ids=["neutral", "averse"])
+@pytest.mark.parametrize("name", REACH)
+def test_reaches_the_closed_form(name, model):
+    solver, most = REACH[name]
+    found = errors(ab.solve(ab.HJBProblem(model), solver, throw=False))
+    assert found["control"] < most and found["slope_state"] < most
+
+
+@pytest.mark.parametrize("name", REACH)
+def test_every_seed_finds_the_stabilising_root(name):
+    solver, _ = REACH[name]
+    solver = dataclasses.replace(solver, steps=10 if name == "gauss_newton" else 4)
+    for seed in range(10):
+        solution = ab.solve(ab.HJBProblem(MODEL), solver, key=jr.key(seed), throw=False)
+        assert errors(solution)["control"] < 0.1  # that of the other root is 41.5
+        pull = float(solution.policy(TIME, MODEL.initial_state()).control)
+        assert -1.5 < pull < -0.7  # the exact one is -1.025
+
+
+@pytest.mark.parametrize("name", REACH)
+def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
+    solver = dataclasses.replace(REACH[name][0], steps=6, resample=2, sampling="trajectories")
+    problem = ab.HJBProblem(MODEL)
+    whole = ab.solve(problem, solver, throw=False)
+    start = whole.stats["steps_monotone"] + 1
+    ab.solve(problem, solver, max_steps=start + 3, throw=False, checkpoint=tmp_path)
+    seen = []
+    again = ab.solve(problem, solver, throw=False, checkpoint=tmp_path, watch=lambda w: seen.append(w.step))
+    assert seen[0] == start + 4
+    for one, other in zip(jax.tree.leaves(whole.value), jax.tree.leaves(again.value), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_networks_that_became_infinite_are_taken_back():
+    wild = dataclasses.replace(ADAM, learning_rate=1e200, steps=4, resample=1)
+    solution = ab.solve(ab.HJBProblem(MODEL), wild, throw=False)
+    assert solution.stats["recoveries"] == 4
+    assert np.isfinite(solution.value(TIME, MODEL.initial_state()))
+    hopeless = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(wild, steps=40), throw=False)
+    assert hopeless.result == RESULTS.nonfinite
+
+
+@pytest.mark.parametrize("sampling", ["sobol", "uniform", "residual", "trajectories"])
+def test_points_stay_in_the_box_and_change(sampling):
+    solver = dataclasses.replace(GAUSS, steps=4, resample=2, sampling=sampling)
+    seen = []
+    solution = ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].inside))
+    (low, high), first, last = solution.problem.domain[0], seen[0], seen[-1]
+    assert np.all((last >= low) & (last <= high)) and not np.array_equal(first, last)
+    assert errors(solution)["control"] < 0.01
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "lbfgs"])
+def test_every_optimizer_lowers_the_residual(optimizer):
+    solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
+    fitted = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(solver, learning_rate=1e-12, optimizer="adam"), throw=False)
+    trained = ab.solve(ab.HJBProblem(MODEL), solver, throw=False)
+    assert trained.stats["unresolved"] < 0.6 * fitted.stats["unresolved"]
+
+
+def test_the_budget_in_seconds_ends_the_training():
+    solution = ab.solve(ab.HJBProblem(MODEL), GAUSS, max_seconds=0.0, throw=False)
+    assert solution.stats["steps"] == 0 and result_name(solution.result) == "max_steps_reached"
+
+
+def test_without_a_start_a_false_root_is_not_believed():
+    # from a flat value the residual may lead to the second root of the Riccati equation, whose drift leaves the box
+    for seed in range(4):
+        solution = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(GAUSS, start=0), key=jr.key(seed), throw=False)
+        right = errors(solution)["control"] < 0.01
+        assert right or result_name(solution.result) != "successful"
+
+
+class _Uphill(eqx.Module):
+    """The slope of the root that does not stabilise."""
+
+    def __call__(self, t, x):
+        return 20.0 * x.state**2
+
+
+def test_the_guess_of_a_false_root_is_flagged():
+    solver = dataclasses.replace(GAUSS, start=0)
+    solution = ab.solve(ab.HJBProblem(MODEL), solver, guess=_Uphill(), throw=False)
+    assert errors(solution)["control"] < 0.01 or result_name(solution.result) != "successful"
+
+
+def test_one_network_serves_a_family():
+    model = ab.models.UncertainDamages(damage_jump=ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3])))
+    solver = GaussNewton(parameters=100, points=48, steps=25)
+    problem = ab.HJBProblem(model)
+    after = ab.solve(problem, solver, throw=False).destinations[0]
+    reference = ab.solve(problem).destinations[0]
+    assert after.stats["unknowns"] < 200
+    for m in range(3):
+        points = region_points(problem, 64)
+        one, other = (quantities(s.member(m).problem, s.member(m).value, points) for s in (after, reference))
+        assert relative_errors(one, other)["emissions"][0] < 0.01
+
+
+def test_labels_tell_members_apart():
+    rates = jnp.array([0.1, 0.2, 0.4])
+    family = eqx.filter_vmap(lambda r: ab.models.LinearQuadratic(control_cost=r))(rates)
+    labels = labels_of(family, 3)
+    np.testing.assert_allclose(labels[:, 0], [-1.0, -1.0 / 3.0, 1.0], atol=1e-12)
+
+
+def test_a_network_knows_the_kinks_of_the_model():
+    problem = ab.HJBProblem(ab.models.UncertainDamages())
+    axes, places = kinks_of(problem, box_map(problem.region, problem.domain))
+    (low, high), kink = problem.domain[0], problem.model.breakpoints()["temperature"][0]
+    assert axes == (0,) and low < kink < high and -1.0 < places[0] < 1.0
+
+
+def test_derivatives_of_a_network_value_are_those_of_its_operator():
+    solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic(dimension=2)), GAUSS, max_steps=15, throw=False)
+    value, x = solution.value, jnp.array([0.3, -0.4])
+    assert isinstance(value, NetworkValue)
+    c, b, v = jnp.asarray(0.7), jnp.array([0.2, -1.0]), jnp.array([[0.5, 0.1], [0.1, 0.2]])
+    level, slope, hessian = value.derivatives(TIME, solution.problem.state(x))
+    np.testing.assert_allclose(value.operate(x, c, b, v), c * level + b @ slope + jnp.sum(v * hessian), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "message"),
+    [
+        (GaussNewton, {"architecture": "mpl"}, "mlp"),
+        (GaussNewton, {"sampling": "random"}, "solver.sampling"),
+        (GaussNewton, {"focus": 1.0}, "solver.focus"),
+        (GaussNewton, {"steps": 0}, "solver.steps"),
+        (GaussNewton, {"tolerance": 0.0}, "solver.tolerance"),
+        (DeepGalerkin, {"optimizer": "sgd"}, "solver.optimizer"),
+        (DeepGalerkin, {"schedule": "linear"}, "solver.schedule"),
+        (DeepGalerkin, {"learning_rate": 0.0}, "solver.learning_rate"),
+        (DeepGalerkin, {"batch": 0}, "solver.batch"),
+        (PolicyIteration, {"method": "pia"}, "solver.method"),
+        (PolicyIteration, {"optimizer": "lbfgs"}, "take turns"),
+    ],
+)
+def test_bad_options_are_named(cls, options, message):
+    with pytest.raises(ValueError, match=message):
+        cls(**options)
