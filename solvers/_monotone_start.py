@@ -2,7 +2,7 @@
 
 from ..models import HJBProblem
 from ._finite_difference import FiniteDifference
-from ._status import CONVERGED, PINNED, WRONG_SIGN
+from ._status import CONVERGED, WRONG_SIGN
 
 # Nodes per state by number of states; beyond, no grid.
 _POINTS = {1: 41, 2: 21, 3: 11, 4: 7}
@@ -21,6 +21,6 @@ def monotone_start(problem: HJBProblem) -> FiniteDifference | None:
 def can_start_from(status: int) -> bool:
     """Whether a monotone iteration ended at a solution of its grid.
 
-    Marks of a false branch on so few nodes, of small marginal values above all, are left to the judgement of what comes out.
+    On so few nodes a small marginal value may have the wrong sign; what comes out is judged again.
     """
-    return status in (CONVERGED, PINNED, WRONG_SIGN)
+    return status in (CONVERGED, WRONG_SIGN)
