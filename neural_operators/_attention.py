@@ -101,6 +101,6 @@ def _stronger(attention: eqx.nn.MultiheadAttention, small: float) -> eqx.nn.Mult
     return eqx.tree_at(_weights, attention, [w * g for w, g in zip(_weights(attention), gains, strict=True)])
 
 
-def _weights(attention: eqx.nn.MultiheadAttention) -> list[Array]:
+def _weights(attention: Any) -> list[Any]:
     parts = (attention.query_proj, attention.key_proj, attention.value_proj, attention.output_proj)
     return [part.weight for part in parts]

@@ -9,8 +9,8 @@ from jaxtyping import PRNGKeyArray
 # Weights have variance gain^2 / inputs. Inputs of a network are spread over [-1, 1] (mean square 1/3), activations have a
 # mean square of about 0.4: these gains keep what enters an activation at a variance of about one, neither in its linear
 # part nor saturated, and the output of order one.
-FIRST = 1.8
-HIDDEN = 1.5
+FIRST = 1.0
+HIDDEN = 1.2
 LAST = 1.0
 # Biases within these bounds place the bends of the first layer all over [-1, 1].
 SPREAD = 1.0
