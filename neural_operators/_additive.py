@@ -59,8 +59,8 @@ class Additive(AbstractNetwork):
         in_size: int,
         out_size: OutSize = "scalar",
         *,
-        width: int = 10,
-        depth: int = 2,
+        width: int = 16,
+        depth: int = 1,
         interactions: int | None = None,
         activation: str = "tanh",
         dtype: Any = jnp.float64,
@@ -73,9 +73,7 @@ class Additive(AbstractNetwork):
         self.in_size = in_size
         self.terms = tuple(
             jax.vmap(
-                lambda one, k=k: MLP(
-                    k, out_size, width=width, depth=depth, activation=activation, dtype=dtype, key=one
-                )
+                lambda one, k=k: MLP(k, out_size, width=width, depth=depth, activation=activation, dtype=dtype, key=one)
             )(jr.split(jr.fold_in(key, k), math.comb(in_size, k)))
             for k in range(1, interactions + 1)
         )

@@ -17,7 +17,9 @@ _GATES = {"geglu": ACTIVATIONS["gelu"], "swiglu": ACTIVATIONS["silu"]}
 class GLU(AbstractNetwork):
     r"""Gated linear units: layers that multiply.
 
-    $$h_{k+1} = h_k + C_k\big(\psi(A_kh_k + a_k)\circ(B_kh_k + b_k)\big) + c_k,\qquad h_1 = \tanh(W_0x + b_0),\qquad N(x) = w\cdot h_{n+1} + b$$
+    $$h_{k+1} = h_k + C_k\big(\psi(A_kh_k + a_k)\circ(B_kh_k + b_k)\big) + c_k,\qquad h_1 = \tanh(W_0x + b_0)$$
+
+    and $N(x) = w\cdot h_{n+1} + b$.
 
     **Arguments:**
 
@@ -32,7 +34,7 @@ class GLU(AbstractNetwork):
 
     **Good values:** depth 1 or 2.
 
-    **References:** Shazeer 2020, arXiv:2002.05202, equation (5); Dauphin, Fan, Auli and Grangier 2017, arXiv:1612.08083.
+    **References:** Shazeer 2020, arXiv:2002.05202; Dauphin, Fan, Auli and Grangier 2017, arXiv:1612.08083.
 
     !!! example
 
@@ -58,8 +60,8 @@ class GLU(AbstractNetwork):
         in_size: int,
         out_size: OutSize = "scalar",
         *,
-        width: int = 16,
-        depth: int = 2,
+        width: int = 20,
+        depth: int = 1,
         gate: str = "swiglu",
         dtype: Any = jnp.float64,
         key: PRNGKeyArray,

@@ -21,7 +21,7 @@ class PolicyNetwork(eqx.Module):
 
     $$u_j(x) = l_j + (h_j - l_j)\,\mathrm{sigmoid}\big(N_j(s) + o_j\big),\qquad s = 2\tfrac{x - x_{\min}}{x_{\max} - x_{\min}} - 1$$
 
-    Controls that share a budget $B$ (investments that cannot exceed output together) take parts of what their lower bounds leave of it,
+    Controls that share a budget $B$ (investments that cannot exceed output together) take parts of what their lows leave of it,
 
     $$u_j(x) = l_j + \Big(B - \sum_kl_k\Big)\frac{e^{N_j + o_j}}{1 + \sum_ke^{N_k + o_k}},$$
 
@@ -41,8 +41,6 @@ class PolicyNetwork(eqx.Module):
     **Raises:** `ValueError` for bounds that are not finite or not in order, or a budget, sharing or start that does not fit them.
 
     **Good values:** `start` on the right branch, such as the constant policy that does best.
-
-    **References:** Han and E 2016, arXiv:1611.07422, section 3.2 (controls with constraints).
 
     !!! example
 
@@ -131,7 +129,9 @@ def _shared(low: np.ndarray, size: np.ndarray, sharing: tuple[int, ...], budget:
     if not left > 0.0:
         raise ValueError(f"`budget` is {budget}; it must be above the sum of the shared lows, {low[which].sum()}.")
     if np.any(size[which] < left * (1.0 - 1e-12)):
-        raise ValueError(f"`high` of shared controls is {(low + size)[which]}; raise it to {low[which] + left}, or lower `budget`.")
+        raise ValueError(
+            f"`high` of shared controls is {(low + size)[which]}; raise it to {low[which] + left}, or lower `budget`."
+        )
     size = size.copy()
     size[which] = left
     return size

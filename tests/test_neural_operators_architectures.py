@@ -1,5 +1,6 @@
 """Every architecture: its contract, derivatives, what it promises by construction, and a fit."""
 
+import functools
 import importlib.util
 import inspect
 import itertools
@@ -12,18 +13,16 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-import abatax as ab
 from abatax.neural_operators import (
     ACTIVATIONS,
     ARCHITECTURES,
+    KAN,
+    MLP,
     Additive,
     Concave,
     FiLM,
     Frozen,
-    KAN,
-    MLP,
     Monotone,
-    PolicyNetwork,
     RandomFeatures,
     Separable,
     architecture_options,
@@ -33,15 +32,16 @@ from abatax.neural_operators import (
 )
 
 NAMES = list(ARCHITECTURES)
+INPUTS = 10
 # Kinds of a network that differ in formulas, besides the defaults.
 KINDS = [
-    *((name, {}) for name in NAMES),
-    ("mlp", {"activation": "swish_softplus"}),
-    ("dgm", {"activation": "silu"}),
-    ("glu", {"gate": "geglu"}),
-    ("kan", {"edges": "spline", "size": 5}),
-    ("film", {"condition": 1}),
-    ("monotone", {"signs": (1, 0, -1)}),
+    *((name, ()) for name in NAMES),
+    ("mlp", (("activation", "swish_softplus"),)),
+    ("dgm", (("activation", "silu"),)),
+    ("glu", (("gate", "geglu"),)),
+    ("kan", (("edges", "spline"), ("size", 5))),
+    ("film", (("condition", 4),)),
+    ("monotone", (("signs", (1, 0, -1, 0, 0, 1, 1, 1, 0, -1)),)),
 ]
 ROUNDING = 1e-12
 
@@ -66,40 +66,40 @@ def test_shapes_and_types(name, dtype):
         assert (bend.shape, bend.dtype) == ((*shape, 3, 3), dtype)
 
 
+@functools.cache
+def _built(name, options, seed):
+    return make_network(name, INPUTS, width=6, key=jr.key(seed), **dict(options))
+
+
 @pytest.mark.parametrize(("name", "options"), KINDS, ids=str)
 def test_derivatives_agree_with_differences(name, options):
-    x, h = jnp.array([0.31, -0.52, 0.83]), 1e-4
-    steps = h * jnp.eye(3)
+    net = _built(name, options, 1)
+    x, h = jr.uniform(jr.key(9), (INPUTS,), jnp.float64, -1.0, 1.0), 1e-4
+    steps = h * jnp.eye(INPUTS)
     at = jnp.concatenate([x[None], x[None] + steps, x[None] - steps])
-
-    @jax.jit
-    def derivatives(key):
-        net = make_network(name, 3, width=6, key=key, **options)
-        return jax.vmap(lambda z: (net(z), jax.grad(net)(z), jax.hessian(net)(z)))(at)
-
-    value, slope, bend = derivatives(jr.key(1))
+    value, slope, bend = jax.jit(jax.vmap(lambda z: (net(z), jax.grad(net)(z), jax.hessian(net)(z))))(at)
     assert bool(jnp.all(jnp.isfinite(bend)))
-    np.testing.assert_allclose(slope[0], (value[1:4] - value[4:]) / (2 * h), rtol=0, atol=2e-6)  # h^2 times a third derivative
-    np.testing.assert_allclose(bend[0], (slope[1:4] - slope[4:]) / (2 * h), rtol=0, atol=2e-5)
-    np.testing.assert_allclose(bend[0], bend[0].T, rtol=0, atol=ROUNDING)
+    up, down = slice(1, INPUTS + 1), slice(INPUTS + 1, None)
+    np.testing.assert_allclose(
+        slope[0], (value[up] - value[down]) / (2 * h), rtol=0, atol=1e-6
+    )  # h^2, third derivative
+    np.testing.assert_allclose(bend[0], (slope[up] - slope[down]) / (2 * h), rtol=0, atol=1e-5)
+    assert float(jnp.max(jnp.abs(slope[0]))) > 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_start_of_order_one_and_are_the_same_for_the_same_key(name):
-    x = jr.uniform(jr.key(0), (128, 10), jnp.float64, -1.0, 1.0)
-
-    def build(key):
-        net = make_network(name, 10, width=8, key=key)
-        return net, jnp.std(jax.vmap(net)(x))
-
-    nets, spread = jax.jit(jax.vmap(build))(jax.vmap(jr.key)(jnp.array([3, 3, 4, 5, 6, 7])))
-    assert 0.1 < float(jnp.median(spread)) < 2.0
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(nets)]
-    assert all(np.array_equal(leaf[0], leaf[1]) for leaf in leaves)
-    assert not any(np.array_equal(leaf[0], leaf[2]) for leaf in leaves if leaf.ndim > 2)
+    net, same, other = _built(name, (), 1), make_network(name, INPUTS, width=6, key=jr.key(1)), _built(name, (), 2)
+    x = jr.uniform(jr.key(0), (128, INPUTS), jnp.float64, -1.0, 1.0)
+    assert 0.05 < float(jnp.std(jax.jit(jax.vmap(net))(x))) < 2.0
+    leaves = [jax.tree.leaves(n) for n in (net, same, other)]
+    assert all(np.array_equal(a, b) for a, b in zip(leaves[0], leaves[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(leaves[0], leaves[2], strict=True))
 
 
-@pytest.mark.parametrize(("name", "frozen"), [("fourier", 8 * 2 + 8), ("pirate", 8 * 2 + 8), ("random_features", 8 * 2 + 8)])
+@pytest.mark.parametrize(
+    ("name", "frozen"), [("fourier", 8 * 2 + 8), ("pirate", 8 * 2 + 8), ("random_features", 8 * 2 + 8)]
+)
 def test_what_is_frozen_is_not_a_parameter(name, frozen):
     net = make_network(name, 2, width=8, key=jr.key(0))
     parameters, rest = eqx.partition(net, eqx.is_inexact_array)
@@ -174,7 +174,7 @@ def test_additive_networks_have_no_higher_interactions():
 def test_separable_networks_of_rank_one_are_products():
     net = Separable(2, width=4, rank=1, key=jr.key(0))
     at = jax.vmap(jax.vmap(lambda a, b: net(jnp.stack([a, b])), (None, 0)), (0, None))
-    values = at(jnp.linspace(-1.0, 1.0, 5), jnp.linspace(-1.0, 1.0, 6)) - net.head.bias
+    values = np.asarray(at(jnp.linspace(-1.0, 1.0, 5), jnp.linspace(-1.0, 1.0, 6))) - float(net.head.bias[0])
     assert float(np.linalg.svd(values, compute_uv=False)[1]) < ROUNDING
 
 
@@ -246,64 +246,13 @@ def test_activations_are_smooth_at_zero(name):
     assert abs(float(third(jnp.array(h)) - third(jnp.array(-h)))) < 1e-5
 
 
+SCRIPT = _script("architectures")
+
+
 # Seed 0, 200 parameters, at most 40 steps; the median over seeds is in docs/architectures.md.
 @pytest.mark.parametrize("name", NAMES)
 def test_a_smooth_function_is_fitted(name):
     error, parameters, spread = SCRIPT.fit(name, {})
-    assert error < 2e-3
+    assert error < (1e-6 if name == "random_features" else 3e-3)
     assert abs(parameters / 200 - 1.0) < 0.21
     assert 0.1 < spread < 2.0
-
-
-SCRIPT = _script("architectures")
-BOX = ((0.0, 3.0), (4.0, 9.0))
-
-
-def _controls(policy, count=200):
-    x = jr.uniform(jr.key(5), (count, 2), jnp.float64) * jnp.array([[3.0, 5.0]]) + jnp.array([[0.0, 4.0]])
-    return jax.vmap(lambda z: policy(jnp.zeros(()), tuple(z)))(x)
-
-
-@pytest.mark.parametrize("size", [0.0, 3.0, 1e6])
-def test_policies_stay_strictly_within_bounds_and_budget(size):
-    low, high = jnp.array([0.0, 0.1, -1.0]), jnp.array([1.0, 1.0, 20.0])
-    policy = PolicyNetwork.make("mlp", BOX, low=low, high=high, sharing=(0, 1), budget=0.8, width=8, key=jr.key(0))
-    policy = eqx.tree_at(lambda p: p.network, policy, _disturbed(policy.network, jr.key(1), size))
-    controls = _controls(policy)
-    assert bool(jnp.all((controls > low[None]) & (controls < high[None])))
-    assert bool(jnp.all(controls[:, 0] + controls[:, 1] < 0.8))
-
-
-def test_an_untrained_policy_is_near_its_start():
-    start = jnp.array([0.3, 0.4, 15.0])
-    network = jax.tree.map(jnp.zeros_like, MLP(2, 3, width=4, key=jr.key(0)))
-    policy = PolicyNetwork(network, BOX, jnp.zeros(3), jnp.array([1.0, 1.0, 20.0]), (0, 1), 0.8, start)
-    np.testing.assert_allclose(_controls(policy, 3), jnp.stack([start] * 3), rtol=1e-5)  # five times the margin
-
-
-def test_bounds_of_a_policy_are_not_parameters():
-    policy = PolicyNetwork.make("mlp", BOX, low=jnp.zeros(2), high=jnp.ones(2), width=8, key=jr.key(0))
-    assert count_parameters(policy) == count_parameters(policy.network)
-    value = ab.neural_operators.ValueNetwork.mlp(BOX, key=jr.key(0))
-    assert count_parameters(value) == count_parameters(value.network)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"high": jnp.array([1.0, jnp.inf])}, "give finite vectors"),
-        ({"low": jnp.array([1.0, 0.0])}, "every low below its high"),
-        ({"sharing": (0, 1)}, "give both or neither"),
-        ({"budget": 1.0}, "give both or neither"),
-        ({"sharing": (0, 2), "budget": 1.0}, "give different indices from 0 to 1"),
-        ({"sharing": (0, 1), "budget": 0.0}, "must be above the sum of the shared lows"),
-        ({"sharing": (0, 1), "budget": 3.0}, "raise it to"),
-        ({"start": jnp.array([0.5, 1.0])}, "strictly within its bounds"),
-        ({"box": ((1.0, 1.0),)}, "low must be below"),
-    ],
-)
-def test_policies_that_cannot_be_are_refused(change, message):
-    given = {"box": BOX, "low": jnp.zeros(2), "high": jnp.ones(2)} | change
-    network = MLP(2, 2, width=4, key=jr.key(0))
-    with pytest.raises(ValueError, match=message):
-        PolicyNetwork(network, **given)
