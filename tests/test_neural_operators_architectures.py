@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import disturbed
 
 from abatax.neural_operators import (
     ACTIVATIONS,
@@ -128,21 +129,13 @@ def test_random_features_are_linear_in_their_parameters():
     np.testing.assert_allclose(twice(x), 2.0 * net(x), rtol=ROUNDING)
 
 
-def _disturbed(net, key, size=1.0):
-    """The network with other parameters: what holds by construction holds for them as well."""
-    leaves, structure = jax.tree.flatten(net)
-    keys = jr.split(key, len(leaves))
-    moved = [leaf + size * jr.normal(k, leaf.shape, leaf.dtype) for leaf, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(structure, moved)
-
-
 @pytest.mark.parametrize("depth", [1, 3])
 def test_concave_networks_are_concave_whatever_their_parameters(depth):
     net = Concave(4, width=7, depth=depth, key=jr.key(0))
     x = jr.uniform(jr.key(1), (64, 4), jnp.float64, -1.0, 1.0)
     curvatures = jax.jit(lambda n: jnp.linalg.eigvalsh(jax.vmap(jax.hessian(n))(x)))
     for k in range(5):
-        found = curvatures(_disturbed(net, jr.key(k), 2.0))
+        found = curvatures(disturbed(net, jr.key(k), 2.0))
         assert float(found.max()) <= ROUNDING * float(-found.min())
         assert float(found.min()) < -1e-3  # and not merely linear
 
@@ -154,7 +147,7 @@ def test_monotone_networks_keep_their_signs_whatever_their_parameters(depth):
     slopes = jax.jit(lambda n: jax.vmap(jax.grad(n))(x))
     free = []
     for k in range(5):
-        found = slopes(_disturbed(net, jr.key(k), 2.0))
+        found = slopes(disturbed(net, jr.key(k), 2.0))
         assert bool(jnp.all(found[:, (0, 3)] > 0.0)) and bool(jnp.all(found[:, 1] < 0.0))
         free.append(found[:, 2])
     assert float(jnp.min(jnp.stack(free))) < 0.0 < float(jnp.max(jnp.stack(free)))

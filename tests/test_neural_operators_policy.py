@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import disturbed
 
 from abatax.neural_operators import MLP, PolicyNetwork, ValueNetwork, count_parameters
 
@@ -17,19 +18,11 @@ def _controls(policy, count=200):
     return jax.vmap(lambda z: policy(jnp.zeros(()), tuple(z)))(x)
 
 
-def _disturbed(net, key, size=1.0):
-    """The network with other parameters: what holds by construction holds for them as well."""
-    leaves, structure = jax.tree.flatten(net)
-    keys = jr.split(key, len(leaves))
-    moved = [leaf + size * jr.normal(k, leaf.shape, leaf.dtype) for leaf, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(structure, moved)
-
-
 @pytest.mark.parametrize("size", [0.0, 3.0, 1e6])
 def test_policies_stay_strictly_within_bounds_and_budget(size):
     low, high = jnp.array([0.0, 0.1, -1.0]), jnp.array([1.0, 1.0, 20.0])
     policy = PolicyNetwork.make("mlp", BOX, low=low, high=high, sharing=(0, 1), budget=0.8, width=8, key=jr.key(0))
-    policy = eqx.tree_at(lambda p: p.network, policy, _disturbed(policy.network, jr.key(1), size))
+    policy = eqx.tree_at(lambda p: p.network, policy, disturbed(policy.network, jr.key(1), size))
     controls = _controls(policy)
     assert bool(jnp.all((controls > low[None]) & (controls < high[None])))
     assert bool(jnp.all(controls[:, 0] + controls[:, 1] < 0.8))
