@@ -11,7 +11,7 @@ from ._layers import first, last
 from ._network import AbstractNetwork, OutSize
 from ._positive import PositiveLinear
 
-# Sum of the weights into a unit at the start: with 1 the layers average, and a fit is worse by a factor of ten.
+# Sum of the weights into a hidden unit at the start: with 1 the layers average, and a fit is worse by a factor of four.
 _TOTAL = 4.0
 
 
@@ -75,7 +75,7 @@ class Concave(AbstractNetwork):
         self.in_size, self.out_size = in_size, out_size
         self.seen = tuple(first(in_size, width, dtype=dtype, key=k) for k in keys[:depth])
         self.layers = tuple(PositiveLinear(width, width, total=_TOTAL, dtype=dtype, key=k) for k in keys[depth:])
-        self.loss = PositiveLinear(width, outputs, total=_TOTAL, dtype=dtype, key=loss_key)
+        self.loss = PositiveLinear(width, outputs, total=1.0, dtype=dtype, key=loss_key)
         self.linear = last(in_size, outputs, dtype=dtype, key=linear_key)
 
     def forward(self, x: Float[Array, " input"]) -> Float[Array, "*output"]:
