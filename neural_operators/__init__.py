@@ -17,6 +17,7 @@ from ._monotone import Monotone as Monotone
 from ._network import AbstractNetwork as AbstractNetwork
 from ._parameters import count_parameters as count_parameters, trainable as trainable
 from ._pirate import PirateNet as PirateNet
+from ._policy_network import PolicyNetwork as PolicyNetwork
 from ._random_features import RandomFeatures as RandomFeatures
 from ._registry import (
     ARCHITECTURES as ARCHITECTURES,

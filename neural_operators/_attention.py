@@ -27,10 +27,10 @@ class Attention(AbstractNetwork):
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: numbers per token.
     - `depth`: blocks of attention and perceptron.
-    - `heads`: of the attention, of width / heads numbers each, rounded up.
+    - `heads`: of the attention, of width / heads numbers each, rounded down.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
 
-    **Parameters:** 2 inputs width + depth (4 width heads ceil(width / heads) + 2 (width + 1) width) + (width + 1) outputs.
+    **Parameters:** 2 inputs width + depth (4 width heads floor(width / heads) + 2 (width + 1) width) + (width + 1) outputs.
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
@@ -63,8 +63,8 @@ class Attention(AbstractNetwork):
         in_size: int,
         out_size: OutSize = "scalar",
         *,
-        width: int = 12,
-        depth: int = 2,
+        width: int = 16,
+        depth: int = 1,
         heads: int = 2,
         activation: str = "tanh",
         dtype: Any = jnp.float64,
@@ -75,7 +75,7 @@ class Attention(AbstractNetwork):
         token_key, head_key, *keys = jr.split(key, 2 + 3 * depth)
         self.in_size, self.activation = in_size, activation
         self.tokens = jax.vmap(lambda k: first(1, width, dtype=dtype, key=k))(jr.split(token_key, in_size))
-        size, small = -(-width // heads), 1.0 / math.sqrt(depth)
+        size, small = max(1, width // heads), 1.0 / math.sqrt(depth)
         self.attention = tuple(
             _stronger(eqx.nn.MultiheadAttention(heads, width, qk_size=size, vo_size=size, dtype=dtype, key=k), small)
             for k in keys[::3]
@@ -101,6 +101,6 @@ def _stronger(attention: eqx.nn.MultiheadAttention, small: float) -> eqx.nn.Mult
     return eqx.tree_at(_weights, attention, [w * g for w, g in zip(_weights(attention), gains, strict=True)])
 
 
-def _weights(attention: eqx.nn.MultiheadAttention) -> list[Array]:
+def _weights(attention: Any) -> list[Any]:
     parts = (attention.query_proj, attention.key_proj, attention.value_proj, attention.output_proj)
     return [part.weight for part in parts]

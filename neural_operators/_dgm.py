@@ -19,7 +19,9 @@ class DGM(AbstractNetwork):
     r"""The gated network of the deep Galerkin method; every layer sees the input again.
 
     $$\begin{aligned}Z &= \phi(U_zx + W_zS + b_z),\quad G = \phi(U_gx + W_gS + b_g),\quad R = \phi(U_rx + W_rS + b_r),\\
-    H &= \phi\big(U_hx + W_h(S\circ R) + b_h\big),\qquad S \leftarrow (1 - G)\circ H + Z\circ S,\qquad S_1 = \phi(W_1x + b_1)\end{aligned}$$
+    H &= \phi\big(U_hx + W_h(S\circ R) + b_h\big),\qquad S \leftarrow (1 - G)\circ H + Z\circ S\end{aligned}$$
+
+    in every layer, from $S = \phi(W_1x + b_1)$ to $N(x) = w\cdot S + b$.
 
     **Arguments:**
 
@@ -34,7 +36,7 @@ class DGM(AbstractNetwork):
 
     **Good values:** tanh, or silu for larger networks; depth 1 or 2 with second-order training, 3 with first-order training.
 
-    **References:** Sirignano and Spiliopoulos 2018, doi:10.1016/j.jcp.2018.08.029, equation (4.2); the initialisation is ours.
+    **References:** Sirignano and Spiliopoulos 2018, doi:10.1016/j.jcp.2018.08.029; the initialisation is ours.
 
     !!! example
 
@@ -90,5 +92,6 @@ class DGM(AbstractNetwork):
 
 def _input_layer(in_size: int, width: int, dtype: Any, key: PRNGKeyArray) -> eqx.nn.Linear:
     """U and b of Z, G, R and H, one after the other."""
-    layer = linear(in_size, 4 * width, gain=_GATE, bias=0.0, dtype=dtype, key=key)
+    layer = linear(in_size, 4 * width, gain=_GATE, dtype=dtype, key=key)
+    assert layer.bias is not None
     return eqx.tree_at(lambda one: one.bias, layer, layer.bias.at[2 * width : 3 * width].set(_OPEN))

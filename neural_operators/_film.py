@@ -27,7 +27,7 @@ class FiLM(AbstractNetwork):
     - `conditioner`: units of the conditioner.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
 
-    **Parameters:** those of an `MLP` of the inputs that enter it, (conditions + 1) conditioner for $C$, 2 depth width (conditioner + 1) for $A$.
+    **Parameters:** those of an `MLP` of the inputs that enter it, and (conditions + 1) conditioner + 2 depth width (conditioner + 1).
 
     **Raises:** `ValueError` for an unknown activation, a size below one, or a condition that leaves no inputs.
 

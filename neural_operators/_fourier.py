@@ -60,7 +60,7 @@ class FourierMLP(AbstractNetwork):
         width: int = 24,
         depth: int = 2,
         activation: str = "tanh",
-        frequency: float = 1.2,
+        frequency: float = 1.0,
         dtype: Any = jnp.float64,
         key: PRNGKeyArray,
     ):

@@ -31,7 +31,7 @@ class GatedMLP(AbstractNetwork):
 
     **Good values:** tanh, width 20 to 30, depth 2: the best of the trained networks per parameter on smooth value functions.
 
-    **References:** Wang, Teng and Perdikaris 2021, doi:10.1137/20M1318043, section 2.6.
+    **References:** Wang, Teng and Perdikaris 2021, doi:10.1137/20M1318043.
 
     !!! example
 

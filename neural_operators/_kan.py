@@ -62,7 +62,7 @@ class KAN(AbstractNetwork):
         in_size: int,
         out_size: OutSize = "scalar",
         *,
-        width: int = 10,
+        width: int = 16,
         depth: int = 1,
         edges: str = "chebyshev",
         size: int = 6,

@@ -7,8 +7,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._activations import activation_function
 from ._choose import at_least
-from ._layers import first, hidden, last
+from ._layers import FIRST, HIDDEN, LAST, first, hidden, last
 from ._network import AbstractNetwork, OutSize
+
+# Activations that are nearly quadratic around zero shrink what they are given; stronger weights make up for it.
+_STRENGTH = {"silu": 1.5, "gelu": 1.5, "swish_softplus": 1.5}
 
 
 class MLP(AbstractNetwork):
@@ -64,11 +67,12 @@ class MLP(AbstractNetwork):
         _functions(activation)
         first_key, last_key, *keys = jr.split(key, depth + 1)
         self.in_size, self.activation = in_size, activation
+        strength = _STRENGTH.get(activation, 1.0)
         self.layers = (
-            first(in_size, width, dtype=dtype, key=first_key),
-            *(hidden(width, dtype=dtype, key=k) for k in keys),
+            first(in_size, width, gain=strength * FIRST, dtype=dtype, key=first_key),
+            *(hidden(width, gain=strength * HIDDEN, dtype=dtype, key=k) for k in keys),
         )
-        self.head = last(width, out_size, dtype=dtype, key=last_key)
+        self.head = last(width, out_size, gain=strength * LAST, dtype=dtype, key=last_key)
 
     def forward(self, x: Float[Array, " input"]) -> Float[Array, "*output"]:
         inner, outer = _functions(self.activation)

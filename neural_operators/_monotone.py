@@ -11,13 +11,17 @@ from ._layers import first, last
 from ._network import AbstractNetwork, OutSize
 from ._positive import PositiveLinear
 
+# Sums of the weights into a unit at the start: weights of one sign average what they are given, so more is needed to bend.
+_FIRST, _HIDDEN = 2.0, 4.0
+
 
 class Monotone(AbstractNetwork):
     r"""A function that rises or falls in chosen inputs, whatever its parameters.
 
-    $$z_1 = \tanh(U_1m + W_1f + b_1),\quad z_{k+1} = \tanh(U_{k+1}z_k + W_{k+1}f + b_{k+1}),\quad N = a\cdot z_n + c\cdot m + w\cdot f + b,\quad U_k, a, c > 0$$
+    $$z_k = \tanh(U_kz_{k-1} + W_kf + b_k),\quad z_0 = m,\qquad N = a\cdot z_n + c\cdot m + w\cdot f + b,\qquad U_k, a, c > 0$$
 
-    $m_i = \pm x_i$ are the inputs with a sign, $f$ the free ones. Two hidden layers reach every monotone function.
+    $m_i = \pm x_i$ are the inputs with a sign, $f$ the free ones. As many hidden layers as $m$ has entries are enough for every
+    monotone function.
 
     **Arguments:**
 
@@ -81,7 +85,9 @@ class Monotone(AbstractNetwork):
         count = sum(s != 0 for s in signs)
         self.rising = tuple(
             PositiveLinear(inputs, width, total=total, dtype=dtype, key=k)
-            for inputs, total, k in zip([count, *[width] * (depth - 1)], _totals(depth), keys[:depth], strict=True)
+            for inputs, total, k in zip(
+                [count, *[width] * (depth - 1)], [_FIRST, *[_HIDDEN] * (depth - 1)], keys[:depth], strict=True
+            )
         )
         self.free = tuple(first(in_size - count, width, dtype=dtype, key=k) for k in keys[depth:])
         self.gain = PositiveLinear(width, outputs, total=1.0, dtype=dtype, key=gain_key)
@@ -97,8 +103,3 @@ class Monotone(AbstractNetwork):
             z = jnp.tanh(rising(z) + free(f))
         value = self.gain(z) + self.direct(m) + self.linear(f)
         return value[0] if self.out_size == "scalar" else value
-
-
-def _totals(depth: int) -> list[float]:
-    """Sums of the weights into a unit: enough to bend, as tanh saturates when all weights pull one way."""
-    return [2.0, *[2.0] * (depth - 1)]

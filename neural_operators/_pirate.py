@@ -34,9 +34,9 @@ class PirateNet(AbstractNetwork):
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** depth 1 or 2, `frequency` 1 to 2 for smooth functions.
+    **Good values:** depth 1 or 2, `frequency` near 1 for smooth functions (2 is worse by a factor of twenty).
 
-    **References:** Wang, Li, Chen and Perdikaris 2024, arXiv:2402.00326, equations (4.1) to (4.8).
+    **References:** Wang, Li, Chen and Perdikaris 2024, arXiv:2402.00326.
 
     !!! example
 
@@ -67,7 +67,7 @@ class PirateNet(AbstractNetwork):
         width: int = 16,
         depth: int = 1,
         activation: str = "tanh",
-        frequency: float = 1.2,
+        frequency: float = 1.0,
         mixing: float = 0.5,
         dtype: Any = jnp.float64,
         key: PRNGKeyArray,

@@ -31,9 +31,11 @@ class RandomFeatures(AbstractNetwork):
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** 300 to 600 features for two or three inputs, tanh, `gain` 1 to 2: smaller reaches more digits of smooth functions.
+    **Good values:** 300 to 600 features for two or three inputs, tanh; `gain` 0.6 to 1 for more digits of a smooth function, 2 for
+    one that bends sharply.
 
-    **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126; for equations Chen, Chi, E and Yang 2022, arXiv:2207.13380.
+    **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126; for equations Chen, Chi, E and Yang 2022,
+    arXiv:2207.13380.
 
     !!! example
 
@@ -62,7 +64,7 @@ class RandomFeatures(AbstractNetwork):
         width: int = 300,
         depth: int = 1,
         activation: str = "tanh",
-        gain: float = 1.8,
+        gain: float = 1.0,
         dtype: Any = jnp.float64,
         key: PRNGKeyArray,
     ):

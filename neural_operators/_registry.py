@@ -60,6 +60,14 @@ def architecture(name: str) -> type[AbstractNetwork]:
     """The architecture of a name.
 
     **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.neural_operators.architecture("gated_mlp") is ab.neural_operators.GatedMLP
+        ```
     """
     return choose("architecture", name, ARCHITECTURES)
 
@@ -68,6 +76,14 @@ def architecture_options(name: str) -> dict[str, Any]:
     """The options of an architecture with their default values, `width` and `depth` among them.
 
     **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.neural_operators.architecture_options("siren") == {"width": 24, "depth": 3, "frequency": 2.5}
+        ```
     """
     signature = inspect.signature(architecture(name).__init__).parameters
     return {k: p.default for k, p in list(signature.items())[1:] if k not in _COMMON}
@@ -128,7 +144,9 @@ def _width(cls: Any, name: str, in_size: int, out_size: OutSize, parameters: int
         return count_parameters(shapes)
 
     if count(1) > _TOO_MANY * parameters:
-        raise ValueError(f"`parameters` is {parameters}; the narrowest `{name}` of {in_size} inputs has {count(1)}.")
+        raise ValueError(
+            f"`parameters` is {parameters}; the narrowest `{name}` of {in_size} inputs has {count(1)}: ask for more."
+        )
     low, high = 1, 2
     while count(high) < parameters:
         low, high = high, 2 * high

@@ -16,7 +16,7 @@ class Siren(AbstractNetwork):
 
     $$h_1 = \sin\big(\omega(W_1x + b_1)\big),\qquad h_{k+1} = \sin\big(\omega(W_{k+1}h_k + b_{k+1})\big),\qquad N(x) = w\cdot h_n + b$$
 
-    The entries of $W_1$ start uniform in $\pm 1/\sqrt{\mathrm{inputs}}$, those of the others in $\pm\sqrt{6/\mathrm{width}}/\omega$, the
+    The entries of $W_1$ start uniform in $\pm 1/\sqrt{\mathrm{inputs}}$, of the others in $\pm\sqrt{6/\mathrm{width}}/\omega$, the
     phases $\omega b$ in $\pm\pi$.
 
     **Arguments:**
@@ -32,7 +32,7 @@ class Siren(AbstractNetwork):
 
     **Good values:** `frequency` 2 to 4 for value functions; the paper's 30 is for images.
 
-    **References:** Sitzmann, Martel, Bergman, Lindell and Wetzstein 2020, arXiv:2006.09661, section 3.2.
+    **References:** Sitzmann, Martel, Bergman, Lindell and Wetzstein 2020, arXiv:2006.09661.
 
     !!! example
 

@@ -2,9 +2,12 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._frozen import Frozen
+from ._mlp import MLP
+from ._unit_box import UnitBox
 
 
 class ValueNetwork(eqx.Module):
@@ -13,7 +16,7 @@ class ValueNetwork(eqx.Module):
     $$V(t, x) = V_0(t, x) + s\,N\big(2\tfrac{x - x_{\min}}{x_{\max} - x_{\min}} - 1\big)$$
 
     The base carries what is known far out (growth, the sign of damages), so that training starts on the right branch
-    and nobody rescales a model by hand.
+    and nobody rescales a model by hand. Box and scale are not trained.
 
     **Arguments:**
 
@@ -35,18 +38,13 @@ class ValueNetwork(eqx.Module):
     """
 
     network: Callable[[Float[Array, " state"]], Float[Array, ""]]
-    low: Float[Array, " state"]
-    high: Float[Array, " state"]
-    scale: Float[Array, ""]
+    unit: UnitBox
+    size: Frozen
     base: Callable[[Any, Any], Any] | None = None
 
     def __init__(self, network, box, base=None, scale: float = 1.0):
-        self.network, self.base = network, base
-        self.low = jnp.array([low for low, _ in box], dtype=jnp.float64)
-        self.high = jnp.array([high for _, high in box], dtype=jnp.float64)
-        self.scale = jnp.asarray(scale, dtype=jnp.float64)
-        if not bool(jnp.all(self.low < self.high)):
-            raise ValueError(f"`box` is {box}; every low must be below its high.")
+        self.network, self.base, self.unit = network, base, UnitBox(box)
+        self.size = Frozen(jnp.asarray(scale, dtype=jnp.float64))
 
     @classmethod
     def mlp(
@@ -60,10 +58,8 @@ class ValueNetwork(eqx.Module):
         scale: float = 1.0,
     ) -> "ValueNetwork":
         """A multilayer perceptron with tanh, `depth` hidden layers of `width` units."""
-        network = eqx.nn.MLP(len(box), "scalar", width, depth, activation=jax.nn.tanh, key=key)
-        return cls(network, box, base, scale)
+        return cls(MLP(len(box), width=width, depth=depth, key=key), box, base, scale)
 
     def __call__(self, t: Any, x: Any) -> Float[Array, ""]:
-        unit = 2.0 * (jnp.stack(tuple(x)) - self.low) / (self.high - self.low) - 1.0
         known = 0.0 if self.base is None else self.base(t, x)
-        return known + self.scale * self.network(unit)
+        return known + self.size.value * self.network(self.unit(x))

@@ -5,6 +5,7 @@ from decimal import Decimal, localcontext
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import scipy.linalg
 
@@ -68,6 +69,14 @@ def tree_allclose(x, y, rtol=0.0, atol=0.0):
     if jax.tree.structure(x) != jax.tree.structure(y):
         return False
     return bool(eqx.tree_equal(x, y, rtol=rtol, atol=atol))
+
+
+def disturbed(net, key, size=1.0):
+    """The network with other parameters: what holds by construction holds for them as well."""
+    leaves, structure = jax.tree.flatten(net)
+    keys = jr.split(key, len(leaves))
+    moved = [leaf + size * jr.normal(k, leaf.shape, leaf.dtype) for leaf, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(structure, moved)
 
 
 def exact(formula, *arguments):
