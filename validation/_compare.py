@@ -28,8 +28,8 @@ _RESERVED = {
 class Comparison(NamedTuple):
     """What a comparison found.
 
-    **Fields:** `records`, one for each row; `target`, the reference; `budget`; `about`, what was asked, for files. `table` is the table
-    as a pandas DataFrame; `print` it.
+    **Fields:** `records`, one for each row; `target`, the reference; `budget`; `about`, what was asked, for files.
+    `print` it for the main columns.
     """
 
     records: tuple[Record, ...]

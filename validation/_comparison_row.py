@@ -5,8 +5,6 @@ import math
 import time
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
 import jax.random as jr
 import numpy as np
 

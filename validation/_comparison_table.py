@@ -45,9 +45,10 @@ def table_of(comparison: Comparison) -> pd.DataFrame:
 def summary_of(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each solver and architecture, the least median policy error first.
 
-    `policy_error`, `value_error`, `gradient_error`, `residual_rms`, `welfare_loss` and `seconds` are medians over the seeds; `_low` and `_high`
-    the quartiles of the policy error. `p_value` is that of Wilcoxon's signed-rank test of the logarithms, paired by seed, against the best
-    (two-sided, Holm's correction for the number of tests; NaN if there is nothing to test), and `least_p` the smallest that so few seeds allow.
+    `policy_error`, `value_error`, `gradient_error`, `residual_rms`, `welfare_loss` and `seconds` are medians over the seeds;
+    `policy_error_low` and `policy_error_high` are quartiles. `p_value` is that of Wilcoxon's signed-rank test of the logarithms,
+    paired by seed, against the best (two-sided, Holm's correction for the number of tests; NaN if there is nothing to test),
+    and `least_p` the smallest that so few seeds allow, before the correction.
     """
     rows = []
     for (solver, architecture), part in table.groupby(PAIR, sort=False):

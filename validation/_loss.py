@@ -36,10 +36,10 @@ def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_
 
     $$V(x_0) - V^u(x_0) = \mathrm E^u\int_0^\infty e^{-\delta t}\,[\max_v H(x_t, v) - H(x_t, u_t)]\,dt$$
 
-    with the Hamiltonian $H$ of the reference along paths under the policy $u$: no utility need be simulated, and where the policy is
-    the best one there is no noise. Divided by the discounted gain from 1 % more consumption it is in % of consumption.
-    Exact for time-additive utility without ambiguity; otherwise $H$ holds nature's reply to $u$, and it is a first-order measure. Paths count
-    until their first jump and up to `years`, in numerator and denominator alike.
+    with the Hamiltonian $H$ of the reference along paths under the policy $u$: no utility need be simulated, and where the
+    policy is the best one there is no noise. Divided by the discounted gain from 1 % more consumption it is in % of consumption.
+    Exact for time-additive utility without ambiguity; otherwise $H$ holds nature's reply to $u$, and it is a measure to first
+    order. Paths count until their first jump and up to `years`, in numerator and denominator alike.
 
     **Arguments:** `target`: the reference. `solution`: whose policy is followed. `years`, `num_paths`: of the simulation.
     """
