@@ -8,6 +8,7 @@ from ._charts import (
     jump_dates as jump_dates,
     scc_path as scc_path,
 )
+from ._comparison_run import compare as compare
 from ._figures import SavedFigure as SavedFigure, save_figures as save_figures
 from ._files import complete_file as complete_file
 from ._headlines import Headline as Headline, headlines as headlines, plausibility as plausibility

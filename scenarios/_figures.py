@@ -90,9 +90,10 @@ def save_figures(
     return figures
 
 
-def _save(
+def store_figure(
     panel: Panel, folder: str | os.PathLike[str], name: str, title: str, alt: str, caption: str, data: pd.DataFrame
 ) -> SavedFigure:
+    """Write a figure as svg and png, and its numbers as csv."""
     svg, png = save_panel(panel, folder, name)
     csv = Path(folder, f"{name}.csv")
     with complete_file(csv) as beside:
@@ -136,7 +137,7 @@ def _fan_figure(
         "Solid: median of the simulated paths; dark band 17–83 %, light band 5–95 % of the paths, each year by itself."
     )
     caption += " Dashed: median without ambiguity aversion." if neutral is not None else ""
-    return _save(panel, folder, name, title, alt, caption, _fan_data(summary, name, neutral))
+    return store_figure(panel, folder, name, title, alt, caption, _fan_data(summary, name, neutral))
 
 
 def _show(number: float) -> str:
@@ -176,7 +177,7 @@ def _scc_figure(folder: str | os.PathLike[str], summary: xr.Dataset, neutral: xr
         + f"diamonds {EPA_2023[2]}; squares {DICE_2023[2]}, converted from 2019 US$."
     )
     title = "Social cost of carbon" + ("" if neutral is None else ", ambiguity on and off")
-    return _save(panel, folder, "scc", title, alt, caption, _fan_data(summary, "scc", neutral))
+    return store_figure(panel, folder, "scc", title, alt, caption, _fan_data(summary, "scc", neutral))
 
 
 def _jump_figure(
@@ -194,7 +195,7 @@ def _jump_figure(
         caption += " The worst case is what the policy guards against; it is no forecast."
     data = pd.DataFrame(rows, columns=["period", "baseline (%)", "worst case (%)"])
     data = data if worst is not None else data.drop(columns="worst case (%)")
-    return _save(panel, folder, f"jump_{jump}", f"Date of the {words}", alt, caption, data)
+    return store_figure(panel, folder, f"jump_{jump}", f"Date of the {words}", alt, caption, data)
 
 
 def _policy_figure(
@@ -226,4 +227,4 @@ def _policy_figure(
     )
     caption += " Solid: with ambiguity aversion; dashed: without." if other is not None else ""
     title = f"Value and policy along {sentence(line, state).lower()}"
-    return _save(panel, folder, f"policy_{state}", title, alt, caption, pd.DataFrame(columns))
+    return store_figure(panel, folder, f"policy_{state}", title, alt, caption, pd.DataFrame(columns))

@@ -79,8 +79,8 @@ def write_report(
     on_and_off = "" if neutral is None else ", ambiguity on and off"
     sections = [
         ("answer", "The answer", _answer(summary, neutral, validation, checks)),
-        ("figures", "Figures", _figures(evidence, path)),
-        ("cost", "Social cost of carbon" + on_and_off, _figures(cost, path) + scc_table(summary, neutral)),
+        ("figures", "Figures", figure_list(evidence, path)),
+        ("cost", "Social cost of carbon" + on_and_off, figure_list(cost, path) + scc_table(summary, neutral)),
         ("policies", "Policies compared", comparison_table(summary, neutral, worst, validation, neutral_validation)),
         ("validation", "Validation", _validation(checks)),
         ("parameters", "Parameters", parameters(run, solution)),
@@ -153,7 +153,8 @@ def _answer(
     return tag("ul", "\n".join(items), class_="headlines") + paragraph(verdict)
 
 
-def _figures(figures: Mapping[str, SavedFigure], page_path: Path) -> str:
+def figure_list(figures: Mapping[str, SavedFigure], page_path: Path) -> str:
+    """Figures with their captions, links and numbers, as markup."""
     shown = []
     for name, figure in figures.items():
         links = ", ".join(

@@ -1,5 +1,6 @@
 """How good it is: exact solutions, errors, orders, domains."""
 
+from ._compare import Comparison as Comparison
 from ._estimates import Estimate as Estimate, NoReferenceError as NoReferenceError, enlarged as enlarged
 from ._exact import (
     AKExact as AKExact,

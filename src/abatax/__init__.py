@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         validation as validation,
     )
     from .models import DiscreteProblem as DiscreteProblem, HJBProblem as HJBProblem
-    from .scenarios import load as load, save as save
+    from .scenarios import compare as compare, load as load, save as save
     from .solvers import Solution as Solution, sensitivities as sensitivities, simulate as simulate, solve as solve
     from .validation import validate as validate
 
@@ -36,6 +36,7 @@ _VERBS = {
     "DiscreteProblem": "models",
     "HJBProblem": "models",
     "Solution": "solvers",
+    "compare": "scenarios",
     "load": "scenarios",
     "save": "scenarios",
     "sensitivities": "solvers",
@@ -47,6 +48,7 @@ __all__ = [
     "DiscreteProblem",
     "HJBProblem",
     "Solution",
+    "compare",
     "load",
     "models",
     "neural_operators",

@@ -1,14 +1,13 @@
 """The command line: thin verbs over the package. Heavy imports happen inside the verbs, so that --help is quick."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ._cli_parts import Folder, Force, Out, Seed, Set, default_folder, finish, live_progress, reporting, say
+from ._compare_command import compare
 
 app = typer.Typer(
     help="Climate-economic control problems under uncertainty: solve, validate, simulate, export.",
@@ -18,26 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-NOT_CONVERGED = 3
-
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Change a field; repeatable. Model fields (ambiguity.shocks=1), box.STATE=LOW,HIGH, solver.OPTION=VALUE.",
-    ),
-]
-Out = Annotated[Path | None, typer.Option(help="Folder to write; runs/MODEL-TIMESTAMP if left out.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all randomness.")]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by solve or run.")]
-
 
 @app.command(epilog="Example: abatax models")
 def models() -> None:
     """List the models: states, controls, what is in closed form, source."""
-    with _reporting():
+    with reporting():
         from rich.console import Console
         from rich.table import Table
 
@@ -83,7 +67,7 @@ def solve(
     ] = False,
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
-    with _reporting():
+    with reporting():
         from .scenarios._pipeline import hjb_only, prepare_folder, solve_run
         from .scenarios._reference_run import reference_run
         from .scenarios._sensitivity_run import check_asked, sensitivity_run
@@ -108,8 +92,8 @@ def solve(
         if sensitivities:
             check_asked(problem, settings.make_solver(), reference)
             written += "sensitivities.csv", "sensitivities.png", "sensitivities.svg"
-        folder = prepare_folder(_default(out, settings.model), written, force)
-        with _progress() as progress:
+        folder = prepare_folder(default_folder(out, settings.model), written, force)
+        with live_progress() as progress:
             if reference:
                 solved = reference_run(settings, folder, progress=progress)
             else:
@@ -118,7 +102,7 @@ def solve(
                 sensitivity_run(solved["solution"], folder, progress=progress)
         if solved.get("table"):
             print(solved["table"])
-        _finish(folder, solved["converged"], solved["advice"])
+        finish(folder, solved["converged"], solved["advice"])
 
 
 @app.command(epilog="Example: abatax simulate runs/averse --years 100 --paths 2000 --seed 1")
@@ -132,7 +116,7 @@ def simulate(
     force: Force = False,
 ) -> None:
     """Simulate a solution; writes paths.nc."""
-    with _reporting():
+    with reporting():
         from .scenarios._pipeline import check_absent, simulate_run
         from .scenarios._storage import load
 
@@ -140,7 +124,7 @@ def simulate(
         check_absent(folder, ("paths.nc",), force)
         seed = int(run.get("seed", 0)) if seed is None else seed
         simulate_run(solution, folder, years=years, paths=paths, seed=seed, measure=measure, shocks=not no_shocks)
-        _finish(folder, run["converged"], run["advice"], "paths.nc")
+        finish(folder, run["converged"], run["advice"], "paths.nc")
 
 
 @app.command(epilog="Example: abatax export runs/averse --format html")
@@ -150,11 +134,11 @@ def export(
     force: Force = False,
 ) -> None:
     """Write scenario files and the report from simulated paths."""
-    with _reporting():
+    with reporting():
         from .scenarios._pipeline import export_run
 
         written = export_run(folder, format, force=force)
-        _say(*(str(path) for path in written))
+        say(*(str(path) for path in written))
 
 
 @app.command(epilog="Example: abatax run --out runs/first      (without a file: the built-in scenario)")
@@ -165,17 +149,22 @@ def run(
     force: Force = False,
 ) -> None:
     """Solve (averse and neutral), validate, simulate and export: the main job."""
-    with _reporting():
+    with reporting():
         from .scenarios._pipeline import full_run, hjb_only, prepare_folder
         from .scenarios._settings import BUILT_IN, apply, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         hjb_only(settings.problem(), "run")
-        folder = prepare_folder(_default(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
-        with _progress() as progress:
+        folder = prepare_folder(default_folder(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
+        with live_progress() as progress:
             done = full_run(settings, folder, progress=progress)
         print(done["table"])
-        _finish(folder, done["converged"], done["advice"], "report.html")
+        finish(folder, done["converged"], done["advice"], "report.html")
+
+
+app.command(
+    epilog="Example: abatax compare ak_climate --architectures mlp,gated_mlp,kan --seeds 6 --budget 20 --out runs/networks"
+)(compare)
 
 
 def main() -> None:
@@ -185,39 +174,6 @@ def main() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------
-
-
-def _default(out: Path | None, model: str) -> Path:
-    return out if out is not None else Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _finish(folder: Path, converged: bool, advice: str, name: str = "") -> None:
-    _say(f"{'Report' if name == 'report.html' else 'Written'}: {folder / name}")
-    if not converged:
-        _say(f"NOT CONVERGED: {advice}")
-        raise typer.Exit(NOT_CONVERGED)
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line)
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    """What was asked wrongly becomes one line and exit code 2; everything else keeps its traceback."""
-    try:
-        yield
-    except (ValueError, FileExistsError, PermissionError, NotADirectoryError) as error:
-        text = " ".join(str(error).split())
-        print(f"error: {text}", file=sys.stderr)
-        raise typer.Exit(2) from None
-
-
-def _progress():
-    from .solvers import RichProgress
-
-    return RichProgress()
 
 
 def _use_compilation_cache() -> None:

@@ -1,0 +1,60 @@
+"""The command `abatax compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._cli_parts import Force, Out, Set, default_folder, finish, live_progress, reporting, say
+
+
+def compare(
+    model: Annotated[str, typer.Argument(help="A name of `abatax models`.")],
+    solvers: Annotated[str, typer.Option(metavar="A,B", help="Names of solvers.")] = "gauss_newton,features",
+    architectures: Annotated[str, typer.Option(metavar="A,B|all", help="Names of networks, or all.")] = "mlp,gated_mlp",
+    seeds: Annotated[int, typer.Option(metavar="N", help="Runs of every network.")] = 3,
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Of every run, per regime, compilation apart; 20 if left out."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Of training, instead of seconds.")] = None,
+    parameters: Annotated[int, typer.Option(metavar="N", help="Of every network, about.")] = 1000,
+    set_: Set = None,
+    tune: Annotated[
+        int, typer.Option(metavar="TRIALS", help="Random search over each architecture's options; counted apart.")
+    ] = 0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Compare solvers and architectures on an equal budget; writes comparison.csv, .nc, .html and figures."""
+    with reporting():
+        from .scenarios import compare as run_comparison
+        from .scenarios._comparison_text import sentences
+        from .scenarios._settings import RunSettings, apply
+
+        settings = apply(RunSettings(model=model), set_ or [])
+        options, settings = settings.solver, settings.model_copy(update={"solver": {}})
+        folder: Path = default_folder(out, model)
+        with live_progress() as progress:
+            comparison = run_comparison(
+                settings.problem(),
+                solvers=_names(solvers),
+                architectures=_names(architectures),
+                seeds=seeds,
+                budget=budget,
+                steps=steps,
+                parameters=parameters,
+                tuning=tune,
+                options=options,
+                progress=progress,
+                folder=folder,
+                force=force,
+            )
+        say(*sentences(comparison))
+        failed = bool((comparison.table["failure"] != "").all())
+        finish(folder, not failed, "every run failed; the reasons are in comparison.csv.", "comparison.html")
+
+
+def _names(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
