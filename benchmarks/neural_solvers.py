@@ -1,0 +1,86 @@
+"""Neural solvers against exact solutions and references: what each reaches in how many seconds.
+
+Why: a small residual is not a right answer, so every row shows the error of policies over the region of interest beside that of a
+constant policy. Usage:
+
+    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages] [--seeds 3] [--budget 60]
+"""
+
+import argparse
+import time
+
+import jax
+import jax.random as jr
+import numpy as np
+
+import abatax as ab
+from abatax.solvers import DeepGalerkin, Features, GaussNewton, PolicyIteration, result_name
+
+SOLVERS = {
+    "gauss_newton": GaussNewton(parameters=600, points=900, steps=200),
+    "deep_galerkin, adam": DeepGalerkin(parameters=600, points=900, steps=400, learning_rate=3e-3),
+    "deep_galerkin, lbfgs": DeepGalerkin(parameters=600, points=900, steps=60, inner=20, optimizer="lbfgs"),
+    "policy_iteration": PolicyIteration(parameters=600, points=900, steps=200, learning_rate=3e-3),
+    "features (random tanh)": Features(),
+}
+
+
+def errors(problem, value, truth_problem, truth, points):
+    found = ab.validation.quantities(problem, value, points)
+    return {
+        k: e[0]
+        for k, e in ab.validation.relative_errors(found, ab.validation.quantities(truth_problem, truth, points)).items()
+    }
+
+
+def ak_climate(seeds, budget):
+    problem = ab.HJBProblem(ab.models.AKClimate())
+    truth, points = ab.validation.exact_value(problem.model), ab.validation.region_points(problem, 512)
+    exact = ab.validation.quantities(problem, truth, points)
+    constant = {
+        name: float(np.std(u) / np.sqrt(np.mean(u**2)))
+        for name, u in exact.items()
+        if name in ("emissions", "investment")
+    }
+    print("| solver | seed | emissions | investment | V_y | seconds | compilation | result |")
+    print(f"| constant policy | | {constant['emissions']:.1e} | {constant['investment']:.1e} | | | | |")
+    for name, solver in SOLVERS.items():
+        for seed in range(1 if isinstance(solver, Features) else seeds):
+            s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, throw=False)
+            e = errors(problem, s.value, problem, truth, points)
+            print(
+                f"| {name} | {seed} | {e['emissions']:.1e} | {e['investment']:.1e} | {e['slope_temperature']:.1e} "
+                f"| {s.stats['seconds']:.0f} | {s.stats['compile_seconds']:.0f} | {result_name(s.result)} |",
+                flush=True,
+            )
+
+
+def uncertain_damages(seeds, budget):
+    problem = ab.HJBProblem(ab.models.UncertainDamages())
+    reference = ab.solve(problem).destinations[0]
+    points = ab.validation.region_points(problem, 256)
+    print("| one network for 20 damage functions, seed | worst error of emissions | median | seconds |")
+    for seed in range(seeds):
+        start = time.perf_counter()
+        solver = GaussNewton(parameters=300, points=192, steps=100)
+        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, throw=False).destinations[0]
+        parts = zip(map(s.member, range(20)), map(reference.member, range(20)), strict=True)
+        e = [errors(a.problem, a.value, b.problem, b.value, points)["emissions"] for a, b in parts]
+        wall = time.perf_counter() - start
+        print(f"| {seed} | {max(e):.1e} | {np.median(e):.1e} | {s.stats['seconds']:.0f} of {wall:.0f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
+    asked = parser.parse_args()
+    print(f"device: {jax.devices()[0].device_kind}")
+    for study in (ak_climate, uncertain_damages):
+        if asked.only in (None, study.__name__):
+            study(asked.seeds, asked.budget)
+
+
+if __name__ == "__main__":
+    main()
