@@ -90,7 +90,9 @@ def test_points_stay_in_the_box_and_change(sampling):
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "lbfgs"])
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
-    fitted = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(solver, learning_rate=1e-12, optimizer="adam"), throw=False)
+    fitted = ab.solve(
+        ab.HJBProblem(MODEL), dataclasses.replace(solver, learning_rate=1e-12, optimizer="adam"), throw=False
+    )
     trained = ab.solve(ab.HJBProblem(MODEL), solver, throw=False)
     assert trained.stats["unresolved"] < 0.6 * fitted.stats["unresolved"]
 
