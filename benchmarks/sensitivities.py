@@ -32,7 +32,6 @@ NOTHING, TOLERANCE = 1e-7, 1e-4
 def cases():
     """Models and grids; ambiguity in the units of each model's value function."""
     penalties, fd = ab.models.Ambiguity.from_penalties, ab.solvers.FiniteDifference
-    doubt = penalties(shocks=0.1, climate=0.01, jumps=1.0)
     return {
         "linear_quadratic": (ab.models.LinearQuadratic(ambiguity=penalties(shocks=0.5)), fd(points=41)),
         "ak_climate": (ab.models.AKClimate(), fd(points=(7, 21, 13))),
@@ -40,15 +39,7 @@ def cases():
             ab.models.UncertainDamages(ambiguity=penalties(shocks=1.0, climate=0.01, jumps=1.0)),
             fd(points=161),
         ),
-        "two_capital": (
-            ab.models.TwoCapital(
-                climate=ab.models.TCREClimate(ab.models.Ensemble([1.2e-3, 1.6e-3, 1.9e-3, 2.6e-3])),
-                damage_jump=ab.models.DamageJump([0.0, 0.1, 0.3]),
-                technology=ab.models.FixedHazard(),
-                ambiguity=doubt,
-            ),
-            fd(points=(9, 13, 9), levels=2),
-        ),
+        "net_zero": (ab.models.NetZero(), fd(points=(15, 17, 19), leaning=True)),
     }
 
 
