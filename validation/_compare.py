@@ -59,7 +59,7 @@ class Comparison(NamedTuple):
 
     def __str__(self):
         columns = ["solver", "architecture", "seed", "parameters", "seconds", "policy_error", "residual_rms", "failure"]
-        return self.table[columns].to_string(index=False, float_format=lambda v: f"{v:.2e}")
+        return self.table[columns].to_string(index=False, float_format="{:.2e}".format)  # pyright: ignore[reportArgumentType]
 
 
 def entries_of(
@@ -179,8 +179,8 @@ def _tuned(entry: Entry, budget: Budget, problem: HJBProblem, trials: int, kept,
 
         kept[key] = tune(entry.architecture, entry.solver, trials, residual, entry.fixed).to_dict()
         progress.done(f"{entry.label} tuning", f"{trials} trials")
-    found = dict(kept[key])
-    return Tuned(**found | {"trial": Trial(**found["trial"])})
+    found: dict[str, Any] = dict(kept[key])
+    return Tuned(**{**found, "trial": Trial(**found["trial"])})
 
 
 def _options(entry: Entry, tuned: Tuned) -> dict[str, Any]:

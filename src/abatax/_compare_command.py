@@ -30,6 +30,7 @@ def compare(
     with reporting():
         from .scenarios import compare as run_comparison
         from .scenarios._comparison_text import sentences
+        from .scenarios._pipeline import hjb_only
         from .scenarios._settings import RunSettings, apply
 
         settings = apply(RunSettings(model=model), set_ or [])
@@ -37,7 +38,7 @@ def compare(
         folder: Path = default_folder(out, model)
         with live_progress() as progress:
             comparison = run_comparison(
-                settings.problem(),
+                hjb_only(settings.problem(), "compare"),
                 solvers=_names(solvers),
                 architectures=_names(architectures),
                 seeds=seeds,
