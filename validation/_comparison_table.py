@@ -59,9 +59,9 @@ def summary_of(table: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"solver": solver, "architecture": architecture, "runs": len(runs)}
         row["failed"] = len(runs) - len(good)
         for name in _MEDIANS:
-            row[name] = _quantile([run[name] for run in good], 0.5)
+            row[name] = _quantile([float(run[name]) for run in good], 0.5)
         for name, share in (("low", 0.25), ("high", 0.75)):
-            row[f"policy_error_{name}"] = _quantile([run["policy_error"] for run in good], share)
+            row[f"policy_error_{name}"] = _quantile([float(run["policy_error"]) for run in good], share)
         row["tuning_seconds"] = max(float(run["tuning_seconds"]) for run in runs)
         row["own"] = {int(run["seed"]): float(run["policy_error"]) for run in good}
         rows.append(row)
