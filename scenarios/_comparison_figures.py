@@ -27,7 +27,7 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
 
     **Returns:** by name: `policy_error`, `error_time`, `slice_<state>`, `residual_map`.
     """
-    ranked = [row for row in rows_of(comparison.summary) if np.isfinite(row["policy_error"])]
+    ranked = [row for row in rows_of(comparison.summary) if row["rank"]]
     if not ranked:
         return {}
     figures = {"policy_error": _errors(comparison, ranked, folder)}

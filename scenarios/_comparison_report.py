@@ -69,11 +69,10 @@ def _ranking(comparison: Comparison) -> str:
     rows = []
     constant = comparison.target.constant_errors()["constant_policy_error"]
     for row in rows_of(comparison.summary):
-        ran = math.isfinite(row["policy_error"])
         rows.append(
             [
                 label_of(row),
-                str(row["rank"]) if ran else "–",
+                str(row["rank"]) if row["rank"] else "–",
                 _number(row["policy_error"]),
                 f"{_number(row['policy_error_low'])} to {_number(row['policy_error_high'])}"
                 if row["architecture"]

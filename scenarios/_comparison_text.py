@@ -30,7 +30,7 @@ def share(error: float) -> str:
 def sentences(comparison: Comparison) -> list[str]:
     """Who won and by how much, what a constant policy scores, whether seeds decide it, what failed."""
     table, summary = rows_of(comparison.table), rows_of(comparison.summary)
-    good = [row for row in summary if math.isfinite(row["policy_error"])]
+    good = [row for row in summary if row["rank"]]
     if not good:
         return ["No run ended with a finite policy error; see the reasons below."]
     return [
@@ -104,6 +104,8 @@ def _constant(table: Rows, good: Rows) -> str:
 def _reference(comparison: Comparison, good: Rows) -> Sequence[str]:
     target = comparison.target
     text = f"Errors are relative L2 distances on the region of interest to {target.source}"
+    if target.solver and any(row["solver"] == target.solver for row in rows_of(comparison.table)):
+        text = f"{target.solver} made the reference, so it is not ranked. {text}"
     own = [target.errors[name] for name in target.controls if name in target.errors]
     if not own:
         return [text + "."]

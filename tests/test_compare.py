@@ -211,6 +211,8 @@ def test_ranks_spreads_and_paired_tests():
     assert summary.policy_error[0] == pytest.approx(4.5e-3) and summary.policy_error_low[0] == pytest.approx(2.75e-3)
     # all eight signs agree: 2/2⁸, doubled by Holm's correction for two tests
     assert summary.least_p[1] == 2.0**-7 and list(summary.p_value[1:]) == pytest.approx([2.0**-6, 2.0**-6])
+    own = summary_of(runs({"worse": 2.0 * better, "best": better}).assign(solver=["s"] * 8 + ["made"] * 8), "made")
+    assert list(own["rank"]) == [1, 0] and list(own.architecture) == ["worse", "best"]
     few = summary_of(runs({"a": better[:2], "b": 3.0 * better[:2]}))
     assert few.least_p[1] == 0.5 and few.p_value[1] == pytest.approx(0.5)
     lost = summary_of(runs({"a": [1e-3, np.nan, np.nan], "b": [1e-2, 1e-2, 1e-2]}))

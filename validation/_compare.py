@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
         """One row for each solver and architecture: medians and spreads over seeds, ranks, tests (a pandas DataFrame)."""
         from ._comparison_table import summary_of
 
-        return summary_of(self.table)
+        return summary_of(self.table, self.target.solver)
 
     def to_dataset(self):
         """Table, curves, slices and residual maps, labelled (an xarray Dataset)."""
@@ -141,7 +141,7 @@ def run_comparison(
         asked = (common, entry, architecture(entry.architecture) if entry.architecture else None)
         tuned = _tuned(entry, budget, problem, tuning, kept, fingerprint((asked, tuning)), progress)
         for seed in range(seeds if entry.architecture else 1):
-            key = fingerprint((asked, tuned.trial, tuning, seed))
+            key = fingerprint((asked, tuned.trial, tuned.trials, seed))
             if key not in kept:
                 try:
                     record = run_entry(entry, seed, budget, target, problem, tuned, progress)

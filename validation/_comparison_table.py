@@ -42,13 +42,14 @@ def table_of(comparison: Comparison) -> pd.DataFrame:
     return table.astype({"seed": int, "converged": bool})
 
 
-def summary_of(table: pd.DataFrame) -> pd.DataFrame:
+def summary_of(table: pd.DataFrame, unranked: str = "") -> pd.DataFrame:
     """One row for each solver and architecture, the least median policy error first.
 
     `policy_error`, `value_error`, `gradient_error`, `residual_rms`, `welfare_loss` and `seconds` are medians over the seeds;
     `policy_error_low` and `policy_error_high` are quartiles. `p_value` is that of Wilcoxon's signed-rank test of the logarithms,
     paired by seed, against the best (two-sided, Holm's correction for the number of tests; NaN if there is nothing to test),
-    and `least_p` the smallest that so few seeds allow, before the correction.
+    and `least_p` the smallest that so few seeds allow, before the correction. `rank` is 0 where there is none: of what has no
+    finite error, and of the solver `unranked`, which made the reference itself. Those come last.
     """
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in rows_of(table):
@@ -65,9 +66,13 @@ def summary_of(table: pd.DataFrame) -> pd.DataFrame:
         row["tuning_seconds"] = max(float(run["tuning_seconds"]) for run in runs)
         row["own"] = {int(run["seed"]): float(run["policy_error"]) for run in good}
         rows.append(row)
-    rows.sort(key=lambda row: (math.isnan(row["policy_error"]), row["policy_error"]))
-    _test(rows)
-    return pd.DataFrame([row | {"rank": n} for n, row in enumerate(rows, 1)]).drop(columns="own")
+    ranked = [row for row in rows if math.isfinite(row["policy_error"]) and row["solver"] != unranked]
+    ranked.sort(key=lambda row: row["policy_error"])
+    ordered = ranked + [row for row in rows if not any(row is other for other in ranked)]
+    for n, row in enumerate(ordered, 1):
+        row |= {"rank": n if n <= len(ranked) else 0, "p_value": math.nan, "least_p": math.nan}
+    _test(ranked)
+    return pd.DataFrame(ordered).drop(columns="own")
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -128,7 +133,6 @@ def _test(rows: list[dict[str, Any]]) -> None:
     """Holm-corrected p-values against the first row, and the least that so many pairs can give."""
     tested = []
     for row in rows:
-        row["p_value"] = row["least_p"] = math.nan
         pairs = _paired(rows[0]["own"], row["own"])
         if row is not rows[0] and len(pairs) >= 2 and np.any(pairs != 0.0):
             test: Any = scipy.stats.wilcoxon(pairs)
