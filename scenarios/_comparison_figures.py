@@ -17,6 +17,7 @@ from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
 # Apart for every kind of colour vision on white, contrast above 4.5; line styles tell them apart in grey.
 COLOURS = ("#3b2a7a", "#a8480a", "#14694a", "#8a1c5c", "#1c5f94", "#6b5a00")
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)))
+_LEAST = 1e-17  # where an error of zero is drawn on a logarithmic axis
 _MOST = len(COLOURS)  # pairs that one figure with lines shows, the best first
 
 
@@ -52,9 +53,9 @@ def _errors(comparison: Comparison, ranked: Rows, folder) -> SavedFigure:
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
     names = [label_of(row) for row in ranked]
     for place, row in enumerate(ranked):
-        own = [r.row["policy_error"] for r in _records(comparison, row)]
+        own = np.maximum([r.row["policy_error"] for r in _records(comparison, row)], _LEAST)
         ax.plot(own, np.full(len(own), place), "o", ms=4.0, mfc="none", mec=COLOURS[0], clip_on=False)
-        ax.plot([row["policy_error"]] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
+        ax.plot([max(row["policy_error"], _LEAST)] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
     ax.axvline(constant, color=COLOURS[1], lw=1.2, ls=(0, (5, 2)))
     ax.set_xscale("log")
     ax.margins(x=0.06)
@@ -86,7 +87,16 @@ def _curves(comparison: Comparison, ranked: Rows, folder) -> SavedFigure | None:
         label = label_of(row)
         pieces.append(pd.DataFrame({"pair": label, "seconds": times, "policy error": middle}))
         if drawn < _MOST:
-            ax.plot(times, middle, color=COLOURS[drawn], ls=STYLES[drawn], marker=".", ms=4, lw=1.5, label=label)
+            ax.plot(
+                times,
+                np.maximum(middle, _LEAST),
+                color=COLOURS[drawn],
+                ls=STYLES[drawn],
+                marker=".",
+                ms=4,
+                lw=1.5,
+                label=label,
+            )
             drawn += 1
     if not pieces:
         return None

@@ -50,7 +50,8 @@ def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], pat
     )
     about = comparison.about
     each = f"{about['budget_seconds']:g} s" if about["budget_seconds"] else f"{about['budget_steps']} steps"
-    lead = f"{about['seeds']} seeds, {each} and about {about['parameters']} parameters for every network."
+    seeds = "one seed" if about["seeds"] == 1 else f"{about['seeds']} seeds"
+    lead = f"{seeds.capitalize()}, {each} and about {about['parameters']} parameters for every network."
     body = [
         tag("a", "Skip to what was found", class_="skip", href="#answer"),
         tag("header", tag("h1", escape(title)) + paragraph(lead, class_="lead")),
@@ -75,22 +76,21 @@ def _ranking(comparison: Comparison) -> str:
                 str(row["rank"]) if row["rank"] else "–",
                 _number(row["policy_error"]),
                 f"{_number(row['policy_error_low'])} to {_number(row['policy_error_high'])}"
-                if row["architecture"]
+                if row["runs"] > 1
                 else "–",
-                _number(row["policy_error"] / constant) if constant > 0.0 else "–",
+                significant(row["p_value"]) if math.isfinite(row["p_value"]) else "–",
+                _seconds(row["seconds"]),
+                f"{row['runs'] - row['failed']} of {row['runs']}",
                 _number(row["value_error"]),
                 _number(row["gradient_error"]),
                 _number(row["residual_rms"]),
                 _number(row["welfare_loss"]),
                 _number(row["exits"]),
-                _seconds(row["seconds"]),
-                significant(row["p_value"]) if math.isfinite(row["p_value"]) else "–",
-                f"{row['runs'] - row['failed']} of {row['runs']}",
             ]
         )
-    rows.append(["best constant policy", "–", _number(constant), "–", "1", *["–"] * 8])
-    header = ["Solver, architecture", "Rank", "Policy error", "Quartiles", "Share of the constant's", "Value error"]
-    header += ["Gradient error", "Residual", "Welfare loss, %", "Exits", "Seconds", "p against the best", "Runs"]
+    rows.append(["best constant policy", "–", _number(constant), *["–"] * 9])
+    header = ["Solver, architecture", "Rank", "Policy error", "Quartiles", "p against the best", "Seconds", "Runs"]
+    header += ["Value error", "Gradient error", "Residual", "Welfare loss, %", "Exits"]
     return table("Medians over the seeds, the least policy error first", header, rows, range(1, len(header)))
 
 
