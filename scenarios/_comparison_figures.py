@@ -109,7 +109,7 @@ def _curves(comparison: Comparison, ranked: Rows, folder) -> SavedFigure | None:
     ax.axhline(comparison.target.constant_errors()["constant_policy_error"], color=REFERENCE, lw=0.9)
     ax.set_xlabel("seconds (compilation apart)")
     ax.set_title("Relative error of the policy (line: the best constant policy)", loc="left", fontsize=8.5)
-    ax.legend(frameon=False, fontsize=7.5, handlelength=2.8, loc="best")
+    panel.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5, handlelength=2.8)
     data = pd.concat(pieces, ignore_index=True)
     alt = "Policy error against seconds: " + "; ".join(
         f"{piece['pair'].iloc[0]} from {share(piece['policy error'].iloc[0])} to {share(piece['policy error'].iloc[-1])}"

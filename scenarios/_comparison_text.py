@@ -58,7 +58,7 @@ def _winner(good: Rows) -> str:
     text += f", and last {_placed(last, least)}" if len(good) > 2 else ""
     networks = [row for row in good if row["architecture"]]
     if not best["architecture"] and networks and networks[0] is not second:
-        text += f". Of the networks, {_placed(networks[0], least)} is best"
+        text += f". The best network is {_placed(networks[0], least)}"
     return text + "."
 
 
@@ -71,7 +71,7 @@ def _placed(row: dict[str, Any], least: float) -> str:
 
 
 def _times(ratio: float) -> str:
-    return "practically" if ratio < 1.05 else f"{significant(ratio) if ratio < 1e4 else general(ratio)} times"
+    return "practically" if ratio < 1.05 else f"{significant(ratio) if ratio < 1e6 else general(ratio)} times"
 
 
 def _budget(comparison: Comparison, summary: Rows) -> str:
