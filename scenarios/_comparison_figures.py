@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..validation import Comparison
 from ..validation._comparison_row import Record
-from ._comparison_text import label_of, share
+from ..validation._comparison_table import rows_of
+from ._comparison_text import Rows, label_of, share
 from ._figures import SavedFigure, store_figure
 from ._screen import significant
 from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
@@ -16,6 +17,7 @@ from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
 # Apart for every kind of colour vision on white, contrast above 4.5; line styles tell them apart in grey.
 COLOURS = ("#3b2a7a", "#a8480a", "#14694a", "#8a1c5c", "#1c5f94", "#6b5a00")
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)))
+_LEAST = 1e-17  # where an error of zero is drawn on a logarithmic axis
 _MOST = len(COLOURS)  # pairs that one figure with lines shows, the best first
 
 
@@ -26,15 +28,14 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
 
     **Returns:** by name: `policy_error`, `error_time`, `slice_<state>`, `residual_map`.
     """
-    summary = comparison.summary
-    ranked = summary[summary["policy_error"].notna()]
-    if not len(ranked):
+    ranked = [row for row in rows_of(comparison.summary) if row["rank"]]
+    if not ranked:
         return {}
     figures = {"policy_error": _errors(comparison, ranked, folder)}
     timed = _curves(comparison, ranked, folder)
     if timed is not None:
         figures["error_time"] = timed
-    middle = {label_of(row): _median_run(comparison, row) for _, row in ranked.head(_MOST).iterrows()}
+    middle = {label_of(row): _median_run(comparison, row) for row in ranked[:_MOST]}
     for state in comparison.target.states[:4]:  # of many regions the first say enough
         figures[f"slice_{state}"] = _slice(comparison, middle, state, folder)
     if any(record.residuals for record in middle.values()):
@@ -42,20 +43,19 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
     return figures
 
 
-def _errors(comparison: Comparison, ranked: pd.DataFrame, folder) -> SavedFigure:
+def _errors(comparison: Comparison, ranked: Rows, folder) -> SavedFigure:
     """Every seed as a dot, medians as bars across, the constant policy as a line."""
-    table = comparison.table
+    constant = comparison.target.constant_errors()["constant_policy_error"]
     panel = new_panel(height=max(1.2, 0.26 * len(ranked) + 0.75), columns=1)
     ax = panel.axes[0]
     panel.figure.set_figwidth(7.6 if len(ranked) > 8 else 5.6)
     ax.grid(False)
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
-    names = [label_of(row) for _, row in ranked.iterrows()]
-    for place, (_, row) in enumerate(ranked.iterrows()):
-        own = _runs(table, row)["policy_error"].to_numpy(dtype=float)
+    names = [label_of(row) for row in ranked]
+    for place, row in enumerate(ranked):
+        own = np.maximum([r.row["policy_error"] for r in _records(comparison, row)], _LEAST)
         ax.plot(own, np.full(len(own), place), "o", ms=4.0, mfc="none", mec=COLOURS[0], clip_on=False)
-        ax.plot([row["policy_error"]] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
-    constant = float(table["constant_policy_error"].dropna().iloc[0])
+        ax.plot([max(row["policy_error"], _LEAST)] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
     ax.axvline(constant, color=COLOURS[1], lw=1.2, ls=(0, (5, 2)))
     ax.set_xscale("log")
     ax.margins(x=0.06)
@@ -63,20 +63,23 @@ def _errors(comparison: Comparison, ranked: pd.DataFrame, folder) -> SavedFigure
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(length=3)
     ax.set_title("Relative error of the policy (dashed: the best constant policy)", loc="left", fontsize=8.5)
-    best, last = ranked.iloc[0], ranked.iloc[-1]
+    best, last = ranked[0], ranked[-1]
     alt = f"Policy error of {len(names)} solvers and architectures, from {share(best['policy_error'])} ({names[0]})"
     alt += f" to {share(last['policy_error'])} ({names[-1]}); a constant policy scores {share(constant)}."
     caption = "Circles: single seeds. Bars: their median. Left is better; the scale is logarithmic."
-    data = table[table["failure"] == ""][["solver", "architecture", "seed", "policy_error", "constant_policy_error"]]
-    return store_figure(panel, folder, "policy_error", "Error of the policy", alt, caption, data.reset_index(drop=True))
+    shown = ("solver", "architecture", "seed", "policy_error", "constant_policy_error")
+    data = pd.DataFrame([{name: r.row[name] for name in shown} for r in comparison.records if not r.row["failure"]])
+    return store_figure(panel, folder, "policy_error", "Error of the policy", alt, caption, data)
 
 
-def _curves(comparison: Comparison, ranked: pd.DataFrame, folder) -> SavedFigure | None:
+def _curves(comparison: Comparison, ranked: Rows, folder) -> SavedFigure | None:
     """Medians over the seeds of the error so far, at common times."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     panel = new_panel(height=1.25 * HEIGHT)
     panel.figure.set_figwidth(5.6)
     ax, pieces, drawn = panel.axes[0], [], 0
-    for _, row in ranked.iterrows():
+    for row in ranked:
         runs = [r for r in _records(comparison, row) if r.curve.get("seconds")]
         if not runs:
             continue
@@ -84,17 +87,29 @@ def _curves(comparison: Comparison, ranked: pd.DataFrame, folder) -> SavedFigure
         label = label_of(row)
         pieces.append(pd.DataFrame({"pair": label, "seconds": times, "policy error": middle}))
         if drawn < _MOST:
-            ax.plot(times, middle, color=COLOURS[drawn], ls=STYLES[drawn], marker=".", ms=4, lw=1.5, label=label)
+            ax.plot(
+                times,
+                np.maximum(middle, _LEAST),
+                color=COLOURS[drawn],
+                ls=STYLES[drawn],
+                marker=".",
+                ms=4,
+                lw=1.5,
+                label=label,
+            )
             drawn += 1
     if not pieces:
         return None
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yscale("log")
     ax.margins(x=0.03)
-    ax.axhline(float(comparison.table["constant_policy_error"].dropna().iloc[0]), color=REFERENCE, lw=0.9)
+    ax.axhline(comparison.target.constant_errors()["constant_policy_error"], color=REFERENCE, lw=0.9)
     ax.set_xlabel("seconds (compilation apart)")
     ax.set_title("Relative error of the policy (line: the best constant policy)", loc="left", fontsize=8.5)
-    ax.legend(frameon=False, fontsize=7.5, handlelength=2.8, loc="best")
+    panel.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5, handlelength=2.8)
     data = pd.concat(pieces, ignore_index=True)
     alt = "Policy error against seconds: " + "; ".join(
         f"{piece['pair'].iloc[0]} from {share(piece['policy error'].iloc[0])} to {share(piece['policy error'].iloc[-1])}"
@@ -187,7 +202,7 @@ def _maps(comparison: Comparison, middle: dict[str, Record], folder) -> SavedFig
 def _words(comparison: Comparison, name: str) -> str:
     """A state, a control or the value with its unit."""
     model = comparison.target.problem.model
-    known = model.states._asdict() | model.controls._asdict()
+    known: dict[str, Any] = {**model.states._asdict(), **model.controls._asdict()}
     if name not in known:
         return f"{name.capitalize()} (centred)"
     unit = str(known[name].unit)
@@ -195,17 +210,12 @@ def _words(comparison: Comparison, name: str) -> str:
     return words if unit in ("", "1") else f"{words} ({unit})"
 
 
-def _runs(table: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
-    own = (table["solver"] == row["solver"]) & (table["architecture"] == row["architecture"])
-    return table[own & (table["failure"] == "")]
-
-
-def _records(comparison: Comparison, row: pd.Series) -> list[Record]:
+def _records(comparison: Comparison, row: dict[str, Any]) -> list[Record]:
     pair = row["solver"], row["architecture"]
     return [r for r in comparison.records if (r.row["solver"], r.row["architecture"]) == pair and not r.row["failure"]]
 
 
-def _median_run(comparison: Comparison, row: pd.Series) -> Record:
+def _median_run(comparison: Comparison, row: dict[str, Any]) -> Record:
     """The run whose policy error is the middle one; of two the better."""
     ordered = sorted(_records(comparison, row), key=lambda r: np.nan_to_num(r.row["policy_error"], nan=np.inf))
     return ordered[(len(ordered) - 1) // 2]

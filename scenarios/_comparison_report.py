@@ -5,11 +5,10 @@ import math
 from html import escape
 from pathlib import Path
 
-import pandas as pd
-
 from ..validation import Comparison
+from ..validation._comparison_table import rows_of
 from ._comparison_figures import save_comparison_figures
-from ._comparison_text import label_of, sentences
+from ._comparison_text import Rows, label_of, sentences
 from ._figures import SavedFigure
 from ._files import complete_file
 from ._html import page, paragraph, table, tag
@@ -36,8 +35,8 @@ def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], pat
         ("ranking", "Ranking", _ranking(comparison)),
         ("figures", "Figures", figure_list(figures, path)),
         ("runs", "Every run", _runs(comparison)),
-        ("tuning", "Tuning", _tuning(comparison.table)),
-        ("failures", "Failures", _failures(comparison.table)),
+        ("tuning", "Tuning", _tuning(rows_of(comparison.table))),
+        ("failures", "Failures", _failures(rows_of(comparison.table))),
         ("reference", "The reference", _reference(comparison)),
         ("reading", "How to read this page", _reading()),
         ("downloads", "Downloads", _downloads()),
@@ -51,7 +50,8 @@ def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], pat
     )
     about = comparison.about
     each = f"{about['budget_seconds']:g} s" if about["budget_seconds"] else f"{about['budget_steps']} steps"
-    lead = f"{about['seeds']} seeds, {each} and about {about['parameters']} parameters for every network."
+    seeds = "one seed" if about["seeds"] == 1 else f"{about['seeds']} seeds"
+    lead = f"{seeds.capitalize()}, {each} and about {about['parameters']} parameters for every network."
     body = [
         tag("a", "Skip to what was found", class_="skip", href="#answer"),
         tag("header", tag("h1", escape(title)) + paragraph(lead, class_="lead")),
@@ -67,38 +67,38 @@ def _answer(told: list[str]) -> str:
 
 
 def _ranking(comparison: Comparison) -> str:
-    summary, rows = comparison.summary, []
+    rows = []
     constant = comparison.target.constant_errors()["constant_policy_error"]
-    for _, row in summary.iterrows():
-        ran = math.isfinite(row["policy_error"])
+    for row in rows_of(comparison.summary):
         rows.append(
             [
                 label_of(row),
-                str(row["rank"]) if ran else "–",
+                str(row["rank"]) if row["rank"] else "–",
                 _number(row["policy_error"]),
                 f"{_number(row['policy_error_low'])} to {_number(row['policy_error_high'])}"
-                if row["architecture"]
+                if row["runs"] > 1
                 else "–",
-                _number(row["policy_error"] / constant) if constant > 0.0 else "–",
+                significant(row["p_value"]) if math.isfinite(row["p_value"]) else "–",
+                _seconds(row["seconds"]),
+                f"{row['runs'] - row['failed']} of {row['runs']}",
                 _number(row["value_error"]),
                 _number(row["gradient_error"]),
                 _number(row["residual_rms"]),
                 _number(row["welfare_loss"]),
                 _number(row["exits"]),
-                _seconds(row["seconds"]),
-                significant(row["p_value"]) if math.isfinite(row["p_value"]) else "–",
-                f"{row['runs'] - row['failed']} of {row['runs']}",
             ]
         )
-    rows.append(["best constant policy", "–", _number(constant), "–", "1", *["–"] * 8])
-    header = ["Solver, architecture", "Rank", "Policy error", "Quartiles", "Share of the constant's", "Value error"]
-    header += ["Gradient error", "Residual", "Welfare loss, %", "Exits", "Seconds", "p against the best", "Runs"]
+    rows.append(["best constant policy", "–", _number(constant), *["–"] * 9])
+    header = ["Solver, architecture", "Rank", "Policy error", "Quartiles", "p against the best", "Seconds", "Runs"]
+    header += ["Value error", "Gradient error", "Residual", "Welfare loss, %", "Exits"]
     return table("Medians over the seeds, the least policy error first", header, rows, range(1, len(header)))
 
 
 def _runs(comparison: Comparison) -> str:
-    controls, rows = comparison.target.controls, []
-    for _, row in comparison.table[comparison.table["failure"] == ""].iterrows():
+    controls, runs, rows = comparison.target.controls, rows_of(comparison.table), []
+    for row in runs:
+        if row["failure"]:
+            continue
         cells = [label_of(row), str(row["seed"]), f"{row['parameters']:.0f}", f"{row['steps']:.0f}"]
         cells += [_seconds(row["seconds"]), _seconds(row["compile_seconds"]), _number(row["value_error"])]
         cells += [_number(row["gradient_error"]), *(_number(row[f"policy_error_{name}"]) for name in controls)]
@@ -121,35 +121,33 @@ def _runs(comparison: Comparison) -> str:
         "Residual, largest",
         "Result",
     ]
-    notes = sorted({note for note in comparison.table["note"] if note})
+    notes = sorted({note for row in runs if (note := row["note"])})
     text = "".join(paragraph(f"{note[0].upper()}{note[1:]}.", class_="small") for note in notes)
     return table("Every run that ended", header, rows, range(1, len(header) - 1)) + text
 
 
-def _tuning(rows: pd.DataFrame) -> str:
-    tuned = rows[rows["tuning_trials"] > 0].drop_duplicates(["solver", "architecture"])
-    if not len(tuned):
+def _tuning(rows: Rows) -> str:
+    tuned = {label_of(row): row for row in rows if row["tuning_trials"] > 0}
+    if not tuned:
         return ""
     cells = []
-    for _, row in tuned.iterrows():
+    for label, row in tuned.items():
         chosen = json.loads(row["options"])
         options = chosen["architecture"] | chosen["solver"]
         text = ", ".join(f"{key} {value}" for key, value in options.items()) or "the defaults"
         trials = f"{row['tuning_trials']:.0f}"
-        cells.append(
-            [label_of(row), trials, _seconds(row["tuning_seconds"]), _seconds(row["tuning_compile_seconds"]), text]
-        )
+        cells.append([label, trials, _seconds(row["tuning_seconds"]), _seconds(row["tuning_compile_seconds"]), text])
     text = "A random search on a quarter of the budget per trial, with seeds of its own, judged by the residual on fresh points"
     text += " and never by the reference. Its seconds come on top of those above."
     header = ["Solver, architecture", "Trials", "Seconds", "Compilation, s", "Chosen"]
     return paragraph(text) + table("Tuning of each architecture", header, cells, [1, 2, 3])
 
 
-def _failures(rows: pd.DataFrame) -> str:
-    failed = rows[rows["failure"] != ""]
-    if not len(failed):
+def _failures(rows: Rows) -> str:
+    failed = [row for row in rows if row["failure"]]
+    if not failed:
         return ""
-    cells = [[label_of(row), str(row["seed"]), str(row["failure"])] for _, row in failed.iterrows()]
+    cells = [[label_of(row), str(row["seed"]), str(row["failure"])] for row in failed]
     return table("Runs that failed", ["Solver, architecture", "Seed", "Reason"], cells)
 
 

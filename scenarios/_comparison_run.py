@@ -1,5 +1,6 @@
 """Compare solvers and architectures on one model: `ab.compare` and `abatax compare`."""
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -126,9 +127,10 @@ def _target(problem: HJBProblem, reference: Any, store: ReferenceStore | None, p
     solution = solve(problem, solver, throw=False)
     if not solution.converged:
         raise ValueError(f"no reference: finite differences did not converge. {solution.advice}")
-    return make_target(
+    target = make_target(
         problem, solution, source=f"finite differences with {nodes} nodes, whose own error is unknown ({reason})"
     )
+    return dataclasses.replace(target, solver="finite_difference")
 
 
 class _Rows(MutableMapping[str, Any]):

@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-
-import pandas as pd
+from typing import Any
 
 from ..validation import Comparison
+from ..validation._comparison_table import rows_of
 from ._screen import general, significant
+
+Rows = list[dict[str, Any]]
 
 _NOTHING = 0.5  # a policy error above this share of the constant policy's is no skill worth the name
 _LEVEL = 0.05
 _ROUNDING = 1e-12
 
 
-def label_of(row: pd.Series) -> str:
+def label_of(row: dict[str, Any]) -> str:
     """A solver with its architecture, as figures and sentences call it."""
     return f"{row['solver']} {row['architecture']}".strip()
 
@@ -27,9 +29,9 @@ def share(error: float) -> str:
 
 def sentences(comparison: Comparison) -> list[str]:
     """Who won and by how much, what a constant policy scores, whether seeds decide it, what failed."""
-    table, summary = comparison.table, comparison.summary
-    good = summary[summary["policy_error"].notna()]
-    if not len(good):
+    table, summary = rows_of(comparison.table), rows_of(comparison.summary)
+    good = [row for row in summary if row["rank"]]
+    if not good:
         return ["No run ended with a finite policy error; see the reasons below."]
     return [
         _winner(good),
@@ -41,8 +43,8 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
 
 
-def _winner(good: pd.DataFrame) -> str:
-    best = good.iloc[0]
+def _winner(good: Rows) -> str:
+    best = good[0]
     least = best["policy_error"]
     seeds = f" (median of {best['runs'] - best['failed']} seeds)" if best["architecture"] else ""
     if least < _ROUNDING:
@@ -51,16 +53,16 @@ def _winner(good: pd.DataFrame) -> str:
         text = f"{label_of(best)} has the smallest policy error: {share(least)}{seeds}"
     if len(good) == 1:
         return text + "; nothing else could be ranked."
-    second, last = good.iloc[1], good.iloc[-1]
+    second, last = good[1], good[-1]
     text += f". Next is {_placed(second, least)}"
     text += f", and last {_placed(last, least)}" if len(good) > 2 else ""
-    networks = good[good["architecture"] != ""]
-    if not best["architecture"] and len(networks) and label_of(networks.iloc[0]) != label_of(second):
-        text += f". Of the networks, {_placed(networks.iloc[0], least)} is best"
+    networks = [row for row in good if row["architecture"]]
+    if not best["architecture"] and networks and networks[0] is not second:
+        text += f". The best network is {_placed(networks[0], least)}"
     return text + "."
 
 
-def _placed(row: pd.Series, least: float) -> str:
+def _placed(row: dict[str, Any], least: float) -> str:
     """A pair that did not win, with its error and how much more than the least that is."""
     text = f"{label_of(row)} with {share(row['policy_error'])}"
     if least < _ROUNDING:
@@ -69,30 +71,29 @@ def _placed(row: pd.Series, least: float) -> str:
 
 
 def _times(ratio: float) -> str:
-    return "practically" if ratio < 1.05 else f"{significant(ratio) if ratio < 1e4 else general(ratio)} times"
+    return "practically" if ratio < 1.05 else f"{significant(ratio) if ratio < 1e6 else general(ratio)} times"
 
 
-def _budget(comparison: Comparison, summary: pd.DataFrame) -> str:
+def _budget(comparison: Comparison, summary: Rows) -> str:
     budget, about = comparison.budget, comparison.about
     if budget.seconds is not None:
         text = f"Every run had {budget.seconds:g} seconds for each regime, compilation apart"
     else:
         text = f"Every network was trained for {budget.steps} steps in each regime; solvers without steps of training ran to their end"
-    networks = summary[summary["architecture"] != ""]
-    if len(networks):
-        low, high = networks["parameters"].min(), networks["parameters"].max()
-        if math.isfinite(low):
-            span = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
-            text += f"; networks have {span} parameters ({budget.parameters} were asked for)"
+    counts = [r["parameters"] for r in summary if r["architecture"] and math.isfinite(r["parameters"])]
+    if counts:
+        low, high = min(counts), max(counts)
+        span = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+        text += f"; networks have {span} parameters ({budget.parameters} were asked for)"
     tuned = about["tuning_trials"]
     text += f"; {tuned} trials of tuning for each architecture come on top" if tuned else "; nothing was tuned"
     return text + "."
 
 
-def _constant(table: pd.DataFrame, good: pd.DataFrame) -> str:
-    constant = float(table["constant_policy_error"].dropna().iloc[0])
+def _constant(table: Rows, good: Rows) -> str:
+    constant = next(row["constant_policy_error"] for row in table if math.isfinite(row["constant_policy_error"]))
     text = f"The best constant policy, which has learnt nothing, scores {share(constant)}"
-    without = [label_of(row) for _, row in good.iterrows() if row["policy_error"] > _NOTHING * constant]
+    without = [label_of(row) for row in good if row["policy_error"] > _NOTHING * constant]
     return text + (
         f"; little better or worse: {', '.join(without)}."
         if without
@@ -100,39 +101,41 @@ def _constant(table: pd.DataFrame, good: pd.DataFrame) -> str:
     )
 
 
-def _reference(comparison: Comparison, good: pd.DataFrame) -> Sequence[str]:
+def _reference(comparison: Comparison, good: Rows) -> Sequence[str]:
     target = comparison.target
     text = f"Errors are relative L2 distances on the region of interest to {target.source}"
+    if target.solver and any(row["solver"] == target.solver for row in rows_of(comparison.table)):
+        text = f"{target.solver} made the reference, so it is not ranked. {text}"
     own = [target.errors[name] for name in target.controls if name in target.errors]
     if not own:
         return [text + "."]
     worst = max(own)
     text += f", whose own policy error is estimated as {share(worst)}"
-    within = [label_of(row) for _, row in good.iterrows() if row["policy_error"] < worst]
+    within = [label_of(row) for row in good if row["policy_error"] < worst]
     return [text + (f"; smaller distances mean nothing ({', '.join(within)})." if within else ".")]
 
 
-def _significance(good: pd.DataFrame) -> Sequence[str]:
-    tested = good[good["p_value"].notna()]
-    if not len(tested):
+def _significance(good: Rows) -> Sequence[str]:
+    tested = [row for row in good if math.isfinite(row["p_value"])]
+    if not tested:
         return ["With one seed nothing can be said of chance; give --seeds 6 or more."] if len(good) > 1 else []
-    least = float(tested["least_p"].min())
+    least = min(row["least_p"] for row in tested)
     if least > _LEVEL:
         return [
             f"There are too few seeds for a test: with so many pairs even the clearest difference has p = {least:.2g}"
             " (Wilcoxon's signed ranks, paired by seed). At least six are needed."
         ]
-    sure = [label_of(row) for _, row in tested.iterrows() if row["p_value"] <= _LEVEL]
-    unsure = [label_of(row) for _, row in tested.iterrows() if row["p_value"] > _LEVEL]
+    sure = [label_of(row) for row in tested if row["p_value"] <= _LEVEL]
+    unsure = [label_of(row) for row in tested if row["p_value"] > _LEVEL]
     text = "Against the best, paired by seed (Wilcoxon's signed ranks, corrected by Holm's method, level 5 %): "
     parts = [f"worse beyond chance: {', '.join(sure)}"] if sure else []
     parts += [f"not told apart: {', '.join(unsure)}"] if unsure else []
     return [text + "; ".join(parts) + "."]
 
 
-def _unhappy(table: pd.DataFrame) -> Sequence[str]:
-    failed = table[table["failure"] != ""]
-    if not len(failed):
+def _unhappy(table: Rows) -> Sequence[str]:
+    failed = [row for row in table if row["failure"]]
+    if not failed:
         return []
-    names = sorted({label_of(row) for _, row in failed.iterrows()})
+    names = sorted({label_of(row) for row in failed})
     return [f"{len(failed)} of {len(table)} runs failed ({', '.join(names)}); the reasons are listed below."]

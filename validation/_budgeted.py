@@ -1,5 +1,6 @@
 """The same amount of work for every neural solver: so many steps of training, or as many as the seconds allow."""
 
+import time
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +11,7 @@ from ..solvers._judgement import judge
 from ..solvers._linear import one_thread
 from ..solvers._result import RESULTS, result_name
 from ..solvers._status import CODES, CONVERGED, RUNNING
+from ..solvers._timing import compile_clock
 
 UNBOUNDED = 1_000_000_000  # steps, where the seconds decide
 _TRAINING = 2  # the stage of `AbstractNeural` after the monotone start and the fit
@@ -55,11 +57,12 @@ class Budgeted(AbstractSolver):
 
     def finish(self, problem, state, workspace):
         finish = self.solver.finish(problem, state, workspace)
-        status = int(state.status)
+        status, start = int(state.status), time.perf_counter() - compile_clock()
         if status == RUNNING and int(state.stage) == _TRAINING:
             status = self._judged(state, workspace)
         converged = status == CONVERGED
-        stats: dict[str, Any] = finish.stats | {"judged": result_name(CODES[status])}
+        judging = time.perf_counter() - compile_clock() - start
+        stats: dict[str, Any] = finish.stats | {"judged": result_name(CODES[status]), "judging_seconds": judging}
         return finish._replace(
             result=RESULTS.successful if converged else RESULTS.max_steps_reached,
             stats=stats,

@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
         """One row for each solver and architecture: medians and spreads over seeds, ranks, tests (a pandas DataFrame)."""
         from ._comparison_table import summary_of
 
-        return summary_of(self.table)
+        return summary_of(self.table, self.target.solver)
 
     def to_dataset(self):
         """Table, curves, slices and residual maps, labelled (an xarray Dataset)."""
@@ -59,7 +59,7 @@ class Comparison(NamedTuple):
 
     def __str__(self):
         columns = ["solver", "architecture", "seed", "parameters", "seconds", "policy_error", "residual_rms", "failure"]
-        return self.table[columns].to_string(index=False, float_format=lambda v: f"{v:.2e}")
+        return self.table[columns].to_string(index=False, float_format="{:.2e}".format)  # pyright: ignore[reportArgumentType]
 
 
 def entries_of(
@@ -141,7 +141,7 @@ def run_comparison(
         asked = (common, entry, architecture(entry.architecture) if entry.architecture else None)
         tuned = _tuned(entry, budget, problem, tuning, kept, fingerprint((asked, tuning)), progress)
         for seed in range(seeds if entry.architecture else 1):
-            key = fingerprint((asked, tuned.trial, tuning, seed))
+            key = fingerprint((asked, tuned.trial, tuned.trials, seed))
             if key not in kept:
                 try:
                     record = run_entry(entry, seed, budget, target, problem, tuned, progress)
@@ -179,8 +179,8 @@ def _tuned(entry: Entry, budget: Budget, problem: HJBProblem, trials: int, kept,
 
         kept[key] = tune(entry.architecture, entry.solver, trials, residual, entry.fixed).to_dict()
         progress.done(f"{entry.label} tuning", f"{trials} trials")
-    found = dict(kept[key])
-    return Tuned(**found | {"trial": Trial(**found["trial"])})
+    found: dict[str, Any] = dict(kept[key])
+    return Tuned(**{**found, "trial": Trial(**found["trial"])})
 
 
 def _options(entry: Entry, tuned: Tuned) -> dict[str, Any]:

@@ -77,14 +77,14 @@ def run_entry(
     parts = _parts(solution)
     errors = target.errors_of(solution.problem, solution.value)
     loss, stats = policy_loss(target, solution), solution.stats
-    watcher.note(stats["seconds"] - watcher.seconds, int(stats["steps"]), errors)
+    watcher.note(_seconds(stats) - watcher.seconds, int(stats["steps"]), errors)
     row = {
         "solver": entry.name,
         "architecture": entry.architecture,
         "seed": seed,
         "parameters": int(stats.get("unknowns", 0)),
         "steps": sum(int(p.get("steps_training", p["steps"])) for p in parts),
-        "seconds": sum(p["seconds"] for p in parts) - watcher.seconds,
+        "seconds": sum(map(_seconds, parts)) - watcher.seconds,
         "compile_seconds": sum(p["compile_seconds"] for p in parts) - watcher.compile_seconds,
         **errors,
         **target.constant_errors(),
@@ -135,6 +135,11 @@ def _parts(solution: Solution) -> list[dict[str, Any]]:
 
     add(solution)
     return list(found.values())
+
+
+def _seconds(stats: dict[str, Any]) -> float:
+    """Of a solve without its compilation, and without asking what the solver would say of its answer."""
+    return stats["seconds"] - stats.get("judging_seconds", 0.0)
 
 
 class _Watcher:

@@ -11,8 +11,8 @@ import xarray as xr
 
 from ._compare import Comparison
 
-LEVEL = 0.05  # of the tests
-PAIR = ["solver", "architecture"]
+_MEDIANS = ("policy_error", "value_error", "gradient_error", "residual_rms", "welfare_loss", "exits", "seconds")
+_MEDIANS += ("parameters", "steps")
 
 
 def columns_of(comparison: Comparison) -> list[str]:
@@ -42,41 +42,42 @@ def table_of(comparison: Comparison) -> pd.DataFrame:
     return table.astype({"seed": int, "converged": bool})
 
 
-def summary_of(table: pd.DataFrame) -> pd.DataFrame:
+def summary_of(table: pd.DataFrame, unranked: str = "") -> pd.DataFrame:
     """One row for each solver and architecture, the least median policy error first.
 
     `policy_error`, `value_error`, `gradient_error`, `residual_rms`, `welfare_loss` and `seconds` are medians over the seeds;
     `policy_error_low` and `policy_error_high` are quartiles. `p_value` is that of Wilcoxon's signed-rank test of the logarithms,
     paired by seed, against the best (two-sided, Holm's correction for the number of tests; NaN if there is nothing to test),
-    and `least_p` the smallest that so few seeds allow, before the correction.
+    and `least_p` the smallest that so few seeds allow, before the correction. `rank` is 0 where there is none: of what has no
+    finite error, and of the solver `unranked`, which made the reference itself. Those come last.
     """
+    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for run in rows_of(table):
+        pairs.setdefault((run["solver"], run["architecture"]), []).append(run)
     rows = []
-    for (solver, architecture), part in table.groupby(PAIR, sort=False):
-        good = part[part["failure"] == ""]
-        row: dict[str, Any] = {
-            "solver": solver,
-            "architecture": architecture,
-            "runs": len(part),
-            "failed": len(part) - len(good),
-        }
-        for name in (
-            "policy_error",
-            "value_error",
-            "gradient_error",
-            "residual_rms",
-            "welfare_loss",
-            "exits",
-            "seconds",
-        ):
-            row[name] = _quantile(good[name], 0.5)
+    for (solver, architecture), runs in pairs.items():
+        good = [run for run in runs if not run["failure"]]
+        row: dict[str, Any] = {"solver": solver, "architecture": architecture, "runs": len(runs)}
+        row["failed"] = len(runs) - len(good)
+        for name in _MEDIANS:
+            row[name] = _quantile([float(run[name]) for run in good], 0.5)
         for name, share in (("low", 0.25), ("high", 0.75)):
-            row[f"policy_error_{name}"] = _quantile(good["policy_error"], share)
-        row["parameters"], row["steps"] = _quantile(good["parameters"], 0.5), _quantile(good["steps"], 0.5)
-        row["tuning_seconds"] = float(part["tuning_seconds"].max())
+            row[f"policy_error_{name}"] = _quantile([float(run["policy_error"]) for run in good], share)
+        row["tuning_seconds"] = max(float(run["tuning_seconds"]) for run in runs)
+        row["own"] = {int(run["seed"]): float(run["policy_error"]) for run in good}
         rows.append(row)
-    summary = pd.DataFrame(rows).sort_values("policy_error", kind="stable", na_position="last", ignore_index=True)
-    summary["rank"] = np.arange(1, len(summary) + 1)
-    return summary.assign(**_tests(table, summary))
+    ranked = [row for row in rows if math.isfinite(row["policy_error"]) and row["solver"] != unranked]
+    ranked.sort(key=lambda row: row["policy_error"])
+    ordered = ranked + [row for row in rows if not any(row is other for other in ranked)]
+    for n, row in enumerate(ordered, 1):
+        row |= {"rank": n if n <= len(ranked) else 0, "p_value": math.nan, "least_p": math.nan}
+    _test(ranked)
+    return pd.DataFrame(ordered).drop(columns="own")
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries of plain numbers and text."""
+    return [dict(zip(map(str, table.columns), row, strict=True)) for row in table.itertuples(index=False, name=None)]
 
 
 def dataset_of(comparison: Comparison) -> xr.Dataset:
@@ -85,7 +86,7 @@ def dataset_of(comparison: Comparison) -> xr.Dataset:
     Curves are padded with NaN; `reference_slice_<state>_<quantity>` is the reference on the places `slice_<state>`.
     """
     table, records, target = comparison.table, comparison.records, comparison.target
-    data = xr.Dataset({name: ("run", _column(table[name])) for name in table.columns})
+    data = xr.Dataset({name: ("run", _column(np.asarray(table[name]), name)) for name in columns_of(comparison)})
     length = max((len(r.curve.get("seconds", ())) for r in records), default=0)
     for name in sorted({name for r in records for name in r.curve}):
         padded = np.full((len(records), length), np.nan)
@@ -114,51 +115,41 @@ def dataset_of(comparison: Comparison) -> xr.Dataset:
     return data.assign_attrs(about)
 
 
-def _column(column: pd.Series) -> np.ndarray:
-    values = column.to_numpy()
-    return values.astype(str) if values.dtype == object or column.name in _TEXT else values
+def _column(values: np.ndarray, name: str) -> np.ndarray:
+    return values.astype(str) if values.dtype == object or name in _TEXT else values
 
 
-def _quantile(values: pd.Series, share: float) -> float:
-    """A quantile of the finite numbers among them; an error that is not finite counts as infinite."""
-    numbers = np.where(np.isfinite(values.to_numpy(dtype=float)), values.to_numpy(dtype=float), np.inf)
-    if not len(numbers):
+def _quantile(numbers: list[float], share: float) -> float:
+    """A quantile; a number that is not finite counts as infinite, and no quantile of nothing is a number."""
+    if not numbers:
         return math.nan
-    # no interpolation with infinity: the nearest order statistic from above
-    found = float(np.quantile(numbers, share, method="linear" if np.all(np.isfinite(numbers)) else "higher"))
+    values = np.where(np.isfinite(numbers), numbers, np.inf)
+    # no interpolation with infinity: the order statistic above
+    found = float(np.quantile(values, share, method="linear" if np.all(np.isfinite(values)) else "higher"))
     return found if math.isfinite(found) else math.nan
 
 
-def _tests(table: pd.DataFrame, summary: pd.DataFrame) -> dict[str, list[float]]:
+def _test(rows: list[dict[str, Any]]) -> None:
     """Holm-corrected p-values against the first row, and the least that so many pairs can give."""
-    found, least = [math.nan] * len(summary), [math.nan] * len(summary)
-    runs = [_by_seed(table, row) for _, row in summary.iterrows()]
-    for n, own in enumerate(runs):
-        pairs = _paired(runs[0], own) if n else np.zeros(0)
-        if len(pairs) >= 2 and np.any(pairs != 0.0):
-            found[n] = float(scipy.stats.wilcoxon(pairs).pvalue)
-            least[n] = min(1.0, 2.0 ** (1 - len(pairs)))
-    tested = sorted((p, n) for n, p in enumerate(found) if math.isfinite(p))
+    tested = []
+    for row in rows:
+        pairs = _paired(rows[0]["own"], row["own"])
+        if row is not rows[0] and len(pairs) >= 2 and np.any(pairs != 0.0):
+            test: Any = scipy.stats.wilcoxon(pairs)
+            row["p_value"], row["least_p"] = float(test.pvalue), min(1.0, 2.0 ** (1 - len(pairs)))
+            tested.append(row)
     running = 0.0
-    for done, (p, n) in enumerate(tested):
-        running = max(running, min(1.0, (len(tested) - done) * p))
-        found[n] = running
-    return {"p_value": found, "least_p": least}
+    for done, row in enumerate(sorted(tested, key=lambda row: row["p_value"])):
+        running = max(running, min(1.0, (len(tested) - done) * row["p_value"]))
+        row["p_value"] = running
 
 
-def _by_seed(table: pd.DataFrame, row: pd.Series) -> pd.Series:
-    part = table[
-        (table["solver"] == row["solver"]) & (table["architecture"] == row["architecture"]) & (table["failure"] == "")
-    ]
-    return part.set_index("seed")["policy_error"].astype(float)
-
-
-def _paired(best: pd.Series, own: pd.Series) -> np.ndarray:
+def _paired(best: dict[int, float], own: dict[int, float]) -> np.ndarray:
     """Differences of logarithms over the seeds; a solver without seeds stands against every seed of the other."""
-    if len(best) == 1 and len(own) > 1:
-        best = pd.Series(float(best.iloc[0]), index=own.index)
-    elif len(own) == 1 and len(best) > 1:
-        own = pd.Series(float(own.iloc[0]), index=best.index)
-    both = pd.concat([best, own], axis=1, join="inner").to_numpy()
+    if len(best) == 1:
+        best = dict.fromkeys(own, *best.values())
+    if len(own) == 1:
+        own = dict.fromkeys(best, *own.values())
+    both = np.array([(best[seed], own[seed]) for seed in best if seed in own]).reshape(-1, 2)
     both = both[np.all(np.isfinite(both) & (both > 0.0), axis=1)]
     return np.log(both[:, 1]) - np.log(both[:, 0])

@@ -27,6 +27,7 @@ class Target:
 
     - `problem`, `value`: the value function, and the problem with what follows its jumps.
     - `source`: where it comes from, in words. `errors`: its own, by quantity (relative L2), as far as known.
+    - `solver`: the name of the solver that made it, which is not ranked; empty if none did.
     - `points`, `truth`: where answers are compared, and the quantities there.
     """
 
@@ -34,6 +35,7 @@ class Target:
     value: Callable
     source: str
     errors: dict[str, float]
+    solver: str
     points: Any
     truth: dict[str, np.ndarray]
 
@@ -116,6 +118,7 @@ def make_target(
     **Raises:** `ValueError` if there is none, it is of another model, or it is not finite.
     """
     errors: dict[str, float] = {}
+    solver = "finite_difference" if isinstance(reference, Reference) else ""
     if reference is None:
         reference, source = exact_value(problem.model), source or "the exact solution"
         if reference is None:
@@ -136,7 +139,7 @@ def make_target(
     for name, field in truth.items():
         if not np.all(np.isfinite(field)):
             raise ValueError(f"`reference`: its {name} is not finite everywhere in the region; give another one.")
-    return Target(problem, value, source, errors, points, truth)
+    return Target(problem, value, source, errors, solver, points, truth)
 
 
 def _box_of(problem: HJBProblem) -> dict[str, tuple[float, float]]:

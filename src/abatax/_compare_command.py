@@ -30,26 +30,31 @@ def compare(
     with reporting():
         from .scenarios import compare as run_comparison
         from .scenarios._comparison_text import sentences
+        from .scenarios._pipeline import hjb_only
         from .scenarios._settings import RunSettings, apply
 
         settings = apply(RunSettings(model=model), set_ or [])
         options, settings = settings.solver, settings.model_copy(update={"solver": {}})
         folder: Path = default_folder(out, model)
-        with live_progress() as progress:
-            comparison = run_comparison(
-                settings.problem(),
-                solvers=_names(solvers),
-                architectures=_names(architectures),
-                seeds=seeds,
-                budget=budget,
-                steps=steps,
-                parameters=parameters,
-                tuning=tune,
-                options=options,
-                progress=progress,
-                folder=folder,
-                force=force,
-            )
+        try:
+            with live_progress() as progress:
+                comparison = run_comparison(
+                    hjb_only(settings.problem(), "compare"),
+                    solvers=_names(solvers),
+                    architectures=_names(architectures),
+                    seeds=seeds,
+                    budget=budget,
+                    steps=steps,
+                    parameters=parameters,
+                    tuning=tune,
+                    options=options,
+                    progress=progress,
+                    folder=folder,
+                    force=force,
+                )
+        except KeyboardInterrupt:
+            say(f"Interrupted. Finished runs are kept: the same command with --out {folder} goes on.")
+            raise
         say(*sentences(comparison))
         failed = bool((comparison.table["failure"] != "").all())
         finish(folder, not failed, "every run failed; the reasons are in comparison.csv.", "comparison.html")
