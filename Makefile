@@ -5,7 +5,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 RUN_ARGS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= --durations=40
 
 VENV := .venv
 BIN := $(VENV)/bin
