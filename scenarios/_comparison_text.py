@@ -117,13 +117,17 @@ def _reference(comparison: Comparison, good: Rows) -> Sequence[str]:
 
 def _significance(good: Rows) -> Sequence[str]:
     tested = [row for row in good if math.isfinite(row["p_value"])]
+    count = max(len(tested), len(good) - 1)
+    needed = 1 + math.ceil(
+        math.log2(max(count, 1) / _LEVEL)
+    )  # so that Holm's least p-value, count / 2^(n-1), is below the level
     if not tested:
-        return ["With one seed nothing can be said of chance; give --seeds 6 or more."] if len(good) > 1 else []
-    least = min(row["least_p"] for row in tested)
+        return [f"With one seed nothing can be said of chance; give --seeds {needed} or more."] if count else []
+    least = count * min(row["least_p"] for row in tested)
     if least > _LEVEL:
         return [
-            f"There are too few seeds for a test: with so many pairs even the clearest difference has p = {least:.2g}"
-            " (Wilcoxon's signed ranks, paired by seed). At least six are needed."
+            f"There are too few seeds for a test: even the clearest difference has p = {min(least, 1.0):.2g} (Wilcoxon's signed"
+            f" ranks, paired by seed, corrected by Holm's method for {count} comparisons). At least {needed} are needed."
         ]
     sure = [label_of(row) for row in tested if row["p_value"] <= _LEVEL]
     unsure = [label_of(row) for row in tested if row["p_value"] > _LEVEL]

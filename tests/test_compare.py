@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 import abatax as ab
 from abatax.cli import app
 from abatax.scenarios import _comparison_run
-from abatax.scenarios._comparison_text import sentences
+from abatax.scenarios._comparison_text import _significance, sentences
 from abatax.solvers import AbstractProgress
 from abatax.validation import _compare
-from abatax.validation._comparison_table import summary_of
+from abatax.validation._comparison_table import rows_of, summary_of
 from abatax.validation._loss import policy_loss
 from abatax.validation._riccati import QuadraticValue
 from abatax.validation._target import make_target
@@ -217,6 +217,20 @@ def test_ranks_spreads_and_paired_tests():
     assert few.least_p[1] == 0.5 and few.p_value[1] == pytest.approx(0.5)
     lost = summary_of(runs({"a": [1e-3, np.nan, np.nan], "b": [1e-2, 1e-2, 1e-2]}))
     assert list(lost.architecture) == ["b", "a"] and np.isnan(lost.policy_error[1])  # most of its runs are no numbers
+
+
+def test_words_say_when_seeds_are_too_few():
+    """Of six seeds the least p-value is 1/32: enough for one comparison at 5 %, not for two; seven are."""
+    better = 1e-3 * np.arange(1.0, 8.0)
+
+    def told(seeds, *others):
+        own = {"best": better[:seeds]} | {name: factor * better[:seeds] for factor, name in enumerate(others, 2)}
+        (text,) = _significance(rows_of(summary_of(runs(own))))
+        return text
+
+    assert "worse beyond chance: s b" in told(6, "b") and "beyond chance: s b, s c" in told(7, "b", "c")
+    assert "p = 0.062" in told(6, "b", "c") and "At least 7" in told(6, "b", "c")
+    assert "--seeds 6" in told(1, "b")
 
 
 def test_tuning_draws_are_reproducible_and_the_least_residual_wins():
