@@ -125,6 +125,10 @@ def solve(
     return solution
 
 
+# Ends for which a guess is not to blame.
+_NOT_THE_GUESS = ("successful", "max_steps_reached", "unresolved")
+
+
 class _Options(NamedTuple):
     key: PRNGKeyArray
     guess: Any
@@ -190,7 +194,7 @@ class _Run:
         init_key, step_key = jr.split(key)
         start, clock = time.perf_counter(), compile_clock()
         finish, step = self._iterate(problem, size, init_key, step_key, guess)
-        dropped = guess is not None and result_name(finish.result) not in ("successful", "max_steps_reached")
+        dropped = guess is not None and result_name(finish.result) not in _NOT_THE_GUESS
         if dropped:
             self.options.progress.done(
                 regime, f"{result_name(finish.result)} from the guess: starting again from a flat one"

@@ -1,18 +1,16 @@
 """What neural solvers share: a start on the right branch, networks scaled by the problem, fresh points, and the judgement."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
 from .. import neural_operators
 from ..models import HJBProblem
-from ._box_map import BoxMap, box_map
 from ._collocation_workspace import CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
@@ -21,16 +19,13 @@ from ._labels import labels_of
 from ._linear import one_thread
 from ._monotone_start import can_start_from, monotone_start
 from ._network_basis import NetworkBasis
-from ._network_value import NetworkValue
+from ._network_start import first_basis
 from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
 from ._status import CODES, RUNNING
 
 _MONOTONE, _FITTING, _TRAINING = 0, 1, 2
 _STAGES = ("monotone start", "fit", "training")
-# Points inside the box by number of states, if none are asked for; a joint network sees so many per member.
-_POINTS = {1: 128, 2: 512, 3: 1280}
-_MANY, _PER_MEMBER = 2048, 192
 # A draw that leaves more than this share of the least error so far brought nothing.
 _NOTICEABLE = 0.95
 
@@ -121,7 +116,7 @@ class AbstractNeural(AbstractSolver):
 
     def init(self, problem, family, key, guess):
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
-        basis = self._basis(problem, family, labels, key)
+        basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
         at, coarse, begun, start = CollocationWorkspace(problem, family, basis), self.monotone(problem), (), None
         first = at.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
         if coarse is not None:
@@ -148,35 +143,14 @@ class AbstractNeural(AbstractSolver):
         state = self._scaled(state, at, first)
         return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, start, first)
 
-    def _basis(self, problem: HJBProblem, family: int, labels, key) -> NetworkBasis:
-        dimension, joint = len(problem.region), labels.shape[1] > 0
-        nets, box = 1 if joint else family, box_map(problem.region, problem.domain)
-        kinked, kinks = kinks_of(problem, box)
-        inputs = dimension + 2 * len(kinked) + labels.shape[1]
-        networks = [
-            neural_operators.make_network(self.architecture, inputs, parameters=self.parameters, key=jr.fold_in(key, n))
-            for n in range(nets)
-        ]
-        arrays = [eqx.filter(net, eqx.is_array) for net in networks]
-        stacked = jax.tree.map(lambda *leaves: jnp.stack([*leaves] * (family // nets)), *arrays)
-        network = eqx.combine(stacked, eqx.filter(networks[0], eqx.is_array, inverse=True))
+    def _networks(self, key) -> Callable[[int, int], Any]:
+        """The initial networks: of a number and of inputs."""
 
-        def repeated(a):
-            return jnp.asarray(np.broadcast_to(a, (family, *np.shape(a))))
+        def make(number, inputs):
+            key_of = jr.fold_in(key, number)
+            return neural_operators.make_network(self.architecture, inputs, parameters=self.parameters, key=key_of)
 
-        value = NetworkValue(
-            network=network,
-            box=jax.tree.map(repeated, box),
-            level=jnp.zeros(family),
-            scale=jnp.ones(family),
-            slope=jnp.zeros((family, dimension)),
-            middle=repeated(np.mean(problem.region, axis=1)),
-            label=jnp.asarray(labels),
-            kinks=repeated(kinks),
-            kinked=kinked,
-        )
-        count = self.points or (_PER_MEMBER if joint else _POINTS.get(dimension, _MANY))
-        return NetworkBasis(problem, value, joint, count, self.focus, 0)
+        return make
 
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
@@ -280,17 +254,3 @@ class AbstractNeural(AbstractSolver):
         unknowns = state.best if np.isfinite(state.least) else state.unknowns
         nodes, values = at.basis.shown(unknowns)
         return Finish(at.basis.value(unknowns), CODES[status], stats, nodes, values)
-
-
-def kinks_of(problem: HJBProblem, box: BoxMap) -> tuple[tuple[int, ...], Float[np.ndarray, " kink"]]:
-    """The states that have kinks, one entry for each kink inside the box, and where they lie on the unit box."""
-    fields, places, axes = problem.model.states._fields, [], []
-    for field, found in problem.model.breakpoints().items():
-        a = fields.index(field)
-        for k in found:
-            x = np.array([low for low, _ in problem.domain])
-            x[a] = k
-            if problem.domain[a][0] < k < problem.domain[a][1]:
-                places.append(box.parts(x)[0][a])
-                axes.append(a)
-    return tuple(axes), np.array(places)
