@@ -4,9 +4,17 @@ import itertools
 import os
 from pathlib import Path
 
-import jax
-import jax.random as jr
-import pytest
+# Tests compile much and compute little: plain code halves the CPU time of the suite (the slow part is LLVM
+# and the fusion emitters, not the solver). The flags are read with the first compilation, here and in the
+# programs that tests start. `XLA_FLAGS= make test` tests what users run.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+)
+
+import jax  # noqa: E402
+import jax.random as jr  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
