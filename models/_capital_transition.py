@@ -53,7 +53,7 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
         curvatures = [c.adjustment_curvature for c in (self.economy.dirty, self.economy.green)]
         if any(map(is_traced, curvatures)):
             return
-        least = -1.0 / max(float(np.max(c)) for c in curvatures)
+        least = -1.0 / max(float(np.max(np.asarray(c))) for c in curvatures)
         if not least < self.lowest_investment < self.highest_investment:
             raise ValueError(
                 f"`lowest_investment` is {self.lowest_investment}; it must lie between {least:.4g}, where adjustment costs are"

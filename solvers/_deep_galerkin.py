@@ -42,16 +42,16 @@ class DeepGalerkin(AbstractNeural):
 
     **Arguments:**
 
-    - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `resample`, `patience`, `tolerance`, `sampling`: see
-      [`GaussNewton`][].
-    - `optimizer`: `adam`, `adamw`, `muon` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
+    - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `resample`, `patience`, `tolerance`, `sampling`,
+      `time_step`: see [`GaussNewton`][].
+    - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
     - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`.
     - `steps`: of the driver, each `inner` steps of the optimiser on `batch` points.
     - `balance`: whether $\beta$ is adapted (otherwise 1).
 
     **Raises:** `ValueError` if an option is out of its range.
 
-    **Good values:** a learning rate of 1e-3 to 3e-3 for `adam`, 1e-2 for `muon`.
+    **Good values:** a learning rate of 1e-3 to 3e-3 for `adam`, 1e-2 for `muon`, 3e-3 for `soap`.
 
     **References:** Sirignano and Spiliopoulos 2018, doi:10.1016/j.jcp.2018.08.029; Wang, Teng and Perdikaris 2021,
     doi:10.1137/20M1318043 (balance of losses).
@@ -78,6 +78,7 @@ class DeepGalerkin(AbstractNeural):
     patience: int = eqx.field(static=True, default=1000)
     tolerance: float = eqx.field(static=True, default=1e-6)
     sampling: str = eqx.field(static=True, default="sobol")
+    time_step: float = eqx.field(static=True, default=0.0)
     optimizer: str = eqx.field(static=True, default="adam")
     schedule: str = eqx.field(static=True, default="cosine")
     learning_rate: float = eqx.field(static=True, default=2e-3)
@@ -97,7 +98,7 @@ class DeepGalerkin(AbstractNeural):
 
     def improve(self, state, workspace, key):
         basis, inner = workspace.basis, state.inner
-        pool = pool_of(workspace)
+        pool = pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate))))
         done = (int(state.steps[-1]) - 1) * self.inner
         rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
         rates = jnp.asarray(self.learning_rate * float(inner.rate) * rates)
@@ -158,13 +159,16 @@ def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rate
 
         def total(parameters):
             found = parts(parameters, batch)
-            return found.equation + jax.lax.stop_gradient(faces) * found.faces
+            return found.equation + faces * found.faces
 
-        loss, slope = jax.value_and_grad(total)(parameters)
         if balance:
-            one = optax.tree.norm(jax.grad(lambda p: parts(p, batch).equation)(parameters))
-            two = optax.tree.norm(jax.grad(lambda p: parts(p, batch).faces)(parameters))
-            faces = (1.0 - _BALANCING) * faces + _BALANCING * jnp.clip(one / (two + 1e-12), 1e-2, 1e2)
+            found, pull = jax.vjp(lambda p: parts(p, batch), parameters)
+            one, two = (pull(type(found)(*unit))[0] for unit in jnp.eye(2))
+            loss, slope = found.equation + faces * found.faces, jax.tree.map(lambda a, b: a + faces * b, one, two)
+            ratio = optax.tree.norm(one) / (optax.tree.norm(two) + 1e-12)
+            faces = (1.0 - _BALANCING) * faces + _BALANCING * jnp.clip(ratio, 1e-2, 1e2)
+        else:
+            loss, slope = jax.value_and_grad(total)(parameters)
         if optimizer == "lbfgs":
             move, moments = rule.update(slope, moments, parameters, value=loss, grad=slope, value_fn=total)
             rate = jnp.ones_like(rate)

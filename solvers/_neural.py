@@ -28,6 +28,8 @@ _MONOTONE, _FITTING, _TRAINING = 0, 1, 2
 _STAGES = ("monotone start", "fit", "training")
 # A draw that leaves more than this share of the least error so far brought nothing.
 _NOTICEABLE = 0.95
+# Every time step is so much longer than the one before; over this many times 1/delta it makes no difference.
+_LONGER, _FOREVER = 1.2, 1e3
 
 
 class NeuralState(NamedTuple):
@@ -75,6 +77,7 @@ class AbstractNeural(AbstractSolver):
     tolerance: eqx.AbstractVar[float]
     patience: eqx.AbstractVar[int]
     sampling: eqx.AbstractVar[str]
+    time_step: eqx.AbstractVar[float]
 
     def __check_init__(self):
         for name, least in (
@@ -90,6 +93,8 @@ class AbstractNeural(AbstractSolver):
                 raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
         if not 0.0 <= self.focus < 1.0:
             raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
+        if not self.time_step >= 0:
+            raise ValueError(f"`solver.time_step` is {self.time_step}; it must be >= 0 years.")
         if not self.tolerance > 0:
             raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
         neural_operators.architecture(self.architecture)
@@ -102,6 +107,13 @@ class AbstractNeural(AbstractSolver):
     @abc.abstractmethod
     def improve(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis], key: Any) -> NeuralState:
         """One step of training at the points of the workspace: `unknowns`, `inner` and `norm`."""
+
+    def pace(self, state: NeuralState, discount_rate: float) -> float:
+        """One over the time step (1/yr) of the step of training that `state` is in; 0 once it is long against discounting."""
+        if self.time_step == 0.0:
+            return 0.0
+        span = self.time_step * _LONGER ** max(int(state.steps[_TRAINING]) - 1, 0)
+        return 0.0 if span * discount_rate > _FOREVER else 1.0 / span
 
     def remarks(self, state: NeuralState) -> dict[str, Any]:
         """What else the statistics tell."""

@@ -8,7 +8,9 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-OPTIMIZERS = ("adam", "adamw", "muon", "lbfgs")
+from ._soap import soap
+
+OPTIMIZERS = ("adam", "adamw", "muon", "soap", "lbfgs")
 SCHEDULES = ("cosine", "constant", "exponential")
 # Share of the steps in which the learning rate rises, and what is left of it at the end.
 _WARM, _LEFT = 0.02, 1e-3
@@ -52,6 +54,7 @@ def make_optimizer(optimizer: str) -> optax.GradientTransformationExtraArgs:
         "adam": lambda: optax.adam(1.0),
         "adamw": lambda: optax.adamw(1.0, weight_decay=1e-6),
         "muon": lambda: optax.contrib.muon(1.0),
+        "soap": lambda: soap(1.0),
         "lbfgs": lambda: optax.lbfgs(),
     }
     return optax.with_extra_args_support(made[optimizer]())

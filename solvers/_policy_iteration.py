@@ -44,7 +44,7 @@ class PolicyIteration(AbstractNeural):
 
     - `method`: `dgm_pia` or `actor_critic`.
     - `architecture`, `parameters`: of both networks.
-    - `optimizer` (`adam`, `adamw`, `muon`), `schedule`, `learning_rate`, `batch`, and all others: see [`DeepGalerkin`][].
+    - `optimizer` (`adam`, `adamw`, `muon`, `soap`), `schedule`, `learning_rate`, `batch`, and all others: see [`DeepGalerkin`][].
 
     **Raises:** `ValueError` if an option is out of its range.
 
@@ -74,6 +74,7 @@ class PolicyIteration(AbstractNeural):
     patience: int = eqx.field(static=True, default=1000)
     tolerance: float = eqx.field(static=True, default=1e-6)
     sampling: str = eqx.field(static=True, default="sobol")
+    time_step: float = eqx.field(static=True, default=0.0)
     optimizer: str = eqx.field(static=True, default="adam")
     schedule: str = eqx.field(static=True, default="cosine")
     learning_rate: float = eqx.field(static=True, default=2e-3)
@@ -85,7 +86,9 @@ class PolicyIteration(AbstractNeural):
         if self.method not in METHODS:
             raise ValueError(f"`solver.method` is {self.method!r}; it must be one of {', '.join(METHODS)}.")
         if self.optimizer == "lbfgs":
-            raise ValueError("`solver.optimizer` is 'lbfgs'; two networks that take turns need adam, adamw or muon.")
+            raise ValueError(
+                "`solver.optimizer` is 'lbfgs'; two networks that take turns need adam, adamw, muon or soap."
+            )
         check_training(self.inner, self.batch, self.learning_rate)
 
     def prepare(self, state, workspace):
@@ -129,7 +132,7 @@ class PolicyIteration(AbstractNeural):
             workspace.bare,
             (basis.template, policy),
             trained,
-            pool_of(workspace),
+            pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate)))),
             (jnp.asarray(turns), jnp.asarray(rates)),
             key,
             (self.optimizer, min(self.batch, len(basis.points))),

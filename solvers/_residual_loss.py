@@ -23,9 +23,15 @@ class Pool(NamedTuple):
     slopes: Float[Array, "point family state"]  # known, else 0
     bends: Float[Array, "point family state"]
     after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
+    before: Float[Array, "point family"]  # values one time step ago
+    pace: Float[Array, " point"]  # one over that time step (1/yr), 0 for none
 
     def rows(self, index: Any) -> "Pool":
         return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+# Fields that differ between the members of a family, which is their second axis.
+_OF_MEMBERS = ("slopes", "bends", "after", "before")
 
 
 class Losses(NamedTuple):
@@ -35,8 +41,8 @@ class Losses(NamedTuple):
     faces: Float[Array, ""]  # slopes that are known
 
 
-def pool_of(workspace: CollocationWorkspace[NetworkBasis]) -> Pool:
-    """The points of a workspace."""
+def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, pace: float = 0.0) -> Pool:
+    """The points of a workspace; networks may move at a `pace` (1/yr) away from what `unknowns` say."""
     basis = workspace.basis
     n, d = basis.points.shape
     closed, slopes, bends = np.zeros((n, d)), np.zeros((n, workspace.family, d)), np.zeros((n, workspace.family, d))
@@ -47,7 +53,8 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis]) -> Pool:
     after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.after)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
-    return Pool(points, weights, closed, slopes, bends, after)
+    before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
+    return Pool(points, weights, closed, slopes, bends, after, before, jnp.full(n, pace))
 
 
 def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
@@ -70,18 +77,17 @@ def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
     """The equation at one point of one member for a control (per year), and how far known slopes are missed."""
     t, x, v, costate, hessian, found = at_point(problem, value, row)
     h = problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
-    return h, row.closed * (found - row.slopes)
+    return h - row.pace * (v - row.before), row.closed * (found - row.slopes)
 
 
-def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool) -> Any:
-    """A function of (problem, value, row), for all members and rows: family, point."""
+def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *more: Any) -> Any:
+    """A function of (problem, value, row, more), for all members and rows: family, point."""
 
-    def of_member(p, v, slopes, bends, after):
-        own = pool._replace(slopes=slopes, bends=bends, after=after)
-        return jax.vmap(lambda row: function(p, v, row))(own)
+    def of_member(p, v, own, *each):
+        return jax.vmap(lambda row, *now: function(p, v, row, *now))(pool._replace(**own), *each)
 
-    member = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), (pool.slopes, pool.bends, pool.after))
-    return eqx.filter_vmap(of_member)(problem, values, *member)
+    own = {name: jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), getattr(pool, name)) for name in _OF_MEMBERS}
+    return eqx.filter_vmap(of_member)(problem, values, own, *more)
 
 
 def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, control: Any = None) -> Losses:
@@ -93,22 +99,11 @@ def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, contr
     - `lengths`: of the box, for slopes. `control`: controls by member and point; the maximising ones if left out.
     """
 
-    def both(p, v, row, u):
-        h, missed = residual(p, v, row, greedy(p, v, row) if u is None else u)
-        unit = p.model.preferences.discount_rate * v.scale
+    def both(p, v, row, *u):
+        h, missed = residual(p, v, row, *(u or (greedy(p, v, row),)))
+        unit = (p.model.preferences.discount_rate + row.pace) * v.scale
         return jnp.square(row.weights * h / unit), jnp.square(row.weights * missed * lengths / v.scale)
 
-    if control is None:
-        equation, faces = over_members(lambda p, v, row: both(p, v, row, None), problem, values, pool)
-    else:
-        equation, faces = _with_control(both, problem, values, pool, control)
+    given = () if control is None else (control,)
+    equation, faces = over_members(both, problem, values, pool, *given)
     return Losses(jnp.mean(equation), jnp.mean(jnp.sum(faces, axis=-1)))
-
-
-def _with_control(function, problem, values, pool, control):
-    def of_member(p, v, slopes, bends, after, u):
-        own = pool._replace(slopes=slopes, bends=bends, after=after)
-        return jax.vmap(lambda row, u: function(p, v, row, u))(own, u)
-
-    member = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), (pool.slopes, pool.bends, pool.after))
-    return eqx.filter_vmap(of_member)(problem, values, *member, control)

@@ -13,9 +13,11 @@ from helpers import TIME
 import abatax as ab
 from abatax.solvers import RESULTS, DeepGalerkin, GaussNewton, PolicyIteration, result_name
 from abatax.solvers._box_map import box_map
+from abatax.solvers._collocation_workspace import family_at
 from abatax.solvers._labels import labels_of
 from abatax.solvers._network_start import kinks_of
 from abatax.solvers._network_value import NetworkValue
+from abatax.solvers._optimizers import make_optimizer
 from abatax.validation import exact_value, quantities, region_points, relative_errors
 
 MODEL = ab.models.LinearQuadratic()
@@ -87,7 +89,7 @@ def test_points_stay_in_the_box_and_change(sampling):
     assert errors(solution)["control"] < 0.01
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "soap", "lbfgs"])
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
     fitted = ab.solve(
@@ -95,6 +97,53 @@ def test_every_optimizer_lowers_the_residual(optimizer):
     )
     trained = ab.solve(ab.HJBProblem(MODEL), solver, throw=False)
     assert trained.stats["unresolved"] < 0.6 * fitted.stats["unresolved"]
+
+
+def test_soap_solves_in_the_eigenbasis_what_adam_does_not():
+    # the mean square of A W B - T with A and B turned and of condition 300: diagonal in the bases that SOAP finds
+    turns = [np.linalg.qr(np.random.default_rng(k).normal(size=(6, 6)))[0] for k in range(4)]
+    left, right = (turns[k] * np.logspace(0, -2.5, 6) @ turns[k + 1].T for k in (0, 2))
+    target = left @ np.ones((6, 6)) @ right
+
+    def loss(w):
+        return jnp.mean(jnp.square(left @ w @ right - target))
+
+    def left_over(name):
+        rule, w = make_optimizer(name), jnp.zeros((6, 6))
+        moments = rule.init(w)
+
+        @jax.jit
+        def step(carry, rate):
+            w, moments = carry
+            move, moments = rule.update(jax.grad(loss)(w), moments, w)
+            return (w + rate * move, moments), loss(w)
+
+        with jax.numpy_dtype_promotion("standard"):
+            return float(jax.lax.scan(step, (w, moments), jnp.linspace(0.05, 0.0, 400))[1][-1])
+
+    assert left_over("soap") < 0.1 * left_over("adam")
+
+
+def test_a_short_time_step_moves_little():
+    solver, problem = dataclasses.replace(GAUSS, steps=1, resample=1), ab.HJBProblem(MODEL)
+
+    def moved(time_step):
+        seen = []
+        ab.solve(problem, dataclasses.replace(solver, time_step=time_step), throw=False, watch=seen.append)
+        points = np.asarray(region_points(problem, 64))
+        fitted, trained = (family_at(w.problem, w.finish().value, points) for w in seen[-2:])
+        return np.max(np.abs(fitted - trained))
+
+    whole = moved(0.0)
+    assert moved(1e-3) < 1e-2 * whole
+    np.testing.assert_allclose(moved(1e7), whole, rtol=1e-6)  # so long a step is none
+
+
+@pytest.mark.parametrize("name", REACH)
+def test_false_transients_end_at_the_closed_form(name):
+    solver, most = REACH[name]
+    solution = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(solver, time_step=5.0), throw=False)
+    assert errors(solution)["control"] < 2.0 * most
 
 
 def test_the_budget_in_seconds_ends_the_training():

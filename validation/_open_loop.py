@@ -1,5 +1,6 @@
 """The best deterministic path, found without any value function: a check that shares no solver and no grid."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -33,29 +34,34 @@ class OpenLoopPath(NamedTuple):
 
 
 class OpenLoop(eqx.Module):
-    r"""The optimum of a model without noise, ambiguity and jumps over paths of its controls.
+    r"""The optimum of a model without noise and ambiguity over paths of its controls.
 
-    $$\max_{u(\cdot)}\int_0^T e^{-\delta t}\big[U(x,u) + p\cdot b_a(x,u)\big]dt + e^{-\delta T}g(x_T),\qquad \dot x = b(x,u)$$
+    $$\max_{u(\cdot)}\int_0^T S_te^{-\delta t}\Big[U(x,u) + p\cdot b_a(x,u) + \sum_j\lambda_j\sum_m\pi_mV^{jm}(x^+)\Big]dt
+    + S_Te^{-\delta T}g(x_T),\qquad \dot x = b(x,u),\quad \dot S = -S\sum_j\lambda_j$$
 
-    with $p$ the costates of additive states and $b_a$ their drift. Controls are linear between nodes that spread with time; the
+    with $p$ the costates of additive states, $b_a$ their drift and $S$ the probability that nothing has jumped, after which the
+    world is worth what `continuations` say. Controls are linear between nodes that spread with time; the
     equations are integrated by Runge-Kutta steps of order 4, the gradient is that of the discrete problem, and the
     optimiser is quasi-Newton with bounds. By the envelope theorem the derivative in the start is the costate.
 
     **Arguments:**
 
     - `model`: with volatilities of zero; its drift is taken at the prior mean of the climate.
+    - `continuations`: what each jump leads to, as those of an `HJBProblem`; without them nothing jumps.
     - `horizon`: $T$, years; what follows is worth $g(x_T)$, taken as that of controls held at their last value for ever with a
       state that no longer moves.
     - `nodes`, `steps`: nodes of the controls, steps of the integration.
     - `spread`: times are as evenly spaced numbers to this power; 1 makes even steps.
     - `tail`: without it the world ends at the horizon.
 
-    **Raises:** `ValueError` if steps are no multiple of the intervals between nodes.
+    **Raises:** `ValueError` if steps are no multiple of the intervals between nodes, and for continuations that are not one per
+    jump or belong to a model that doubts its jumps.
 
     **Good values:** a horizon of $10/\delta$: what lies beyond weighs 5e-5.
     """
 
     model: AbstractModel
+    continuations: tuple[Callable[[Scalar, Point], Float[Array, " outcome"]], ...] = ()
     horizon: float = eqx.field(static=True, default=1000.0)
     nodes: int = eqx.field(static=True, default=51)
     steps: int = eqx.field(static=True, default=500)
@@ -65,6 +71,13 @@ class OpenLoop(eqx.Module):
     def __check_init__(self):
         if self.steps % (self.nodes - 1):
             raise ValueError(f"`steps` is {self.steps}; it must be a multiple of `nodes` - 1, {self.nodes - 1}.")
+        given, jumps = len(self.continuations), self.model.jumps()
+        if given and given != len(jumps):
+            raise ValueError(f"`continuations` has {given} entries; the model has {len(jumps)} jumps.")
+        if given and any(bool(self.model.ambiguity.jump_aversion(j) > 0) for j in range(given)):
+            raise ValueError(
+                "`model.ambiguity.jumps` doubts the jumps; a path maximises what is expected. Give it no aversion."
+            )
 
     @property
     def times(self) -> Float[np.ndarray, " step"]:
@@ -80,23 +93,29 @@ class OpenLoop(eqx.Module):
         return self._follow(jnp.stack(start), path, jnp.zeros((self.nodes, len(start))))[0]
 
     def _follow(self, start, path, kicks):
-        """Value, and states at the nodes of the controls; `kicks` are added to the states there."""
+        """Value, and states and log of survival at the nodes of the controls; `kicks` are added to the states there."""
         model, delta = self.model, self.model.preferences.discount_rate
         prices = jnp.stack(model.additive_costates()) if len(model.additive) else jnp.zeros(0)
         t0, times, knots = jnp.zeros(()), self.times, jnp.asarray(self._knots)
+        jumps = self.model.jumps() if self.continuations else ()
         each = self.steps // (self.nodes - 1)
         states, controls = type(model.states), type(model.controls)
 
         def rate(t, z, u):
-            x, u = states(*z[:-1]), controls(*u)
+            """Of the states, of the log of survival and of the value, in this order."""
+            x, u = states(*z[:-2]), controls(*u)
             more = model.additive_drift(t0, x, u, model.climate_mean)
-            gain = jnp.stack(more) @ prices if len(more) else 0.0
-            flow = jnp.exp(-delta * t) * (model.utility(t0, x, u) + gain)
-            return jnp.stack([*model.drift(t0, x, u, model.climate_mean), flow])
+            gain = jnp.stack(more) @ prices if len(more) else jnp.zeros(())
+            hazard = jnp.zeros(())
+            for jump, after in zip(jumps, self.continuations, strict=True):
+                one = jump.intensity(t0, x, u)
+                hazard, gain = hazard + one, gain + one * (jump.probabilities @ after(t0, jump.land(x)))
+            flow = jnp.exp(z[-2] - delta * t) * (model.utility(t0, x, u) + gain)
+            return jnp.stack([*model.drift(t0, x, u, model.climate_mean), -hazard, flow])
 
         def interval(z, given):
             (left, right), (first, last), kick, spans = given
-            z = z.at[:-1].add(kick)
+            z = z.at[:-2].add(kick)
 
             def step(z, span):
                 t, h = span
@@ -114,11 +133,12 @@ class OpenLoop(eqx.Module):
 
         spans = jnp.asarray(times[:-1]).reshape(-1, each), jnp.asarray(np.diff(times)).reshape(-1, each)
         given = (knots[:-1], knots[1:]), (path[:-1], path[1:]), kicks[:-1], spans
-        end, at_nodes = jax.lax.scan(interval, jnp.append(start, 0.0), given)
-        end = end.at[:-1].add(kicks[-1])
+        end, at_nodes = jax.lax.scan(interval, jnp.concatenate([start, jnp.zeros(2)]), given)
+        end = end.at[:-2].add(kicks[-1])
         total = end[-1]
         if self.tail:
-            total = total + rate(jnp.asarray(self.horizon), end, path[-1])[-1] / delta
+            *_, fall, gain = rate(jnp.asarray(self.horizon), end, path[-1])
+            total = total + gain / (delta - fall)
         return total, jnp.concatenate([at_nodes, end[None, :-1]])
 
     def solve(self, start: Point, *, tolerance: float = 1e-10) -> tuple[Scalar, Point, Point]:
@@ -171,7 +191,8 @@ class OpenLoop(eqx.Module):
             return jax.value_and_grad(lambda k: self._follow(start, path, k), has_aux=True)(kicks)
 
         point, kicks = jnp.stack(start), jnp.zeros((self.nodes, len(start)))
-        (value, states), slopes = look(point, jnp.stack(controls, axis=1), kicks)
-        present = jnp.exp(-self.model.preferences.discount_rate * jnp.asarray(times))
+        (value, nodes), slopes = look(point, jnp.stack(controls, axis=1), kicks)
+        *states, survival = nodes.T
+        present = jnp.exp(survival - self.model.preferences.discount_rate * jnp.asarray(times))
         named = type(self.model.states)
-        return OpenLoopPath(times, value, named(*states.T), named(*(slopes / present[:, None]).T), controls)
+        return OpenLoopPath(times, value, named(*states), named(*(slopes / present[:, None]).T), controls)

@@ -1,0 +1,104 @@
+"""The best path without noise, against Riccati equations with and without an event that ends the world as it was."""
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from abatax.models import AbstractModel, Ambiguity, Jump, StateConstraint, TimeAdditive, Variable
+from abatax.validation import OpenLoop
+
+DELTA, STEEP, START = 0.1, 3.0, 1.5
+
+
+class Position(NamedTuple):
+    position: jax.Array
+
+
+class Speed(NamedTuple):
+    speed: jax.Array
+
+
+class Leaving(AbstractModel):
+    """Steer to the origin; at a rate x lands at x/2, and every distance costs more ever after.
+
+    V = -P x^2/2 with (delta + rate) P = 1 - P^2 + rate STEEP/4, since what follows is worth -STEEP x^2/2.
+    """
+
+    rate: jax.Array
+    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+    preferences: TimeAdditive = eqx.field(default_factory=lambda: TimeAdditive(DELTA))
+
+    name: ClassVar[str] = "leaving"
+
+    @property
+    def states(self):
+        return Position(Variable("position", "m", -2.0, 2.0))
+
+    @property
+    def controls(self):
+        return Speed(Variable("speed", "m/yr", -50.0, 50.0))
+
+    def drift(self, t, x, u, climate):
+        return Position(u.speed)
+
+    def diffusion(self, t, x, u):
+        return Position(jnp.zeros(1))
+
+    def utility(self, t, x, u):
+        return -0.5 * (x.position**2 + u.speed**2)
+
+    def closures(self):
+        return Position((StateConstraint(), StateConstraint()))
+
+    def initial_state(self):
+        return Position(jnp.asarray(START))
+
+    def jumps(self):
+        return (Jump(lambda t, x, u: self.rate, lambda x: Position(0.5 * x.position), jnp.ones(1), self, "leaves"),)
+
+
+def leaving(rate, **fields):
+    return Leaving(jnp.asarray(rate), **fields)
+
+
+def afterwards(t, x):
+    return jnp.stack([-0.5 * STEEP * x.position**2])
+
+
+def riccati(rate):
+    total = DELTA + rate
+    return 0.5 * (-total + np.sqrt(total**2 + 4.0 + rate * STEEP))
+
+
+def path_of(model, *continuations):
+    return OpenLoop(model, continuations, horizon=100.0, nodes=81, steps=800).path(model.initial_state())
+
+
+@pytest.mark.parametrize("rate, continuations", [(0.0, ()), (0.1, (afterwards,)), (0.6, (afterwards,))])
+def test_value_costate_and_control_are_those_of_the_riccati_equation(rate, continuations):
+    path = path_of(leaving(rate), *continuations)
+    p = riccati(rate)
+    # controls are linear between nodes, the first of which are 0.016 years apart, later ones up to 2.5 years
+    np.testing.assert_allclose(path.value, -0.5 * p * START**2, rtol=2e-5)
+    now = path.times < 3.0
+    x = np.asarray(path.states.position)[now]
+    np.testing.assert_allclose(x, START * np.exp(-p * path.times[now]), rtol=2e-3)
+    np.testing.assert_allclose(np.asarray(path.costates.position)[now], -p * x, rtol=2e-3)
+    np.testing.assert_allclose(np.asarray(path.controls.speed)[now], -p * x, atol=4e-3)
+
+
+def test_without_continuations_nothing_jumps():
+    np.testing.assert_allclose(path_of(leaving(0.6)).value, -0.5 * riccati(0.0) * START**2, rtol=2e-5)
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="`continuations` has 2 entries; the model has 1 jumps"):
+        OpenLoop(leaving(0.1), (afterwards, afterwards))
+    with pytest.raises(ValueError, match=r"`model\.ambiguity\.jumps` doubts the jumps"):
+        OpenLoop(leaving(0.1, ambiguity=Ambiguity(jumps=1.0)), (afterwards,))
+    with pytest.raises(ValueError, match="`steps` is 120; it must be a multiple of `nodes` - 1, 50"):
+        OpenLoop(leaving(0.1), nodes=51, steps=120)
