@@ -1,10 +1,10 @@
 """The net-zero model: how far its reference is from the truth, and two methods that share nothing with it.
 
 Why: with a 1.5 % hazard the social cost of carbon of first-order grids spans 38 to 78 US$/tCO2. This prints, for 2025, value,
-slopes, controls and social cost on several grids and on a larger box; after the technology, where collocation applies and
-without noise the best path too, those beside them. Usage:
+slopes, controls and social cost on several grids and on a larger box; after the technology collocation and, without noise, the
+best path; before it, with a fifth of the noise, the best path until something jumps. Usage:
 
-    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|averse]
+    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|path|averse]
 """
 
 import argparse
@@ -24,19 +24,27 @@ AVERSE = {"shocks": 0.1, "jumps": 0.1}
 
 def settled(noise=1.0):
     """After the technology, damages known: nothing left to come. `noise` scales all of it."""
-    economy = eqx.tree_at(
-        lambda e: (e.green.productivity, e.green.volatility, e.dirty.volatility),
-        ab.models.TwoCapitals(),
-        tuple(map(jnp.asarray, (0.1567, 0.01 * noise, 0.01 * noise))),
+    green = jnp.asarray(0.1567)
+    economy = eqx.tree_at(lambda e: e.green.productivity, economy_of(noise), green)
+    return ab.models.NetZero(economy=economy, technology=None, damage_jump=None, phase="mature", **physics(noise))
+
+
+def unsettled(noise=1.0, outcomes=20, **fields):
+    """Before the technology and the revelation of damages. `noise` scales all of it."""
+    jump = ab.models.DamageJump(jnp.linspace(0.0, 1.0 / 3.0, outcomes), highest_rate=4.0)
+    return ab.models.NetZero(economy=economy_of(noise), damage_jump=jump, **physics(noise), **fields)
+
+
+def economy_of(noise):
+    volatility = jnp.asarray(0.01 * noise)
+    return eqx.tree_at(
+        lambda e: (e.green.volatility, e.dirty.volatility), ab.models.TwoCapitals(), (volatility, volatility)
     )
-    return ab.models.NetZero(
-        economy=economy,
-        climate=ab.models.TCREClimate(ab.models.Ensemble.certain(1.86e-3), 1.2 * noise, 1.2),
-        intensity=ab.models.CarbonIntensity(volatility=0.01 * noise),
-        technology=None,
-        damage_jump=None,
-        phase="mature",
-    )
+
+
+def physics(noise):
+    climate = ab.models.TCREClimate(ab.models.Ensemble.certain(1.86e-3), 1.2 * noise, 1.2)
+    return {"climate": climate, "intensity": ab.models.CarbonIntensity(volatility=0.01 * noise)}
 
 
 def row(name, model, value, costate, u, price=np.nan, seconds=""):
@@ -94,10 +102,38 @@ def spread(made, finest):
         print(f"| {name} | " + " | ".join(f"{k} {100 * e:.2f} %" for k, e in errors.items()) + " |", flush=True)
 
 
+def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0, 40.0)):
+    """Before anything has jumped: finite differences with little noise, and the best path without any.
+
+    What the jumps lead to is that of the finite differences, which the best path after the technology checks. The two methods
+    share it, and neither grid nor value function before the jumps.
+    """
+    name = f"neutral, noise {noise:g} times, {' x '.join(map(str, points))}"
+    problem = ab.HJBProblem(unsettled(noise, outcomes))
+    solution = show(name, problem, ab.solvers.FiniteDifference(points=points, leaning=True))
+    still, t = unsettled(0.0, outcomes), jnp.zeros(())
+    box = solution.destinations[0].problem.domain
+    loop = ab.validation.OpenLoop(still, solution.problem.continuations, box)
+    best = loop.path(still.initial_state(), guess=type(still.controls)(0.07, 0.1, 0.007))
+    row("best path without noise", still, best.value, [p[0] for p in best.costates], [u[0] for u in best.controls])
+    print("| year | method | V_eps | V_w at fixed eps | V_y | i_d | i_g | x_z |")
+    for year in years:
+        k = int(np.argmin(np.abs(best.times - year)))
+        x = type(still.states)(*(leaf[k] for leaf in best.states))
+        _, costate, _ = ab.models.derivatives(t, x, solution.value)
+        found = (*costate, *solution.policy(t, x))
+        other = (*(p[k] for p in best.costates), *(u[k] for u in best.controls))
+        for method, numbers in (("finite differences", found), ("best path", other)):
+            print(
+                f"| {best.times[k]:.0f} | {method} | " + " | ".join(f"{float(v):.5f}" for v in numbers) + " |",
+                flush=True,
+            )
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--outcomes", type=int, default=20, help="damage functions that may be revealed")
-    parser.add_argument("--only", choices=("after", "neutral", "averse"))
+    parser.add_argument("--only", choices=("after", "neutral", "path", "averse"))
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     print("| 2025 | V | V_k | V_w (fixed k) | V_y | i_d | i_g | x_z | SCC, US$/tCO2 | seconds |")
@@ -108,12 +144,13 @@ def main():
         still = settled(noise=0.0)
         value, costate, u = ab.validation.OpenLoop(still).solve(still.initial_state())
         row("best path without noise", still, value, costate, u)
-    jump = ab.models.DamageJump(jnp.linspace(0.0, 1.0 / 3.0, asked.outcomes), highest_rate=4.0)
     if asked.only in (None, "neutral"):
-        grids("neutral", ab.models.NetZero(damage_jump=jump), GRIDS, 1.2)
+        grids("neutral", unsettled(outcomes=asked.outcomes), GRIDS, 1.2)
+    if asked.only in (None, "path"):
+        path(asked.outcomes)
     if asked.only in (None, "averse"):
         ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
-        grids("averse", ab.models.NetZero(damage_jump=jump, ambiguity=ambiguity), GRIDS, 1.2)
+        grids("averse", unsettled(outcomes=asked.outcomes, ambiguity=ambiguity), GRIDS, 1.2)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, FossilReserves, Growth, Inflow, LinearQuadratic, Reflecting
 from abatax.models._ak_climate import CapitalTemperature
-from abatax.solvers import Features, FiniteDifference, Spectral, result_name
+from abatax.solvers import DeepGalerkin, Features, FiniteDifference, GaussNewton, Spectral, result_name
 from abatax.solvers._branch import MOSTLY_WRONG, share_wrong_sign
 
 TIME = jnp.zeros(())
@@ -137,3 +137,29 @@ def test_collocation_is_believed_where_drift_keeps_the_state_inside(solver, vola
     slope = solution.value.derivatives(TIME, type(problem.model.states)(jnp.asarray(0.5 * half_width)))[1][0]
     exact = ab.validation.riccati(problem.model).matrix[0, 0] * -0.5 * half_width
     assert float(slope) == pytest.approx(float(exact), rel=1e-9)
+
+
+# -- networks ---------------------------------------------------------------------------------------------------------------
+
+# from the monotone solution, and from the known slopes
+NETWORKS = [GaussNewton(parameters=80, points=150, steps=20, start=start) for start in (1, 0)]
+NETWORKS += [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=start) for start in (1, 0)]
+
+
+@pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
+@pytest.mark.parametrize("solver", NETWORKS)
+def test_networks_do_not_believe_false_branches_either(model, solver):
+    solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
+    assert not solution.converged
+    if solver.start or isinstance(solver, GaussNewton):
+        assert result_name(solution.result) == "pinned"
+
+
+@pytest.mark.parametrize("volatility, half_width", [(1.0, 1.0), (3.0, 3.0)])
+def test_networks_know_when_noise_leaves_the_solution_open(volatility, half_width):
+    assert not solve(boxed(volatility, half_width), NETWORKS[0], throw=False).converged
+
+
+def test_networks_flag_a_marginal_value_of_the_wrong_sign():
+    solution = solve(HJBProblem(_Increasing()), GaussNewton(parameters=60, points=64, steps=20), throw=False)
+    assert result_name(solution.result) == "wrong_sign"

@@ -74,8 +74,11 @@ def riccati(rate):
     return 0.5 * (-total + np.sqrt(total**2 + 4.0 + rate * STEEP))
 
 
+PRECISE = {"horizon": 100.0, "nodes": 81, "steps": 800}
+
+
 def path_of(model, *continuations):
-    return OpenLoop(model, continuations, horizon=100.0, nodes=81, steps=800).path(model.initial_state())
+    return OpenLoop(model, continuations, **PRECISE).path(model.initial_state())
 
 
 @pytest.mark.parametrize("rate, continuations", [(0.0, ()), (0.1, (afterwards,)), (0.6, (afterwards,))])
@@ -93,6 +96,17 @@ def test_value_costate_and_control_are_those_of_the_riccati_equation(rate, conti
 
 def test_without_continuations_nothing_jumps():
     np.testing.assert_allclose(path_of(leaving(0.6)).value, -0.5 * riccati(0.0) * START**2, rtol=2e-5)
+
+
+def test_beyond_the_box_a_continuation_is_worth_what_it_is_at_the_edge():
+    # x lands at x/2, which is 0.75 at the start: the box cuts what the continuation says of anything above 0.3
+    inside = OpenLoop(leaving(0.6), (afterwards,), box=((-0.3, 0.3),), **PRECISE)
+    cut = OpenLoop(leaving(0.6), (lambda t, x: afterwards(t, Position(jnp.clip(x.position, -0.3, 0.3))),), **PRECISE)
+    whole = OpenLoop(leaving(0.6), (afterwards,), box=((-9.0, 9.0),), **PRECISE)
+    start = leaving(0.6).initial_state()
+    path = inside.path(start)
+    np.testing.assert_allclose(path.value, cut.along(start, path.controls).value, rtol=1e-12)
+    assert path.value > whole.path(start).value + 0.1
 
 
 def test_wrong_arguments_are_named():

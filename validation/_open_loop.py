@@ -48,6 +48,8 @@ class OpenLoop(eqx.Module):
 
     - `model`: with volatilities of zero; its drift is taken at the prior mean of the climate.
     - `continuations`: what each jump leads to, as those of an `HJBProblem`; without them nothing jumps.
+    - `box`: least and greatest value of each state at which a continuation is asked, which is worth there what it is at the nearest
+      state inside. Paths are long, and a solution beyond its own box is an extrapolation.
     - `horizon`: $T$, years; what follows is worth $g(x_T)$, taken as that of controls held at their last value for ever with a
       state that no longer moves.
     - `nodes`, `steps`: nodes of the controls, steps of the integration.
@@ -62,6 +64,7 @@ class OpenLoop(eqx.Module):
 
     model: AbstractModel
     continuations: tuple[Callable[[Scalar, Point], Float[Array, " outcome"]], ...] = ()
+    box: tuple[tuple[float, float], ...] | None = eqx.field(static=True, default=None)
     horizon: float = eqx.field(static=True, default=1000.0)
     nodes: int = eqx.field(static=True, default=51)
     steps: int = eqx.field(static=True, default=500)
@@ -101,6 +104,9 @@ class OpenLoop(eqx.Module):
         each = self.steps // (self.nodes - 1)
         states, controls = type(model.states), type(model.controls)
 
+        def within(x):
+            return x if self.box is None else states(*(jnp.clip(v, *ends) for v, ends in zip(x, self.box, strict=True)))
+
         def rate(t, z, u):
             """Of the states, of the log of survival and of the value, in this order."""
             x, u = states(*z[:-2]), controls(*u)
@@ -109,7 +115,7 @@ class OpenLoop(eqx.Module):
             hazard = jnp.zeros(())
             for jump, after in zip(jumps, self.continuations, strict=True):
                 one = jump.intensity(t0, x, u)
-                hazard, gain = hazard + one, gain + one * (jump.probabilities @ after(t0, jump.land(x)))
+                hazard, gain = hazard + one, gain + one * (jump.probabilities @ after(t0, within(jump.land(x))))
             flow = jnp.exp(z[-2] - delta * t) * (model.utility(t0, x, u) + gain)
             return jnp.stack([*model.drift(t0, x, u, model.climate_mean), -hazard, flow])
 
