@@ -29,7 +29,8 @@ def scenario_names(data: xr.Dataset) -> tuple[str, str]:
     """Model and scenario names made from the attributes of paths or of their summary.
 
     **Returns:** for example `("abatax uncertain_damages 0.1.0", "ambiguity averse")`; paths under the worst-case measure
-    are a scenario of their own, `ambiguity averse [worst-case measure]`.
+    are a scenario of their own, `ambiguity averse [worst-case measure]`. A model's own scenario (`cbopt` of `dice2023`) is the name
+    as it is; a deterministic model without one gives `optimum`.
 
     !!! example
 
@@ -44,7 +45,8 @@ def scenario_names(data: xr.Dataset) -> tuple[str, str]:
     """
     given = data.attrs
     model = " ".join(["abatax", *(str(given[key]) for key in ("model", "abatax_version") if key in given)])
-    scenario = f"ambiguity {given.get('ambiguity', 'averse')}"
+    doubt = f"ambiguity {given['ambiguity']}" if "ambiguity" in given else "optimum"
+    scenario = str(given.get("scenario", doubt))
     if given.get("measure", "baseline") != "baseline":
         scenario += f" [{given['measure']} measure]"
     if given.get("shocks", "on") == "off":

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from test_scenarios_quantiles import synthetic_paths
 
+import abatax as ab
 from abatax import scenarios
 
 YEARS = [2020, 2021, 2022, 2023, 2024]
@@ -75,6 +76,13 @@ def test_the_worst_case_is_a_scenario_of_its_own():
     table = pd.concat([table_of(), table_of(ambiguity="neutral"), table_of(measure="worst-case")])
     expected = {"ambiguity averse", "ambiguity neutral", "ambiguity averse [worst-case measure]"}
     assert set(table["Scenario"]) == expected
+
+
+def test_scenarios_of_a_model_keep_their_names():
+    data = ab.solve(ab.models.Dice2023(scenario="t2c"), throw=False, max_steps=1).to_dataset()
+    assert scenarios.scenario_names(data)[1] == "t2c"
+    del data.attrs["scenario"]
+    assert scenarios.scenario_names(data)[1] == "optimum"
 
 
 def test_refusals():
