@@ -139,6 +139,13 @@ class AbstractModel(eqx.Module):
         """
         return {}
 
+    def idle_controls(self) -> tuple[str, ...]:
+        """Controls that this regime has no use for, and that rightly stay at a bound.
+
+        Any other control at its bound over most of the region is the mark of a false branch.
+        """
+        return ()
+
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
         """For each state where coefficients have a kink; grids put nodes there and no stencil crosses.
 

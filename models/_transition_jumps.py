@@ -69,6 +69,10 @@ class TransitionJumps(AbstractModel):
 
     # -- the jumps --------------------------------------------------------------------------------------
 
+    def idle_controls(self) -> tuple[str, ...]:
+        """Research, once there is nothing left to find."""
+        return ("research",) if self.has_knowledge and not self._steps() else ()
+
     def _steps(self) -> tuple[str, ...]:
         """The stages that the technology may reach next."""
         return () if self.technology is None else self.technology.steps(self.stage)

@@ -29,10 +29,13 @@ def in_region(problem: HJBProblem, points: Float[np.ndarray, "node state"]) -> B
 def share_pinned(problem: HJBProblem, points: Float[np.ndarray, "node state"], control: Any) -> float:
     """The largest share of points in the region at which a control sits at one of its bounds.
 
-    `control` holds arrays over (family, node). Clipped first-order conditions have false solutions of small residual.
+    `control` holds arrays over (family, node). Clipped first-order conditions have false solutions of small residual. Controls that
+    the model declares idle are not looked at.
     """
-    inside, shares = in_region(problem, points), [0.0]
-    for u, bounds in zip(control, problem.model.controls, strict=True):
+    inside, shares, limits = in_region(problem, points), [0.0], problem.model.controls
+    for name, u, bounds in zip(limits._fields, control, limits, strict=True):
+        if name in problem.model.idle_controls():
+            continue
         for bound in (bounds.low, bounds.high):
             at_bound = np.abs(u[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
             shares.append(float(np.max(np.mean(at_bound, axis=1))))

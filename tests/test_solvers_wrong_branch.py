@@ -9,7 +9,7 @@ from abatax import HJBProblem, solve
 from abatax.models import AKClimate, FossilReserves, Growth, Inflow, LinearQuadratic, Reflecting
 from abatax.models._ak_climate import CapitalTemperature
 from abatax.solvers import DeepGalerkin, Features, FiniteDifference, GaussNewton, Spectral, result_name
-from abatax.solvers._branch import MOSTLY_WRONG, share_wrong_sign
+from abatax.solvers._branch import MOSTLY_WRONG, share_pinned, share_wrong_sign
 
 TIME = jnp.zeros(())
 
@@ -163,3 +163,13 @@ def test_networks_know_when_noise_leaves_the_solution_open(volatility, half_widt
 def test_networks_flag_a_marginal_value_of_the_wrong_sign():
     solution = solve(HJBProblem(_Increasing()), GaussNewton(parameters=60, points=64, steps=20), throw=False)
     assert result_name(solution.result) == "wrong_sign"
+
+
+def test_research_is_idle_once_there_is_nothing_left_to_find():
+    before, mature = (HJBProblem(ab.models.TwoCapital(phase=phase, damage_jump=None)) for phase in ("before", "mature"))
+    assert before.model.idle_controls() == () and mature.model.idle_controls() == ("research",)
+    assert ab.models.TwoCapital(phase="mature", technology=None).idle_controls() == ()
+    points = np.mean(mature.region, axis=1)[None]
+    investment = np.full((1, 1), 0.05)
+    control = (investment, investment, np.full((1, 1), mature.model.controls.research.low))
+    assert share_pinned(before, points, control) == 1.0 and share_pinned(mature, points, control) == 0.0
