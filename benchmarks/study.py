@@ -107,7 +107,7 @@ def figure(tables: dict[str, pd.DataFrame], path: Path):
         ax.axvline(constant(table), color="#d62728", lw=1, label="constant policy")
         ax.set(xscale="log", title=name, yticks=range(len(order)), xlabel="policy error, relative")
         ax.set_yticklabels(order, fontsize=7)
-        ax.legend(fontsize=7, loc="lower right")
+    shown.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     shown.savefig(path, dpi=130)
     plt.close(shown)
 
