@@ -130,7 +130,11 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
         field = next(f for f in dataclasses.fields(cls) if f.name == key)
         if value is None and type(None) not in typing.get_args(field.type):
             raise ValueError(f"`{key}` is none; `{where}` cannot do without it.")
-        arguments[key] = _value(value, f"{where}.{key}")
+        made = arguments[key] = _value(value, f"{where}.{key}")
+        fit = [t for t in typing.get_args(field.type) or (field.type,) if isinstance(t, type) and t is not Any]
+        if isinstance(value, dict) and fit and not isinstance(made, tuple(fit)):
+            names = sorted(b for b, t in BLOCKS.items() if issubclass(t, tuple(fit)))
+            raise ValueError(f"`{where}.{key}` is {type(made).__name__}; use one of {', '.join(names)}.")
     return cls(**arguments)
 
 
@@ -159,8 +163,9 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
 
     - `name`: as on the command line.
     - `settings`: dotted field to value, numbers or text as typed: `{"ambiguity.shocks": "1", "climate.ensemble": "mine.csv"}`.
-      Penalties of `ambiguity` take `inf` for neutral; lists are written `1,2,3`; `none` leaves an optional block out; an
-      ensemble is a CSV file, `published` or `assessed`.
+      Penalties of `ambiguity` take `inf` for neutral; lists are written `1,2,3`; `none` leaves an optional block out; the name
+      of a block takes the place of another with its good values (`{"climate": "LaggedClimate"}`); an ensemble is a CSV file,
+      `published` or `assessed`.
 
     **Raises:** `ValueError`: one line with the field, the value and what is allowed.
 
@@ -174,7 +179,12 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
         ```
     """
     complete = parameters_of(default_model(name))
-    for dotted, value in settings.items():
+    for channel, penalties in complete.get("ambiguity", {}).items():
+        # equal penalties are one, whatever number of shocks and jumps other settings leave
+        if isinstance(penalties, list) and penalties and all(p == penalties[0] for p in penalties):
+            complete["ambiguity"][channel] = penalties[0]
+    # a block before the fields in it, however they are listed
+    for dotted, value in sorted(settings.items(), key=lambda item: item[0].count(".")):
         _set(complete, dotted, value)
     try:
         return build(name, complete)
@@ -200,17 +210,21 @@ def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _read(dotted: str, value: Any, default: Any) -> Any:
     """Interpret a value as typed, by the type of the default."""
+    if str(value).lower() == "none":
+        return None
     if isinstance(default, dict):
         if default["type"] == "Ensemble":
             return parameters_of(_ensemble(dotted, value))
-        if str(value).lower() == "none":
-            return None
+        if isinstance(value, str) and value in BLOCKS:
+            return _default_block(dotted, value)
         fields = ", ".join(f"{dotted}.{k}" for k in default if k != "type")
-        raise ValueError(f"`{dotted}` is a block, not a number; set one of its fields: {fields}.")
+        raise ValueError(
+            f"`{dotted}` is a block, not {value!r}; name another block, or set one of its fields: {fields}."
+        )
     if isinstance(value, str) and isinstance(default, str) and default not in ("inf", "-inf", "nan"):
         return value
-    if default is None and str(value).lower() == "none":
-        return None
+    if default is None and isinstance(value, str) and value in BLOCKS:
+        return _default_block(dotted, value)
     if default is None:
         parts = [_number(dotted, v) for v in (value if isinstance(value, list) else str(value).split(","))]
         return parts
@@ -227,6 +241,13 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
         return [_number(dotted, v) for v in value]
     number = _number(dotted, value)
     return [number] if isinstance(default, list) else number
+
+
+def _default_block(dotted: str, name: str) -> dict[str, Any]:
+    try:
+        return parameters_of(BLOCKS[name]())
+    except TypeError:
+        raise ValueError(f"`{dotted}` is {name}, which has no default values; set it in Python.") from None
 
 
 def _number(dotted: str, value: Any) -> float | str:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ._ambiguity import WorstCase
@@ -111,6 +112,21 @@ class HJBProblem(eqx.Module):
     def state(self, x: Float[Array, " state"]) -> Point:
         """The named state of a coordinate vector."""
         return type(self.model.states)(*x)
+
+    def check_start(self):
+        """Raise `ValueError` if the model's initial state is outside the box, where the value function says nothing."""
+        model = self.model
+        for variable, name, value, (low, high) in zip(
+            model.states, model.states._fields, model.initial_state(), self.domain, strict=True
+        ):
+            at = np.ravel(np.asarray(value))
+            far = at[~((at >= low) & (at <= high))]
+            if far.size:
+                unit = "" if variable.unit == "1" else f" {variable.unit}"
+                raise ValueError(
+                    f"`{name}` starts at {far[0]:.4g}{unit}, outside its box of {low:.4g} to {high:.4g}; change the"
+                    f" start, or give a box that holds it (box.{name})."
+                )
 
     # -- the equation ---------------------------------------------------------------------------------
 

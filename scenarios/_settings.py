@@ -67,6 +67,8 @@ class RunSettings(_Strict):
             ambiguity = problem.model.ambiguity
             problem = eqx.tree_at(lambda p: p.model.ambiguity, problem, jax.tree.map(jnp.zeros_like, ambiguity))
         check_kind(problem, self._solver_for(problem))
+        if isinstance(problem, HJBProblem):
+            problem.check_start()
         return problem
 
     def make_solver(self) -> AbstractSolver | AbstractPathSolver:

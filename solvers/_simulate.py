@@ -94,7 +94,8 @@ def simulate(
 
     **Returns:** [`Paths`][].
 
-    **Raises:** `ValueError` naming the argument; regimes must share their states and controls.
+    **Raises:** `ValueError` naming the argument, or the initial state that is outside the box; regimes must share their states
+    and controls.
 
     !!! example
 
@@ -111,6 +112,7 @@ def simulate(
     for name, value in (("years", years), ("num_paths", num_paths), ("steps_per_year", steps_per_year)):
         if value < 1:
             raise ValueError(f"`{name}` is {value}; it must be at least 1.")
+    solution.problem.check_start()
     key = jr.key(0) if key is None else key
     regimes = regimes_of(solution)
     num_paths = num_paths if shocks else 1

@@ -100,6 +100,7 @@ def test_simulate_export_and_refusal_to_overwrite(solved):
         (["solve", "uncertain_damages", "--set", "climate.ensemble=absent.csv"], ["absent.csv"]),
         (["solve", "uncertain_damages", "--set", "ambiguity"], ["FIELD=VALUE"]),
         (["solve", "uncertain_damages", "--set", "economy.productivity=-1"], ["productivity", "-1", "> 0"]),
+        (["solve", "net_zero", "--set", "economy.green.initial_capital=1e9"], ["log_capital_ratio", "15.1", "outside"]),
         (["simulate", "absent-folder"], ["absent-folder", "run.json"]),
         (["export", "absent-folder"], ["absent-folder"]),
         (["run", "absent.toml"], ["absent.toml"]),

@@ -180,7 +180,11 @@ def test_models_under_a_transformation_are_not_checked():
         ("uncertain_damages", {"emissions_share": "much"}, "`emissions_share` is 'much'; it must be a number"),
         ("uncertain_damages", {"emissions_share": ""}, "`emissions_share` is ''; it must be a number"),
         ("uncertain_damages", {"emissions_share": "nan"}, "`emissions_share` is 'nan'; it must be a number"),
-        ("uncertain_damages", {"emissions_share": None}, "`emissions_share` is None; it must be a number"),
+        (
+            "uncertain_damages",
+            {"emissions_share": None},
+            "`emissions_share` is none; `uncertain_damages` cannot do without it",
+        ),
         ("uncertain_damages", {"emissions_share": -0.1}, "`emissions_share` is "),
         ("uncertain_damages", {"emissions_share": "inf"}, "`emissions_share` is "),
         ("uncertain_damages", {"ambiguity.shocks": -1}, "`ambiguity.shocks` is -1.0; a penalty must be > 0"),
@@ -202,7 +206,11 @@ def test_models_under_a_transformation_are_not_checked():
             "`climate.ensemble`: ensemble file absent.csv cannot",
         ),
         ("uncertain_damages", {"climate": "none"}, "`climate`"),
-        ("ak_climate", {"productivity": 1}, "`productivity` is a block, not a number; set one of its fields"),
+        (
+            "ak_climate",
+            {"productivity": 1},
+            "`productivity` is a block, not 1; name another block, or set one of its fields",
+        ),
         ("ak_climate", {"productivity.reversion": 0}, "`productivity.reversion` is "),
         ("linear_quadratic", {"dimension": 1.5}, "`dimension` is 1.5; it must be a whole number"),
         ("linear_quadratic", {"dimension": 0}, "`dimension` is 0; it must be at least 1"),
@@ -328,3 +336,42 @@ def test_one_aversion_per_shock():
     # uncertain_damages has two shocks, capital's and temperature's: one number for all of them, or two
     with pytest.raises(ValueError, match=r"`ambiguity\.shocks`"):
         HJBProblem(configure("uncertain_damages", {"ambiguity.shocks": "1,2,3"}))
+
+
+@pytest.mark.parametrize(
+    "settings, states",
+    [
+        ({"climate": "LaggedClimate"}, ("temperature", "warming_rate")),
+        ({"climate.exogenous_forcing": 0.3, "climate": "CarbonCycleClimate"}, ("carbon_deep", "temperature")),
+        ({"technology.parity": "none", "technology": "KnowledgeHazard"}, ("temperature", "log_knowledge")),
+        ({"damage_jump": "none"}, ("temperature",)),
+    ],
+)
+def test_a_block_is_exchanged_by_its_name(settings, states):
+    model = configure("net_zero", settings)
+    assert set(states) <= set(model.states._fields)
+    assert float(getattr(model.climate, "exogenous_forcing", 0.3)) == settings.get("climate.exogenous_forcing", 0.3)
+    again = configure("net_zero", {})
+    assert model.states._fields != again.states._fields or len(model.jumps()) != len(again.jumps())
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"climate": "AKEconomy"}, "`climate` is AKEconomy, whose states carbon emissions in GtC/yr do not move"),
+        ({"economy": "AKEconomy"}, "`net_zero.economy` is AKEconomy; use one of TwoCapitals"),
+        ({"climate": "Ensemble"}, "`climate` is Ensemble, which has no default values"),
+        ({"climate": "hot"}, "`climate` is a block, not 'hot'; name another block, or set one of its fields"),
+        ({"technology": "none", "technology.rate": 0.1}, "`technology` has no fields of its own"),
+        ({"economy.green.initial_capital": "none"}, "cannot do without it"),
+    ],
+)
+def test_a_block_that_does_not_fit_is_refused(settings, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        configure("net_zero", settings)
+
+
+def test_a_start_outside_the_box_is_named():
+    problem = HJBProblem(LinearQuadratic(), box={"state": (5.0, 6.0)})
+    with pytest.raises(ValueError, match="`state` starts at 1, outside its box of"):
+        problem.check_start()
