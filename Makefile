@@ -1,6 +1,7 @@
 # make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
 # make test   the same environment with the developers' tools: lint, types, tests
-# Every other target is a part of these two or a helper: venv lint format types pytest benchmarks clean
+# make slow   the tests marked slow, which `make test` leaves out to stay under a quarter of an hour on two cores
+# Every other target is a part of these or a helper: venv lint format types pytest benchmarks clean
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -18,7 +19,7 @@ TEST_ENV := JAX_PLATFORMS=cpu OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: run test venv lint format types pytest benchmarks clean
+.PHONY: run test slow venv lint format types pytest benchmarks clean
 
 run: $(INSTALLED)
 	$(BIN)/abatax run $(RUN_ARGS)
@@ -40,7 +41,10 @@ types: $(INSTALLED_DEV)
 
 # A file of tests stays in one worker, so what a module's fixture solves is solved once.
 pytest: $(INSTALLED_DEV)
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
+
+slow: $(INSTALLED_DEV)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(PYTEST_ARGS)
 
 benchmarks: $(INSTALLED_DEV)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -41,13 +41,18 @@ class TransitionBox(AbstractModel):
         ratio = (ahead, Inflow(extension=4.0)) if hopeless else (Inflow(extension=3.5), ahead)
         faces = emitting, ratio, *self.climate.closures(self._damage_slope)
         if self.has_knowledge:
-            faces = *faces, (Inflow(), Outflow(extension=0.5))
+            # with so much knowledge the breakthrough comes within a year or two: more is worth little
+            faces = *faces, (Inflow(), Growth(slope=self._no_slope, extension=2.5))
         if "log_capital" in self.states._fields:
-            faces = *faces, (Inflow(), Outflow(extension=0.5))
+            # capital moves past the upper face; kept from it, its growth would be lost: V = k + f
+            faces = *faces, (Inflow(), Growth(slope=self._unit_slope, extension=0.5))
         return type(self.states)(*faces)
 
     def _no_slope(self, t: Scalar, x: Point) -> Scalar:
         return jnp.zeros_like(x.temperature)
+
+    def _unit_slope(self, t: Scalar, x: Point) -> Scalar:
+        return jnp.ones_like(x.temperature)
 
     def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
         r"""$f_y = -\Lambda'(y)$ if damages are known: far out temperature hardly moves before the future is discounted."""

@@ -99,10 +99,10 @@ def numerical(model, points, closed):
 @pytest.mark.parametrize(
     "planner, phase, exponent",
     [
-        ("neutral", "before_revealed", 3.0),
-        ("averse", "improved_revealed", 2.6),
+        pytest.param("neutral", "before_revealed", 3.0, marks=pytest.mark.slow),
+        pytest.param("averse", "improved_revealed", 2.6, marks=pytest.mark.slow),
         ("by channel", "before", 3.0),
-        ("averse", "complete", 3.0),
+        pytest.param("averse", "complete", 3.0, marks=pytest.mark.slow),
     ],
 )
 def test_closed_form_is_the_numerical_maximiser(planner, phase, exponent):

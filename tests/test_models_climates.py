@@ -254,6 +254,7 @@ def test_simulated_with_a_given_value():
     assert 1.2 == float(states.temperature[0]) < float(states.temperature[-1])
 
 
+@pytest.mark.slow
 def test_solved_with_a_lag():
     # four states by finite differences
     green = eqx.tree_at(lambda e: e.green.productivity, ab.models.TwoCapitals(), jnp.asarray(0.1567))

@@ -177,6 +177,7 @@ def optimum(model):
     return loop.path(model.initial_state(), guess=near, tolerance=1e-9)
 
 
+@pytest.mark.slow
 def test_best_path_is_that_of_an_independent_program(model, optimum):
     scc, mu, warming, emissions, capital = table(model, optimum)
     at = [(year - 2015) // 5 for year in YEARS]

@@ -101,7 +101,11 @@ def numerical(model, points, closed):
 
 @pytest.mark.parametrize(
     "planner, rho, phase",
-    [("neutral", 1.0, "after_damage"), ("averse", 0.66, "after_technology"), ("by channel", 1.5, "before")],
+    [
+        pytest.param("neutral", 1.0, "after_damage", marks=pytest.mark.slow),
+        pytest.param("averse", 0.66, "after_technology", marks=pytest.mark.slow),
+        ("by channel", 1.5, "before"),
+    ],
 )
 def test_closed_form_is_the_numerical_maximiser(planner, rho, phase):
     plain = small_model("knowledge_capital", PLANNERS[planner], preferences=EpsteinZin(0.01, rho))

@@ -207,6 +207,7 @@ def errors(solution, points, slopes, controls):
     return off, np.max(np.abs(np.stack(control, axis=-1) / controls - 1.0))
 
 
+@pytest.mark.slow
 def test_one_region_by_finite_differences_with_the_order_of_the_scheme(exact):
     problem = HJBProblem(MultiRegion(regions=1, vulnerability=[MEAN]))
     points = region_points(problem, 32)

@@ -198,6 +198,7 @@ def solution():
     return ab.solve(HJBProblem(settled()), ab.solvers.FiniteDifference(points=(13, 17, 13), leaning=True))
 
 
+@pytest.mark.slow
 def test_solution_is_the_best_deterministic_path(solution):
     still = settled(noise=0.0)
     x = still.state_at(880.0, 0.7, 1.2)
@@ -228,6 +229,7 @@ def test_simulated_intensity_and_emissions_agree(solution):
     assert float(data["carbon_intensity"][0, -1]) < 0.8
 
 
+@pytest.mark.slow
 def test_before_the_technology_and_with_a_damage_jump():
     # one outcome each
     model = NetZero(damage_jump=DamageJump([0.2], highest_rate=4.0))

@@ -25,6 +25,7 @@ def quick():
     return solve(HJBProblem(model), FiniteDifference(points=(41, 17), levels=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.1, 1.4])
 def test_a_quick_response_is_the_model_without_a_lag(quick, temperature):
     still = TCREClimate(relative_volatility=0.0)

@@ -85,6 +85,7 @@ def test_parameters_without_influence_have_none(damages):
     assert float(capital.elasticity) == pytest.approx(1.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_slopes_known_at_faces_depend_on_parameters():
     model, solver = ab.models.AKClimate(productivity=None), FD(points=(7, 31), levels=2)
     found = ab.sensitivities(ab.solve(model, solver)).derivative.sel(functional="welfare")

@@ -60,6 +60,7 @@ def usual():
 # -- complete abatement ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [np.inf, 5.0])
 def test_where_abatement_is_complete_the_value_is_the_closed_form(penalty):
     model = last_stage(1.0 / 3.0, ambiguity=Ambiguity.from_penalties(shocks=penalty, jumps=penalty))
@@ -144,6 +145,7 @@ class Path(AbstractModel):
         return self.model.initial_state()
 
 
+@pytest.mark.slow
 def test_without_noise_the_solution_is_the_best_path():
     climate = TCREClimate(Ensemble.certain(1.86e-3), relative_volatility=0.0)
     model = last_stage(economy=AKEconomy(volatility=0.0), climate=climate)
@@ -178,6 +180,7 @@ def test_first_order_approaches_fourth(usual):
     assert coarse[4] < 0.01 and fine[4] < 0.5 * coarse[4] and fine[5] < 0.5 * coarse[5]
 
 
+@pytest.mark.slow
 def test_collocation_agrees_while_abatement_is_partial():
     # no kink of damages and a box without complete abatement: smooth, as polynomials need it
     model = last_stage(0.0)

@@ -168,6 +168,7 @@ def test_more_degrees_are_better():
     assert errors[1] < 0.1 * errors[0]
 
 
+@pytest.mark.slow
 def test_three_states_with_random_features():
     model = AKClimate(productivity=ab.models.Productivity(cost=0.05))
     solution = solve(HJBProblem(model), Features(random=400))
@@ -189,6 +190,7 @@ def test_six_states_of_an_additive_value_from_the_slopes_at_the_faces():
     assert found["e"][2] > 0.1  # what a constant policy would score
 
 
+@pytest.mark.slow
 def test_kinks_are_flagged_or_accurate():
     # twenty smooth features cannot follow the layer at a kink: whatever is called converged must be near the truth
     model = small_model("uncertain_damages", Ambiguity.from_penalties(shocks=1.0, jumps=1.0, climate=0.01))

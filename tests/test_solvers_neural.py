@@ -89,7 +89,9 @@ def test_points_stay_in_the_box_and_change(sampling):
     assert errors(solution)["control"] < 0.01
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon", "soap", "lbfgs"])
+@pytest.mark.parametrize(
+    "optimizer", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "muon")), "soap", "lbfgs"]
+)
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
     fitted = ab.solve(
@@ -172,6 +174,7 @@ def test_the_guess_of_a_false_root_is_flagged():
     assert errors(solution)["control"] < 0.01 or result_name(solution.result) != "successful"
 
 
+@pytest.mark.slow
 def test_one_network_serves_a_family():
     model = ab.models.UncertainDamages(damage_jump=ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3])))
     solver = GaussNewton(parameters=100, points=48, steps=25)

@@ -147,6 +147,7 @@ def test_three_states():
 # -- families and kinks ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_agrees_with_finite_differences_across_a_kink_and_in_a_family():
     # each method's own error estimate is the difference of its two resolutions
     model = small_model("uncertain_damages", Ambiguity.from_penalties(shocks=1.0, jumps=1.0, climate=0.01))

@@ -62,7 +62,7 @@ class Thermostat(AbstractModel):
         return Gap(jnp.array(1.0))
 
 
-@pytest.fixture(scope="module", params=[np.inf, 0.5])
+@pytest.fixture(scope="module", params=[pytest.param(np.inf, marks=pytest.mark.slow), 0.5])
 def both(request):
     """The user's model and the package's, solved."""
     ambiguity = Ambiguity(shocks=1.0 / request.param)

@@ -84,7 +84,7 @@ class MultiRegionExact(eqx.Module):
         import jax.numpy as jnp
         import abatax as ab
 
-        problem = ab.HJBProblem(ab.models.MultiRegion(regions=20, rotation=True))
+        problem = ab.HJBProblem(ab.models.MultiRegion(regions=5, rotation=True))
         value = ab.validation.MultiRegionExact(problem.model)
         assert abs(float(problem.residual(jnp.zeros(()), problem.model.initial_state(), value))) < 1e-10
         ```
