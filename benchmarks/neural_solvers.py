@@ -3,7 +3,7 @@
 Why: a small residual is not a right answer, so every row shows the error of policies over the region of interest beside that of a
 constant policy. Usage:
 
-    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages] [--seeds 3] [--budget 60]
+    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages|two_capital|net_zero] [--seeds 3] [--budget 60]
 """
 
 import argparse
@@ -12,6 +12,8 @@ import time
 import jax
 import jax.random as jr
 import numpy as np
+from net_zero import settled as net_zero_settled
+from two_capital import settled as two_capital_settled
 
 import abatax as ab
 from abatax.solvers import DeepGalerkin, Features, GaussNewton, PolicyIteration, result_name
@@ -23,6 +25,10 @@ SOLVERS = {
     "policy_iteration": PolicyIteration(parameters=600, points=900, steps=200, learning_rate=3e-3),
     "features (random tanh)": Features(),
 }
+
+
+# After the technology, damages known, three states: the model and the nodes of its reference, twice as fine as what is believed
+TRANSITIONS = {"two_capital": (two_capital_settled, (25, 49, 17)), "net_zero": (net_zero_settled, (25, 49, 17))}
 
 
 def errors(problem, value, truth_problem, truth, points):
@@ -70,9 +76,32 @@ def uncertain_damages(seeds, budget):
         print(f"| {seed} | {max(e):.1e} | {np.median(e):.1e} | {s.stats['seconds']:.0f} of {wall:.0f} |", flush=True)
 
 
+def transition(name, seeds, budget):
+    made, nodes = TRANSITIONS[name]
+    problem = ab.HJBProblem(made())
+    reference = ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True))
+    points, found = ab.validation.region_points(problem, 512), []
+    print(f"| {name}: seed | errors | seconds | compilation | result |")
+    for seed in range(seeds):
+        solver = GaussNewton(architecture="mlp", parameters=600, steps=1000, patience=8)
+        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, throw=False)
+        e = errors(problem, s.value, problem, reference.value, points)
+        found.append(e)
+        print(
+            f"| {seed} | {_line(e)} | {s.stats['seconds']:.0f} | {s.stats['compile_seconds']:.0f} "
+            f"| {result_name(s.result)} |",
+            flush=True,
+        )
+    print(f"| median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
+
+
+def _line(e):
+    return ", ".join(f"{name} {size:.1e}" for name, size in e.items())
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages"))
+    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
     asked = parser.parse_args()
@@ -80,6 +109,9 @@ def main():
     for study in (ak_climate, uncertain_damages):
         if asked.only in (None, study.__name__):
             study(asked.seeds, asked.budget)
+    for name in TRANSITIONS:
+        if asked.only in (None, name):
+            transition(name, asked.seeds, asked.budget)
 
 
 if __name__ == "__main__":

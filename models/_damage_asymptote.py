@@ -1,4 +1,4 @@
-"""How the value function falls with warming far out, while it is not yet known which damage function is true."""
+"""What warming costs where temperature hardly moves, while it is not yet known which damage function is true."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,7 @@ from ._types import Scalar
 
 # Halvings of an interval: what is left is rounding.
 _HALVINGS = 80
+_STEPS = 2
 
 
 def damage_asymptote(
@@ -23,12 +24,11 @@ def damage_asymptote(
     discount_rate: Scalar,
     worth: Callable[[Float[Array, " outcome"]], Scalar],
 ) -> Scalar:
-    r"""$f_y$ far out before damages are revealed, where temperature hardly moves before the future is discounted.
+    r"""$f(y)$ before damages are revealed, where temperature hardly moves before the future is discounted.
 
     There $f$ is given by what damages cost now and by what their revelation brings,
-    $$0 = \delta\big(-\Lambda(y) - f\big) + J(y)\,\mathrm{worth}\big(-\Lambda_m(y^+) - f\big),$$
-    and $f_y$ follows by implicit differentiation. Where the event is sure to come at once, $f = -\sum_m\pi_m\Lambda_m$ for a neutral
-    planner: far from $-\Lambda$.
+    $$0 = \delta\big(-\Lambda(y) - f\big) + J(y)\,\mathrm{worth}\big(-\Lambda_m(y^+) - f\big).$$
+    Where the event is sure to come at once, $f = -\sum_m\pi_m\Lambda_m$ for a neutral planner: far from $-\Lambda$.
 
     **Arguments:**
 
@@ -36,7 +36,7 @@ def damage_asymptote(
     - `resets`: whether the event puts temperature at the threshold, $y^+ = \bar y$.
     - `discount_rate`: per year. `worth`: of the gains of each outcome to the planner, see `Ambiguity.jump_term`.
 
-    **Returns:** in units of the value function per degC.
+    **Returns:** in units of the value function; three derivatives in `y` are exact.
     """
 
     def after(y):
@@ -47,18 +47,18 @@ def damage_asymptote(
     def balance(f, y):
         return discount_rate * (-damages.log_damages(y) - f) + jump.intensity(y) * worth(after(y) - f)
 
-    outcomes = jnp.append(after(y), -damages.log_damages(y))
+    still = jax.lax.stop_gradient(y)
+    outcomes = jnp.append(after(still), -damages.log_damages(still))
 
     def halve(_, ends):
         low, high = ends
         middle = 0.5 * (low + high)
-        up = balance(middle, y) > 0.0
+        up = balance(middle, still) > 0.0
         return jnp.where(up, middle, low), jnp.where(up, high, middle)
 
     low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.min(outcomes), jnp.max(outcomes)))
     f = jax.lax.stop_gradient(0.5 * (low + high))
-    by_value, by_warming = jax.grad(balance, argnums=(0, 1))(f, y)
-    # one step of Newton's method, so that the root moves with y when this is differentiated
-    f = f - balance(f, y) / jax.lax.stop_gradient(by_value)
-    by_value, by_warming = jax.grad(balance, argnums=(0, 1))(f, y)
-    return -by_warming / by_value
+    # each step of Newton's method doubles the number of derivatives in y that are those of the root, and adds one
+    for _ in range(_STEPS):
+        f = f - balance(f, y) / jax.grad(balance)(f, y)
+    return f

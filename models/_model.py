@@ -128,6 +128,13 @@ class AbstractModel(eqx.Module):
         """A value function that solvers start from if the user has none; flat if left out."""
         return None
 
+    def asymptote(self, t: Scalar, x: Point) -> Scalar:
+        """What is known of the value function, a smooth function of the states: networks learn what is left.
+
+        Good: what it tends to where states hardly move. It needs no level.
+        """
+        return jnp.zeros(())
+
     def closures(self) -> Point:
         """For each state the closures of its low and its high face."""
         return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))

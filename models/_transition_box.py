@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -55,14 +56,22 @@ class TransitionBox(AbstractModel):
         return jnp.ones_like(x.temperature)
 
     def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$f_y = -\Lambda'(y)$ if damages are known: far out temperature hardly moves before the future is discounted."""
+        """Far out temperature hardly moves before the future is discounted."""
+        return jax.grad(self._damage_value)(x.temperature)
+
+    def asymptote(self, t: Scalar, x: Point) -> Scalar:
+        r"""$V = k + f$ with $f$ where temperature stands still: $-\Lambda(y)$ if damages are known."""
+        level = x.log_capital if "log_capital" in x._fields else 0.0
+        return level + self._damage_value(x.temperature)
+
+    def _damage_value(self, y: Scalar) -> Scalar:
         if self.revealed or self.damage_jump is None:
-            return -self.damages.slope(x.temperature)
+            return -self.damages.log_damages(y)
         number, prior = self._jump_names().index("damage_jump"), self.damage_jump.prior
         return damage_asymptote(
             self.damages,
             self.damage_jump,
-            x.temperature,
+            y,
             resets=self.reset_temperature,
             discount_rate=self.preferences.discount_rate,
             worth=lambda gains: self.ambiguity.jump_term(number, gains, prior),

@@ -126,21 +126,25 @@ class CollocationWorkspace(Generic[Basis]):
         return slopes, bends
 
     def asymptote(self) -> Float[np.ndarray, "family point"]:
-        """The linear function with the slopes that are known at faces: marginal values of the right sign to start from.
+        """What the model knows of its value function, and the slopes that are known at faces: where to start from.
 
-        From a flat guess controls begin at their bounds, and polynomials may stay on the branch on which they are.
+        Marginal values have the right sign. From a flat guess controls begin at their bounds, and polynomials may stay on the
+        branch on which they are.
         """
-        return np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - np.mean(self.problem.region, axis=1))
+        known = np.asarray(_asymptote(self.bare, jnp.asarray(self.basis.points))[0])
+        middle = np.mean(self.problem.region, axis=1)
+        return known + np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - middle)
 
     def known_slopes(self) -> Float[np.ndarray, "family state"]:
-        """Slopes that are known at faces, averaged over each; 0 for states of which none is."""
+        """Slopes known at faces beyond those of the model's asymptote, averaged over each; 0 for states of which none is."""
         slopes = np.zeros((self.family, len(self.closures)))
         for a, sides in enumerate(self.closures):
-            known = [
-                np.mean(self.slopes[a, side][:, self.basis.on_face(a, side)], axis=1)
-                for side, closure in enumerate(sides)
-                if isinstance(closure, Growth)
-            ]
+            known = []
+            for side, closure in enumerate(sides):
+                if isinstance(closure, Growth):
+                    on = self.basis.on_face(a, side)
+                    of_asymptote = _asymptote(self.bare, jnp.asarray(self.basis.points[on]))[1][..., a]
+                    known.append(np.mean(self.slopes[a, side][:, on] - of_asymptote, axis=1))
             if known:
                 slopes[:, a] = np.mean(known, axis=0)
         return slopes
@@ -200,6 +204,16 @@ class CollocationWorkspace(Generic[Basis]):
                     if np.any(speed > 1e-9 * (high - low)):
                         return True
         return False
+
+
+@eqx.filter_jit
+def _asymptote(problem: HJBProblem, points):
+    """What models know of their value functions, and its slopes: family point, family point state."""
+
+    def of_member(p):
+        return jax.vmap(jax.value_and_grad(lambda z: p.model.asymptote(jnp.zeros(()), p.state(z))))(points)
+
+    return eqx.filter_vmap(of_member)(problem)
 
 
 @eqx.filter_jit

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from ..models import HJBProblem
 from ._box_map import BoxMap, box_map
 from ._network_basis import NetworkBasis
-from ._network_value import NetworkValue
+from ._network_value import Asymptote, NetworkValue
 
 # Points inside the box by number of states, if none are asked for; a joint network sees so many per member.
 _POINTS = {1: 128, 2: 512, 3: 1280}
@@ -48,6 +48,7 @@ def first_basis(
 
     value = NetworkValue(
         network=network,
+        asymptote=Asymptote(problem.model),
         box=jax.tree.map(repeated, box),
         level=jnp.zeros(family),
         scale=jnp.ones(family),

@@ -8,23 +8,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import AbstractValue
+from ..models import AbstractModel, AbstractValue
 from ..models._types import Point, Scalar
 from ._box_map import BoxMap
 
 
-class NetworkValue(AbstractValue):
-    r"""A network on the unit box around what is known: $V(x) = v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)$.
+class Asymptote(eqx.Module):
+    """What a model knows of its value function."""
 
-    States go to the unit box, the value is measured in its own range, and what is known of its slopes is taken out, so the
-    network is asked for a smooth function of size one whatever the model.
+    model: AbstractModel
+
+    def at(self, z: Float[Array, " state"]) -> Scalar:
+        return self.model.asymptote(jnp.zeros(()), type(self.model.states)(*z))
+
+
+class NetworkValue(AbstractValue):
+    r"""A network on the unit box around what is known: $V(x) = a(x) + v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)$.
+
+    States go to the unit box, what is known of the value and of its slopes is taken out and the rest is measured in its own range,
+    so the network is asked for a smooth function of size one whatever the model.
 
     **Arguments:**
 
     - `network`: $N$, from the states in [-1, 1] and the label to a scalar.
     - `box`: $b$, the map to the unit box.
+    - `asymptote`: $a$, what the model knows of its value function.
     - `level`, `scale`: $v_0$ and $s$, in the unit of the value.
-    - `slope`, `middle`: $p$, known slopes (0 where none is), and $\bar x$.
+    - `slope`, `middle`: $p$, slopes that are known beyond those of $a$ (0 where none is), and $\bar x$.
     - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
     - `label`: $\ell$, what tells a member of a family from the others; empty for one problem.
 
@@ -40,6 +50,7 @@ class NetworkValue(AbstractValue):
     """
 
     network: Any
+    asymptote: Asymptote
     box: BoxMap
     level: Float[Array, "*family"]
     scale: Float[Array, "*family"]
@@ -54,7 +65,8 @@ class NetworkValue(AbstractValue):
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
         """The value at a coordinate vector."""
-        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
+        known = self.asymptote.at(z) + self.level + self.slope @ (z - self.middle)
+        return known + self.scale * self.network(self.inputs(z))
 
     def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
         """What a network is given at a coordinate vector: states on the unit box, kinks, label."""

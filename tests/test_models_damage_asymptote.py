@@ -1,4 +1,4 @@
-"""The slope of the value function far out in temperature, before it is known which damage function is true."""
+"""The value function far out in temperature, before it is known which damage function is true, and its slope."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ PRIOR, CURVATURES = np.array([0.5, 0.3, 0.2]), np.array([0.0, 0.1, 0.3])
 DAMAGES = ThresholdDamages()
 
 
-def slope(y, penalty, resets=False):
+def value(y, penalty, resets=False):
     ambiguity = Ambiguity.from_penalties(jumps=penalty)
     return damage_asymptote(
         DAMAGES,
@@ -25,6 +25,10 @@ def slope(y, penalty, resets=False):
         discount_rate=jnp.asarray(DELTA),
         worth=lambda gains: ambiguity.jump_term(0, gains, JUMP.prior),
     )
+
+
+def slope(y, penalty, resets=False):
+    return jax.grad(lambda z: value(z, penalty, resets))(y)
 
 
 def log_damages(y, curvature):
@@ -42,7 +46,7 @@ def test_neutral_slope_is_that_of_the_mean_of_what_comes(y):
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.1])
-def test_doubtful_slope_is_that_of_the_root(penalty):
+def test_doubtful_value_and_slope_are_those_of_the_root(penalty):
     def root(y):
         def balance(f):
             gains = np.array([-log_damages(y, c) for c in CURVATURES]) - f
@@ -52,15 +56,19 @@ def test_doubtful_slope_is_that_of_the_root(penalty):
         worst = -log_damages(y, CURVATURES.max())
         return scipy.optimize.brentq(balance, worst, -log_damages(y, 0.0), xtol=1e-15, rtol=1e-15)
 
+    np.testing.assert_allclose(value(jnp.asarray(5.0), penalty), root(5.0), rtol=1e-12)
     h = 1e-3
     exact = (8.0 * (root(5.0 + h) - root(5.0 - h)) - root(5.0 + 2.0 * h) + root(5.0 - 2.0 * h)) / (12.0 * h)
     np.testing.assert_allclose(slope(jnp.asarray(5.0), penalty), exact, rtol=1e-8)
 
 
-def test_its_derivative_is_that_of_differences():
-    y, h = jnp.asarray(6.0), 1e-4
-    bend = jax.grad(lambda z: slope(z, 0.1))(y)
-    np.testing.assert_allclose(bend, (slope(y + h, 0.1) - slope(y - h, 0.1)) / (2.0 * h), rtol=1e-7)
+def test_further_derivatives_are_those_of_differences():
+    y, h = jnp.asarray(2.3), 1e-4  # beyond the threshold, where the rate of the event still rises
+    found = lambda z: slope(z, 0.1)
+    for _ in range(2):
+        bend = jax.grad(found)
+        np.testing.assert_allclose(bend(y), (found(y + h) - found(y - h)) / (2.0 * h), rtol=1e-5)
+        found = bend
 
 
 def test_where_the_event_resets_temperature_only_the_present_counts():
