@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 from ._damages import DamageJump, ThresholdDamages
 from ._types import Scalar
 
-# Halvings of an interval: what is left is rounding.
-_HALVINGS = 80
+# Halvings of an interval, after which the steps of Newton's method leave nothing but rounding.
+_HALVINGS = 32
 _STEPS = 2
 
 

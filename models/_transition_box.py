@@ -45,8 +45,9 @@ class TransitionBox(AbstractModel):
             # with so much knowledge the breakthrough comes within a year or two: more is worth little
             faces = *faces, (Inflow(), Growth(slope=self._no_slope, extension=2.5))
         if "log_capital" in self.states._fields:
-            # capital moves past the upper face; kept from it, its growth would be lost: V = k + f
-            faces = *faces, (Inflow(), Growth(slope=self._unit_slope, extension=0.5))
+            # V = k + f where research is hopeless (little capital) or knowledge plenty (much): kept from a face, growth would be lost
+            level = Growth(slope=self._unit_slope, extension=0.5)
+            faces = *faces, (level, level)
         return type(self.states)(*faces)
 
     def _no_slope(self, t: Scalar, x: Point) -> Scalar:

@@ -27,6 +27,8 @@ _PATIENCE = 5
 
 # Policy iteration that ends in a cycle of this size, relative to the range of V, is near enough for Newton steps to begin.
 _TO_AND_FRO = 1e-2
+# After so many steps of policy iteration none of which came much nearer, none will.
+_ENDLESS = 40
 
 
 class FiniteDifferenceState(NamedTuple):
@@ -237,6 +239,8 @@ class FiniteDifference(AbstractSolver):
         wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
         if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, STALLED)
+        if not high and int(new.astray) >= _ENDLESS:
+            return self._stall(workspace, new)
         return self._advance(workspace, new, previous=float(state.change))
 
     def _advance(self, workspace, state, previous):
@@ -248,7 +252,8 @@ class FiniteDifference(AbstractSolver):
         # corrections stop shrinking at the rounding error of the linear solve
         floor = change < 1e-8 and change > 0.3 * previous
         # before the Newton stage a few nodes that go to and fro between two policies do no harm
-        enough = not high and self.order > 1 and change < _TO_AND_FRO and int(state.astray) >= _PATIENCE
+        coarse = not high and (self.order > 1 or not last)
+        enough = coarse and change < _TO_AND_FRO and int(state.astray) >= _PATIENCE
         if change > (self.tolerance if high else loose) and not floor and not enough:
             return state
         if not last:
@@ -303,7 +308,7 @@ class FiniteDifference(AbstractSolver):
         """The monotone solution is kept; on a false branch that is what is said, for more points would not help."""
         kept = state.monotone if bool(state.high_order) else state.values
         false = self._false_branch(workspace, int(state.level), workspace.evaluate(int(state.level), False, kept))
-        return state._replace(values=kept, status=np.array(false or STALLED))
+        return state._replace(values=kept, monotone=kept, status=np.array(false or STALLED))
 
     def _false_branch(self, workspace, level, local) -> int | None:
         """The status of a false branch; None if there is no mark of one."""

@@ -2,7 +2,7 @@
 
 from ..models import HJBProblem
 from ._finite_difference import FiniteDifference
-from ._status import CONVERGED, WRONG_SIGN
+from ._status import CONVERGED, STALLED, WRONG_SIGN
 
 # Nodes per state by number of states; beyond, no grid.
 _POINTS = {1: 41, 2: 21, 3: 11, 4: 7}
@@ -19,8 +19,9 @@ def monotone_start(problem: HJBProblem) -> FiniteDifference | None:
 
 
 def can_start_from(status: int) -> bool:
-    """Whether a monotone iteration ended at a solution of its grid.
+    """Whether a monotone iteration ended at a solution of its grid, or near one.
 
-    On so few nodes a small marginal value may have the wrong sign; what comes out is judged again.
+    On so few nodes a small marginal value may have the wrong sign, and a few nodes may go to and fro between two policies; what comes
+    out is judged again.
     """
-    return status in (CONVERGED, WRONG_SIGN)
+    return status in (CONVERGED, STALLED, WRONG_SIGN)
