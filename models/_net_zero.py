@@ -18,8 +18,15 @@ from ._two_capitals import TwoCapitals
 from ._types import Point, Scalar, ScalarLike, parameter
 
 # Where 80 years of 1000 optimal paths from 2025 go, averse or neutral: 98 of 100 values of every state (measured: 3.8 to 5.6,
-# 0.85 to 3.9, 1.2 to 2.6) and room for other starts. Errors count here; the faces are far beyond.
-_REGION = {"log_emitting_capital": (3.75, 6.0), "log_capital_ratio": (0.0, 4.0), "temperature": (1.0, 3.0)}
+# 0.85 to 3.9, 1.2 to 2.6) and room for other starts. Errors count here; the faces are far beyond. The last two are states where
+# knowledge drives the technology.
+_REGION = {
+    "log_emitting_capital": (3.75, 6.0),
+    "log_capital_ratio": (0.0, 4.0),
+    "temperature": (1.0, 3.0),
+    "log_knowledge": (2.0, 4.0),
+    "log_capital": (6.5, 8.5),
+}
 
 
 def _climate() -> TCREClimate:
@@ -114,7 +121,8 @@ class NetZero(CapitalTransition):
         capital = {"log_capital": LOG_CAPITAL} if self.has_knowledge else {}
         found = {"log_emitting_capital": LOG_EMITTING_CAPITAL} | self._further_states() | capital
         return point(
-            **found | {name: found[name]._replace(low=low, high=high) for name, (low, high) in _REGION.items()}
+            **found
+            | {name: found[name]._replace(low=low, high=high) for name, (low, high) in _REGION.items() if name in found}
         )
 
     @property

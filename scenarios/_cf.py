@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from ._netcdf import plain_dataset
-from ._units import is_money, split_price_year
+from ._units import is_money, split_price_year, temperature_baseline
 
 # UDUNITS knows no species: GtC/yr is gigatonnes a year, and the name says of what.
 _UDUNITS: dict[str, tuple[str, str]] = {
@@ -104,7 +104,7 @@ def _describe(data: xr.Dataset, name: str, price_year: int | None) -> None:
             attributes["long_name"] = f"{attributes['long_name']}, {species}"
         if native in ("degC", "K"):
             attributes["units_metadata"] = "temperature: difference"
-            attributes["comment"] = "Difference from the mean of 1850-1900."
+            attributes["comment"] = f"Difference from the mean of {temperature_baseline(attributes['long_name'])}."
     elif native.startswith("log"):
         attributes["units"] = "1"
         attributes["comment"] = f"Natural logarithm; the argument is in {native.removeprefix('log').strip() or '1'}."

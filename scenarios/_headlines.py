@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ._screen import at_year, fixed, on_screen, percent, significant
+from ._screen import at_year, fixed, on_screen, percent, significant, warming_unit
 from ._units import CO2_PER_CARBON
 
 
@@ -141,7 +141,7 @@ def _warming(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:
     _, year = _years(summary)
     spread = _spread(summary, "temperature", year, " °C")
     inside = f"median; {spread}" if spread else "one path"
-    sentence = f"Warming in {year}: {fixed(at_year(summary, 'temperature', year))} °C above 1850–1900 ({inside})."
+    sentence = f"Warming in {year}: {fixed(at_year(summary, 'temperature', year))} {warming_unit(summary['temperature'])} ({inside})."
     notes = []
     error = at_year(summary, "temperature_median_error", year)
     if math.isfinite(error) and spread:

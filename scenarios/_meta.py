@@ -12,6 +12,7 @@ import xarray as xr
 
 from ._iamc import scenario_names
 from ._quantiles import summarise
+from ._units import temperature_baseline
 
 # degC above 1850-1900; the thresholds for which AR6 reports exceedance
 _THRESHOLDS = (1.5, 2.0, 3.0, 4.0)
@@ -91,7 +92,7 @@ def meta(
         "Price year of the model": given.get("price_year", "not stated"),
         "GDP basis": given.get("gdp_basis", "MER"),
         "Emissions scope": given.get("emissions_scope", "net CO2 of all sources in the model"),
-        "Temperature baseline": "1850-1900",
+        "Temperature baseline": _baseline(paths),
         "Random shocks": given.get("shocks", "not stated"),
         "Number of paths": given.get("num_paths", "not stated"),
         "Seed of the paths": given.get("seed", "not stated"),
@@ -118,6 +119,12 @@ def _text(value: Any) -> Any:
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
+
+
+def _baseline(paths: xr.Dataset) -> str:
+    return (
+        temperature_baseline(str(paths["temperature"].attrs.get("long_name", ""))) if "temperature" in paths else "none"
+    )
 
 
 def _climate(paths: xr.Dataset, climate_model: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ._charts import sentence
-from ._screen import on_screen
+from ._screen import on_screen, warming_unit
 from ._style import AVERSE, HEIGHT, LINES, NEUTRAL, Panel, dress, new_panel
 
 _COLUMNS, _LETTERS = 3, 34  # axes side by side once there are more, and letters that fit above one
@@ -131,7 +131,7 @@ def value_and_policy(
 def axis_name(solution: xr.Dataset, state: str) -> str:
     """A state and its unit, for an axis or a column."""
     words, unit = sentence(solution, state), str(solution[state].attrs.get("units", ""))
-    unit = {"degC": "°C above 1850–1900", "1": ""}.get(unit, unit)
+    unit = {"degC": warming_unit(solution[state]), "1": ""}.get(unit, unit)
     return f"{words} ({unit})" if unit else words
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from ._charts import DICE_2023, EPA_2023
 from ._headlines import net_zero_year
 from ._html import paragraph, table
-from ._screen import at_year, fixed, percent, significant
+from ._screen import at_year, fixed, percent, significant, warming_unit
 from ._units import conversion_factor
 
 Rows: TypeAlias = Sequence[Mapping[Any, Any]]
@@ -103,8 +103,9 @@ def comparison_table(
             add(
                 f"{words} {year}, median", "%" if name == "green_share" else "% of the start", median(name, year, 100.0)
             )
+    warming = warming_unit(summary["temperature"]) if "temperature" in summary else ""
     for year in (2050, end) if begin < 2050 < end else (end,):
-        add(f"Warming {year}, median (5–95 %)", "°C above 1850–1900", lambda data, _, year=year: _warming(data, year))
+        add(f"Warming {year}, median (5–95 %)", warming, lambda data, _, year=year: _warming(data, year))
     for name in map(str, summary.data_vars):
         if name.startswith("probability_") and not name.endswith("_error"):
             words = name.removeprefix("probability_").replace("_", " ")

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from ._units import convert, split_price_year
+from ._units import convert, split_price_year, temperature_baseline
 
 SCREEN_PRICE_YEAR = 2020  # US dollars of this year on figures and pages
 
@@ -104,11 +104,17 @@ def screen_unit(unit: str) -> tuple[str, str]:
     return known.get(split_price_year(unit)[0], (unit, unit))
 
 
+def warming_unit(temperature: xr.DataArray) -> str:
+    """The unit of a temperature in words, with the years that it is measured from."""
+    return f"°C above {temperature_baseline(str(temperature.attrs.get('long_name', ''))).replace('-', '–')}"
+
+
 def on_screen(data: xr.Dataset, name: str) -> tuple[Float[np.ndarray, "..."], str]:
     """Values of a variable in the unit that a reader sees, and that unit in words."""
     variable = data[name]
     unit = str(variable.attrs.get("units", "1"))
     target, words = screen_unit(unit)
+    words = warming_unit(variable) if unit == "degC" else words
     values = np.asarray(variable.values, dtype=float)
     return convert(values, unit, target, data.attrs.get("price_year", SCREEN_PRICE_YEAR)), words
 

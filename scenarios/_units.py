@@ -111,6 +111,21 @@ def deflator(year_from: int, year_to: int) -> float:
     return 1.0 if year_from == year_to else PRICE_LEVEL[year_to] / PRICE_LEVEL[year_from]
 
 
+def temperature_baseline(words: str) -> str:
+    """The years whose mean temperature is zero, as the name of a variable states them; 1850-1900 where it does not.
+
+    !!! example
+
+        ```python
+        from abatax.scenarios._units import temperature_baseline
+
+        assert temperature_baseline("temperature of the atmosphere above 1900") == "1900"
+        ```
+    """
+    stated = re.search(r"above (\d{4}(?:-\d{4})?)", words)
+    return stated.group(1) if stated else "1850-1900"
+
+
 def conversion_factor(unit_from: str, unit_to: str, price_year: int | None = None) -> float:
     """The number by which a value in `unit_from` is multiplied to be in `unit_to`; see [`convert`][]."""
     if unit_from == unit_to:

@@ -140,6 +140,13 @@ def test_metadata():
     assert not row.isna().any()
 
 
+@pytest.mark.parametrize(("words", "years"), [("warming above 1900", "1900"), ("warming", "1850-1900")])
+def test_the_baseline_is_that_of_the_variable(words, years):
+    paths = synthetic_paths()
+    paths["temperature"].attrs["long_name"] = words
+    assert scenarios.meta({}, paths).loc[0, "Temperature baseline"] == years
+
+
 def test_net_zero_years_count_paths_that_never_get_there():
     paths = synthetic_paths(num_paths=100)
     paths["emissions"][:60, 3:] = -0.1  # 60 of 100 paths from 2023 on
