@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from equinox import AbstractVar
 
 from ._ambiguity import Ambiguity
@@ -70,8 +71,11 @@ class TransitionJumps(AbstractModel):
     # -- the jumps --------------------------------------------------------------------------------------
 
     def idle_controls(self) -> tuple[str, ...]:
-        """Research, once there is nothing left to find."""
-        return ("research",) if self.has_knowledge and not self._steps() else ()
+        """Research, once there is nothing left to find or where it finds nothing."""
+        if not isinstance(self.technology, KnowledgeHazard):
+            return ()
+        fruitless = not np.any(np.asarray(self.technology.research.efficiency) > 0.0)
+        return ("research",) if fruitless or not self._steps() else ()
 
     def _steps(self) -> tuple[str, ...]:
         """The stages that the technology may reach next."""

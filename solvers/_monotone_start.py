@@ -5,7 +5,7 @@ from ._finite_difference import FiniteDifference
 from ._status import CONVERGED, STALLED, WRONG_SIGN
 
 # Nodes per state by number of states; beyond, no grid.
-_POINTS = {1: 41, 2: 21, 3: 11, 4: 7}
+_POINTS = {1: 41, 2: 21, 3: 11, 4: 7, 5: 5}
 
 
 def monotone_start(problem: HJBProblem) -> FiniteDifference | None:

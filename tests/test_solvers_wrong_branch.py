@@ -169,6 +169,8 @@ def test_research_is_idle_once_there_is_nothing_left_to_find():
     before, mature = (HJBProblem(ab.models.TwoCapital(phase=phase, damage_jump=None)) for phase in ("before", "mature"))
     assert before.model.idle_controls() == () and mature.model.idle_controls() == ("research",)
     assert ab.models.TwoCapital(phase="mature", technology=None).idle_controls() == ()
+    fruitless = ab.models.KnowledgeHazard(ab.models.Research(efficiency=0.0))
+    assert ab.models.TwoCapital(technology=fruitless).idle_controls() == ("research",)
     points = np.mean(mature.region, axis=1)[None]
     investment = np.full((1, 1), 0.05)
     control = (investment, investment, np.full((1, 1), mature.model.controls.research.low))
