@@ -17,6 +17,8 @@ import jax  # noqa: E402
 import jax.random as jr  # noqa: E402
 import pytest  # noqa: E402
 
+from abatax.solvers._compiled import release_programs  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -33,14 +35,9 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
-    """Every compiled program holds memory maps, of which a process may have 65530: a worker that kept them all would crash.
-
-    Until then they are kept: many modules solve the same small problems.
-    """
+    """Kept until there are too many: many modules solve the same small problems."""
     yield
-    maps = Path("/proc/self/maps")  # Linux alone has that limit and this file
-    if maps.exists() and len(maps.read_text().splitlines()) > 20_000:
-        jax.clear_caches()
+    release_programs()
 
 
 @pytest.fixture

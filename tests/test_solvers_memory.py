@@ -1,10 +1,14 @@
 """Memory of a grid before it is taken: against measured solves, and the message that refuses it."""
 
 import re
+from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from abatax.solvers import _memory
+from abatax.solvers._compiled import release_programs
 from abatax.solvers._memory import check_memory, memory_needed, memory_there
 
 # Growth of peak resident memory in MiB, one process per solve, `resource.getrusage`, after a small solve of the same
@@ -77,3 +81,13 @@ def test_the_limit_of_a_container_counts(monkeypatch):
     monkeypatch.setattr(_memory.Path, "read_text", lambda path: "1073741824\n" if path.name == "memory.max" else "max")
     there = memory_there()
     assert there is not None and there <= 2**30
+
+
+def test_compiled_programs_are_let_go_when_they_hold_too_many_maps():
+    double = jax.jit(lambda x: 2.0 * x)
+    assert double(jnp.asarray(2.0)) == 4.0 and double._cache_size() == 1
+    assert not release_programs(many=10**9)
+    assert double._cache_size() == 1
+    assert release_programs(many=0) is Path("/proc/self/maps").exists()
+    assert double._cache_size() == (0 if Path("/proc/self/maps").exists() else 1)
+    assert double(jnp.asarray(2.0)) == 4.0

@@ -10,6 +10,7 @@ import numpy as np
 from ..models import HJBProblem, nearest
 from ..neural_operators import ARCHITECTURES, architecture
 from ..solvers import AbstractNeural, AbstractProgress, AbstractSolver, solver_class
+from ..solvers._compiled import release_programs
 from ..solvers._fingerprint import fingerprint
 from ..solvers._registry import SOLVERS, make_solver, solver_options
 from ._comparison_row import Budget, Entry, Record, residual_of_trial, run_entry
@@ -138,6 +139,7 @@ def run_comparison(
     common = (mark, problem.replace(continuations=()), budget, truth)
     records = []
     for entry in entries:
+        release_programs()
         asked = (common, entry, architecture(entry.architecture) if entry.architecture else None)
         tuned = _tuned(entry, budget, problem, tuning, kept, fingerprint((asked, tuning)), progress)
         for seed in range(seeds if entry.architecture else 1):
