@@ -2,9 +2,10 @@
 
 Why: with a 1.5 % hazard the social cost of carbon of first-order grids spans 38 to 78 US$/tCO2. This prints, for 2025, value,
 slopes, controls and social cost on several grids and on a larger box; after the technology collocation and, without noise, the
-best path; before it, with a fifth of the noise, the best path until something jumps. Usage:
+best path; before it, with a fifth of the noise, the best path until something jumps. With knowledge there are five states: after
+the technology they are compared with three, before it grid with grid. Usage:
 
-    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|path|averse]
+    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|path|averse|five]
 """
 
 import argparse
@@ -19,14 +20,32 @@ import abatax as ab
 
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
 GRIDS = ((15, 17, 19), (15, 17, 25), (21, 23, 31))
+FIVE = ((7, 13, 7, 7, 7), (9, 17, 9, 7, 7), (11, 21, 11, 7, 7))
 AVERSE = {"shocks": 0.1, "jumps": 0.1}
+ARRIVAL = 746.67  # knowledge at which the technology comes once a year
+SUCCESS = 0.1567  # productivity of green capital after the technology, per year
 
 
 def settled(noise=1.0):
     """After the technology, damages known: nothing left to come. `noise` scales all of it."""
-    green = jnp.asarray(0.1567)
-    economy = eqx.tree_at(lambda e: e.green.productivity, economy_of(noise), green)
+    economy = economy_of(noise, SUCCESS)
     return ab.models.NetZero(economy=economy, technology=None, damage_jump=None, phase="mature", **physics(noise))
+
+
+def knowing(phase="before", idle=False):
+    """Five states, damages known. `idle`: research finds nothing, so that the technology keeps the rate that knowledge gave it."""
+    technology = ab.models.NetZero.knowledge()
+    if idle:
+        still = {"efficiency": 0.0, "depreciation": 0.0, "volatility": 0.0}
+        technology = ab.models.KnowledgeHazard(ab.models.Research(arrival_scale=ARRIVAL, **still), parity=None)
+    economy = economy_of(1.0, SUCCESS) if phase == "mature" else economy_of(1.0)
+    return ab.models.NetZero(economy=economy, technology=technology, damage_jump=None, phase=phase, **physics(1.0))
+
+
+def hazardous(rate):
+    """What five states are with idle research, at one rate of the technology per year: three states."""
+    technology = ab.models.FixedHazard(rate=rate)
+    return ab.models.NetZero(economy=economy_of(1.0), technology=technology, damage_jump=None, **physics(1.0))
 
 
 def unsettled(noise=1.0, outcomes=20, **fields):
@@ -35,11 +54,12 @@ def unsettled(noise=1.0, outcomes=20, **fields):
     return ab.models.NetZero(economy=economy_of(noise), damage_jump=jump, **physics(noise), **fields)
 
 
-def economy_of(noise):
-    volatility = jnp.asarray(0.01 * noise)
-    return eqx.tree_at(
-        lambda e: (e.green.volatility, e.dirty.volatility), ab.models.TwoCapitals(), (volatility, volatility)
-    )
+def economy_of(noise, green=None):
+    """Two capitals; `green` is another productivity of green capital, per year."""
+    volatility, economy = jnp.asarray(0.01 * noise), ab.models.TwoCapitals()
+    if green is not None:
+        economy = eqx.tree_at(lambda e: e.green.productivity, economy, jnp.asarray(green))
+    return eqx.tree_at(lambda e: (e.green.volatility, e.dirty.volatility), economy, (volatility, volatility))
 
 
 def physics(noise):
@@ -102,6 +122,41 @@ def spread(made, finest):
         print(f"| {name} | " + " | ".join(f"{k} {100 * e:.2f} %" for k, e in errors.items()) + " |", flush=True)
 
 
+def five(counts):
+    """Relative L2 distances over the region of interest: after the technology to three states, before it to the finest grid."""
+    three = ab.HJBProblem(settled())
+    truth = ab.solve(three, ab.solvers.FiniteDifference(points=AFTER[-1], leaning=True))
+    problems = {phase: ab.HJBProblem(knowing(phase)) for phase in ("mature", "before")}
+    points = ab.validation.region_points(problems["mature"], 512)
+    best = ab.validation.quantities(three, truth.value, points[:, :3])
+    found = {}
+    for phase, problem in problems.items():
+        for nodes in counts:
+            solution = _five(phase, problem, nodes)
+            found[phase, nodes] = ab.validation.quantities(solution.problem, solution.value, points)
+    for (phase, nodes), fields in found.items():
+        against = best if phase == "mature" else found[phase, counts[-1]]
+        if fields is not against:
+            errors = ab.validation.relative_errors(fields, against)
+            print(
+                f"| {phase}, {nodes} | " + " | ".join(f"{k} {e[0]:.1e}" for k, e in errors.items()) + " |", flush=True
+            )
+
+
+def _five(phase, problem, nodes):
+    start = time.perf_counter()
+    solution = ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True), throw=False)
+    t, x = jnp.zeros(()), problem.model.initial_state()
+    value, costate, _ = ab.models.derivatives(t, x, solution.value)
+    numbers = {"value": value} | costate._asdict() | solution.policy(t, x)._asdict()
+    print(
+        f"{phase}, {nodes}: " + ", ".join(f"{k} {float(v):.5f}" for k, v in numbers.items()),
+        f"{ab.solvers.result_name(solution.result)}, {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
+    return solution
+
+
 def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0, 40.0)):
     """Before anything has jumped: finite differences with little noise, and the best path without any.
 
@@ -133,7 +188,7 @@ def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0,
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--outcomes", type=int, default=20, help="damage functions that may be revealed")
-    parser.add_argument("--only", choices=("after", "neutral", "path", "averse"))
+    parser.add_argument("--only", choices=("after", "neutral", "path", "averse", "five"))
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     print("| 2025 | V | V_k | V_w (fixed k) | V_y | i_d | i_g | x_z | SCC, US$/tCO2 | seconds |")
@@ -151,6 +206,8 @@ def main():
     if asked.only in (None, "averse"):
         ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
         grids("averse", unsettled(outcomes=asked.outcomes, ambiguity=ambiguity), GRIDS, 1.2)
+    if asked.only in (None, "five"):
+        five(FIVE)
 
 
 if __name__ == "__main__":

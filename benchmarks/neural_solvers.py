@@ -3,7 +3,7 @@
 Why: a small residual is not a right answer, so every row shows the error of policies over the region of interest beside that of a
 constant policy. Usage:
 
-    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages|two_capital|net_zero] [--seeds 3] [--budget 60]
+    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages|two_capital|net_zero|five] [--seeds 3] [--budget 60]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 import jax
 import jax.random as jr
 import numpy as np
-from net_zero import settled as net_zero_settled
+from net_zero import ARRIVAL, hazardous, knowing, settled as net_zero_settled
 from two_capital import settled as two_capital_settled
 
 import abatax as ab
@@ -28,7 +28,10 @@ SOLVERS = {
 
 
 # After the technology, damages known, three states: the model and the nodes of its reference, twice as fine as what is believed
-TRANSITIONS = {"two_capital": (two_capital_settled, (25, 49, 17)), "net_zero": (net_zero_settled, (25, 49, 17))}
+FINE = (25, 49, 17)
+TRANSITIONS = {"two_capital": (two_capital_settled, FINE), "net_zero": (net_zero_settled, FINE)}
+PARAMETERS = {"two_capital": 600, "net_zero": 900}
+RATES = (2.3, 2.8, 3.3, 4.0)  # log of knowledge at which five states with idle research are compared with three
 
 
 def errors(problem, value, truth_problem, truth, points):
@@ -79,11 +82,11 @@ def uncertain_damages(seeds, budget):
 def transition(name, seeds, budget):
     made, nodes = TRANSITIONS[name]
     problem = ab.HJBProblem(made())
-    reference = ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True))
+    reference = _reference(problem, nodes)
     points, found = ab.validation.region_points(problem, 512), []
     print(f"| {name}: seed | errors | seconds | compilation | result |")
     for seed in range(seeds):
-        solver = GaussNewton(architecture="mlp", parameters=600, steps=1000, patience=8)
+        solver = GaussNewton(architecture="mlp", parameters=PARAMETERS[name], steps=1000, patience=8)
         s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, throw=False)
         e = errors(problem, s.value, problem, reference.value, points)
         found.append(e)
@@ -95,18 +98,58 @@ def transition(name, seeds, budget):
     print(f"| median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
+def five(seeds, budget):
+    """Five states of net_zero, damages known, nothing declared that would reduce them."""
+    three = ab.HJBProblem(net_zero_settled())
+    truth = {"after": [(three, _reference(three, FINE).value, None)], "idle": []}
+    for r in RATES:
+        problem = ab.HJBProblem(hazardous(float(np.exp(r)) / ARRIVAL))
+        solution = _reference(problem, FINE)
+        truth["idle"].append((solution.problem, solution.value, r))
+    print("| five states | seed | errors | seconds of all regimes | compilation | result |")
+    for seed in range(seeds):
+        for name, model in {"after": knowing("mature"), "idle": knowing(idle=True), "before": knowing()}.items():
+            solver = GaussNewton(architecture="mlp", parameters=900, steps=500, patience=8)
+            s = ab.solve(ab.HJBProblem(model), solver, key=jr.key(seed), max_seconds=budget, throw=False)
+            points = ab.validation.region_points(s.problem, 512)
+            if name == "before":
+                reference = _reference(s.problem, (9, 17, 9, 7, 7))
+                e = [errors(s.problem, s.value, reference.problem, reference.value, points)]
+            else:
+                e = [_errors_of_five(s, points, *case) for case in truth[name]]
+            parts = (s, *s.destinations)
+            took, compiled = (sum(p.stats[k] for p in parts) for k in ("seconds", "compile_seconds"))
+            lines = "; ".join(map(_line, e))
+            print(f"| {name} | {seed} | {lines} | {took:.0f} | {compiled:.0f} | {result_name(s.result)} |", flush=True)
+
+
+def _errors_of_five(solution, points, problem, value, knowledge):
+    """Against three states, to which capital and knowledge (here at one level) do not matter."""
+    points = np.array(points)
+    if knowledge is not None:
+        points[:, 3] = knowledge
+    found = ab.validation.quantities(solution.problem, solution.value, points)
+    truth = ab.validation.quantities(problem, value, points[:, :3])
+    shared = {k: v for k, v in truth.items() if k.startswith("slope") or k in solution.problem.model.controls._fields}
+    return {k: e[0] for k, e in ab.validation.relative_errors(found, shared).items()}
+
+
+def _reference(problem, nodes):
+    return ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True))
+
+
 def _line(e):
     return ", ".join(f"{name} {size:.1e}" for name, size in e.items())
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS))
+    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS, "five"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
-    for study in (ak_climate, uncertain_damages):
+    for study in (ak_climate, uncertain_damages, five):
         if asked.only in (None, study.__name__):
             study(asked.seeds, asked.budget)
     for name in TRANSITIONS:
