@@ -16,6 +16,7 @@ from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBP
 from ..models._types import Point, Scalar
 from ._checkpoint import Checkpoint
 from ._kinds import check_kind, default_solver, pose
+from ._near import Near, near
 from ._path_solver import AbstractPathSolver
 from ._progress import AbstractProgress, NoProgress
 from ._result import RESULTS, result_advice, result_name
@@ -39,7 +40,7 @@ def solve(
     solver: AbstractSolver | None = None,
     *,
     key: PRNGKeyArray | None = None,
-    guess: Callable[[Scalar, Point], Scalar] | None = None,
+    guess: Callable[[Scalar, Point], Scalar] | Solution | None = None,
     max_steps: int = 500,
     max_seconds: float = math.inf,
     throw: bool = True,
@@ -82,8 +83,9 @@ def solve(
     **Other arguments:**
 
     - `key`: randomness, for solvers that use it.
-    - `guess`: a value function to start from (of the first regime); the model's `first_guess`, or flat, if left out. A guess
-      from which the solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
+    - `guess`: a value function to start from (of the first regime), or a `Solution` of a nearby problem (another grid, box or
+      parameters), from which every regime starts; the model's `first_guess`, or flat, if left out. A guess from which the
+      solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
       `DiscreteProblem`: controls by period.
     - `max_steps`: most iterations per regime.
     - `max_seconds`: most seconds per regime, compilation and `watch` apart; a step that has begun is finished.
@@ -161,8 +163,14 @@ def _answer(problem: Any, solver: Any, options: _Options) -> Any:
 
 @_answer.register
 def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
-    run = _Run(solver, options, [])
-    return run.family(reshape_leading(problem, (1,), 0), 1, options.key, options.guess).member(0)
+    run, guess = _Run(solver, options, []), options.guess
+    asked = reshape_leading(problem, (1,), 0)
+    if isinstance(guess, Solution):
+        guess = near(reshape_family(guess, (1,), 0), asked, 1)
+        if guess is None:
+            states = ", ".join(problem.model.states._fields)
+            raise ValueError(f"`guess` is a solution of another model; give one with the states {states}.")
+    return run.family(asked, 1, options.key, guess).member(0)
 
 
 @_answer.register
@@ -180,7 +188,7 @@ class _Run:
 
     def family(self, problem: HJBProblem, size: int, key, guess) -> Solution:
         """Solve a family of problems (leading axis on every array leaf), its destinations first."""
-        destinations = self.destinations(problem, size, key)
+        destinations = self.destinations(problem, size, key, guess)
         continuations = tuple(Continuation(d.value) for d in destinations)
         problem = problem.replace(continuations=continuations)
         regime = problem.model.regime
@@ -234,13 +242,15 @@ class _Run:
                     options.watch(seen)
         return self.solver.finish(problem, state, workspace), step
 
-    def destinations(self, problem: HJBProblem, size: int, key) -> tuple[Solution, ...]:
+    def destinations(self, problem: HJBProblem, size: int, key, guess) -> tuple[Solution, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""
         solutions = []
         for number, (asked, outcomes) in enumerate(destination_problems(problem, size)):
             solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, asked))), None)
             if solution is None:
-                solution = self.family(asked, size * outcomes, jr.fold_in(key, number), None)
+                joined = size * outcomes
+                start = guess.after(number, joined, asked) if isinstance(guess, Near) else None
+                solution = self.family(asked, joined, jr.fold_in(key, number), start)
                 self.solved.append((asked, solution))
             solutions.append(reshape_family(solution, (size, outcomes), 1))
         return tuple(solutions)

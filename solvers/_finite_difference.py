@@ -11,6 +11,7 @@ from ._godunov import lowest_after, on_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
+from ._near import Near
 from ._solver import AbstractSolver, Finish
 from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED
 from ._stencils import least_nodes, make_axis
@@ -62,6 +63,8 @@ class FiniteDifference(AbstractSolver):
 
     Where noise is too faint for the cells centred differences may oscillate; the second stage is then repeated with differences
     that lean to the side of the drift (`stats["leaning"]`).
+
+    From a `Solution` of a nearby problem (`solve(..., guess=solution)`) only the last stage is left; if that fails, all is done.
 
     Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
     (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
@@ -171,11 +174,19 @@ class FiniteDifference(AbstractSolver):
         del key
         check_memory(self.counts(problem), family, self.order)
         workspace = Workspace(self, problem, family)
-        grid = workspace.grid(0)
-        values = lowest_after(problem, grid.points, family) if guess is None else on_nodes(problem, guess, grid.points)
+        # a solution of a nearby problem has decided on the branch: refined where it is
+        known = isinstance(guess, Near)
+        first = self.levels - 1 if known else 0
+        grid = workspace.grid(first)
+        if known:
+            values = guess.on_grid(grid.nodes)
+        else:
+            flat = guess is None
+            values = lowest_after(problem, grid.points, family) if flat else on_nodes(problem, guess, grid.points)
         return FiniteDifferenceState(
-            level=np.array(0),
-            high_order=np.array(False),
+            level=np.array(first),
+            # beyond its box a solution is only guessed, which takes policy iteration to mend
+            high_order=np.array(known and guess.domain == problem.domain and self.order > 1),
             leaning=np.array(0),
             values=values,
             move=np.zeros_like(values),
@@ -219,7 +230,7 @@ class FiniteDifference(AbstractSolver):
             half = np.where(worse, 0.5, 0.0)[:, None] * state.move * state.fraction[:, None]
             fraction = np.where(worse, 0.5 * state.fraction, state.fraction)
             return state._replace(values=state.values - half, fraction=fraction)
-        move = workspace.correct(level, high, local)
+        move = workspace.correct(level, high, workspace.lengthened(local))
         if not np.all(np.isfinite(move)):
             return state._replace(status=np.array(NONFINITE))
         spread = np.ptp(state.values, axis=1) + np.max(np.abs(move), axis=1) * 1e-3 + 1e-300

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 
 from ..models import AbstractModel, CarbonModel, HJBProblem, derivatives
 from ..models._types import Point, Scalar
-from ._interpolation import TensorSpline
 from ._solution import USD_PER_TCO2
 
 _TIME = 0.0  # stationary problems
@@ -58,10 +57,7 @@ class Reader:
 
     def _at(self, x: Point) -> Fields:
         t, model, problem = jnp.asarray(_TIME), self.model, self.problem
-        if isinstance(self.value, TensorSpline):
-            v, costate, hessian = self.value.moving_derivatives(x)
-        else:
-            v, costate, hessian = derivatives(t, x, self.value)
+        v, costate, hessian = derivatives(t, x, self.value)
         after = problem.after(t, x)
         u = smooth_control(problem, x, v, costate, hessian, after)
         price, additive = None, model.initial_additive()

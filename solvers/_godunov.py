@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._near import Near
 
 
 class Local(NamedTuple):
@@ -36,6 +37,8 @@ def _on_nodes_jit(problem, guess, points):
 
 
 def on_nodes(problem, guess, points):
+    if isinstance(guess, Near):
+        return guess.at(np.asarray(points))
     return np.asarray(_on_nodes_jit(problem, guess, jnp.asarray(points)), dtype=float)
 
 

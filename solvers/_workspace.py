@@ -1,6 +1,8 @@
 """Grids, matrices and compiled calls of one finite-difference solve."""
 
 import functools as ft
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -14,6 +16,7 @@ from scipy.interpolate import make_interp_spline
 from ..models import Growth, HJBProblem, Reflecting, StateConstraint
 from ._branch import left_open
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
+from ._fear import down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._linear import Automatic, Downwind, LinearSystem
 from ._time_like import Transport, time_like_states
@@ -190,9 +193,28 @@ class Workspace:
         leaning = self.grid(level).leaning
         return tuple(0 if lean else 1 for lean in leaning) if any(leaning) else None
 
+    @ft.cached_property
+    def aversion(self) -> Float[np.ndarray, "family 1"]:
+        """To the most feared jump of every member."""
+        jumps = np.asarray(self.problem.model.ambiguity.jumps).reshape(self.family, -1)
+        return jumps.max(axis=1, keepdims=True, initial=0.0)
+
+    def lengthened(self, local: Local) -> Local:
+        """The linearisation with which corrections come down from where a feared jump is exponentially bad."""
+        delta = self.discount_rate[:, None]
+        return local._replace(discount=down_the_exponential(local.discount, local.residual, delta, self.aversion))
+
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
-        """The Newton correction of every member: one sparse solve each."""
-        return np.stack([self.linear.solve(self.system(level, high, local, f)) for f in range(self.family)])
+        """The Newton correction of every member: one sparse solve each, on as many threads as there are cores."""
+
+        def solve(member):
+            return self.linear.solve(self.system(level, high, local, member))
+
+        if self.family == 1:
+            return solve(0)[None]
+        self.operators(level, high), self.operators(level, False), self.matching(level), self.matching(level, False)  # made once
+        with ThreadPoolExecutor(min(self.family, os.cpu_count() or 1)) as threads:
+            return np.stack(list(threads.map(solve, range(self.family))))
 
     def system(self, level: int, high: bool, local: Local, member: int) -> LinearSystem:
         """The linear system of the Newton correction of one member."""

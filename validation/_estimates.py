@@ -93,7 +93,7 @@ def domain_errors(sample: Sample, solver: FiniteDifference, factor: float = 1.5)
 
     **Raises:** `NoReferenceError` if the solve on the larger box does not converge.
     """
-    part = _companion(enlarged(sample.solution.problem, factor), solver, "on a larger box")
+    part = _companion(enlarged(sample.solution.problem, factor), solver, "on a larger box", sample.solution)
     return _distances(quantities(part.problem, part.value, sample.points), sample.found)
 
 
@@ -216,14 +216,17 @@ def _on_grid(sample: Sample, solver: FiniteDifference, counts: tuple[int, ...]) 
     """The quantities of the same problem on another grid; on the sample's nodes, so that nothing is compiled anew."""
     problem = sample.solution.problem.replace(continuations=())
     part = _companion(
-        problem, dataclasses.replace(solver, points=counts), f"with {' x '.join(map(str, counts))} points"
+        problem,
+        dataclasses.replace(solver, points=counts),
+        f"with {' x '.join(map(str, counts))} points",
+        sample.solution,
     )
     part = part.on_nodes_of(sample.solution)
     return quantities(part.problem, part.value, sample.points)
 
 
-def _companion(problem: HJBProblem, solver, where: str) -> Solution:
-    part = solve(problem, solver, throw=False)
+def _companion(problem: HJBProblem, solver, where: str, guess: Solution | None = None) -> Solution:
+    part = solve(problem, solver, guess=guess, throw=False)
     if not part.converged:
         raise NoReferenceError(f"no error estimate: the solve {where} did not converge. {part.advice}")
     return part
