@@ -36,7 +36,7 @@ def damage_asymptote(
     - `resets`: whether the event puts temperature at the threshold, $y^+ = \bar y$.
     - `discount_rate`: per year. `worth`: of the gains of each outcome to the planner, see `Ambiguity.jump_term`.
 
-    **Returns:** in units of the value function; three derivatives in `y` are exact.
+    **Returns:** in units of the value function, with exact derivatives.
     """
 
     def after(y):
@@ -47,18 +47,25 @@ def damage_asymptote(
     def balance(f, y):
         return discount_rate * (-damages.log_damages(y) - f) + jump.intensity(y) * worth(after(y) - f)
 
-    still = jax.lax.stop_gradient(y)
-    outcomes = jnp.append(after(still), -damages.log_damages(still))
+    outcomes = jax.lax.stop_gradient(jnp.append(after(y), -damages.log_damages(y)))
 
-    def halve(_, ends):
-        low, high = ends
-        middle = 0.5 * (low + high)
-        up = balance(middle, still) > 0.0
-        return jnp.where(up, middle, low), jnp.where(up, high, middle)
+    def solve(excess, ends):
+        def halve(_, ends):
+            low, high = ends
+            middle = 0.5 * (low + high)
+            up = excess(middle) > 0.0
+            return jnp.where(up, middle, low), jnp.where(up, high, middle)
 
-    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.min(outcomes), jnp.max(outcomes)))
-    f = jax.lax.stop_gradient(0.5 * (low + high))
-    # each step of Newton's method doubles the number of derivatives in y that are those of the root, and adds one
-    for _ in range(_STEPS):
-        f = f - balance(f, y) / jax.grad(balance)(f, y)
-    return f
+        low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.min(ends), jnp.max(ends)))
+        f = 0.5 * (low + high)
+        for _ in range(_STEPS):
+            f = f - excess(f) / jax.grad(excess)(f)
+        return f
+
+    # by the implicit function theorem all derivatives are those of the root, in the parameters too
+    return jax.lax.custom_root(
+        lambda f: balance(f, y),
+        0.5 * (jnp.min(outcomes) + jnp.max(outcomes)),
+        lambda excess, _: solve(excess, outcomes),
+        lambda slope, target: target / slope(jnp.ones_like(target)),
+    )

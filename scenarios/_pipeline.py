@@ -1,5 +1,6 @@
 """The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
 
+import dataclasses
 import functools
 import importlib.util
 import shutil
@@ -12,7 +13,10 @@ import xarray as xr
 
 from ..models import HJBProblem, nearest
 from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, simulate, solve
+from ..solvers._linear import one_thread
 from ..validation import ValidationReport, validate
+from ..validation._estimates import coarse_counts
+from ._beside import Beside, NamedProgress
 from ._cf import scenario_dataset
 from ._figures import save_figures
 from ._files import complete_file
@@ -28,6 +32,7 @@ from ._tornado import save_tornado
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
 _CHECKPOINT = ".checkpoint"
+_MANY = 3  # states from which on one coarser grid stands for refining each
 
 
 def prepare_folder(folder: Path, names: tuple[str, ...], force: bool) -> Path:
@@ -63,26 +68,28 @@ def solve_run(
     neutral: bool = False,
     progress: AbstractProgress | None = None,
     keep_checkpoint: bool = False,
+    from_coarse: bool = False,
 ) -> dict[str, Any]:
     """Solve and write `solution.nc` and `run.json`; a stopped solve goes on from its checkpoint.
 
-    **Returns:** what run.json says, and under `solution` the solution.
+    **Arguments:** `from_coarse`: where there are three states and more, on the coarser grid first from which errors are estimated.
+
+    **Returns:** what run.json says, under `solution` the solution and under `coarse` the one on the coarser grid, if there is one.
     """
     problem: Any = settings.problem(neutral=neutral)
     solver: Any = settings.make_solver()
-    checkpoint = folder / _CHECKPOINT
-    solution = solve(
-        problem,
-        solver,
-        key=jr.key(settings.seed),
-        throw=False,
-        progress=progress or NoProgress(),
-        checkpoint=checkpoint,
-    )
+    checkpoint, progress = folder / _CHECKPOINT, progress or NoProgress()
+    key, coarse = jr.key(settings.seed), None
+    if from_coarse and isinstance(solver, FiniteDifference) and len(problem.region) >= _MANY:
+        fewer = dataclasses.replace(solver, points=coarse_counts(solver, problem))
+        named, kept = NamedProgress("coarse", progress), checkpoint / "coarse"
+        coarse = solve(problem, fewer, key=key, throw=False, progress=named, checkpoint=kept)
+    start = coarse if coarse is not None and coarse.converged else None
+    solution = solve(problem, solver, key=key, guess=start, throw=False, progress=progress, checkpoint=checkpoint)
     run = save(solution, folder, solver=solver, force=True, seed=settings.seed)
     if not keep_checkpoint:
         shutil.rmtree(checkpoint, ignore_errors=True)
-    return run | {"solution": solution, "solver_object": solver}
+    return run | {"solution": solution, "solver_object": solver, "coarse": coarse}
 
 
 def simulate_run(
@@ -251,41 +258,52 @@ def _validation(folder: Path) -> list[dict[str, Any]]:
 def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None) -> dict[str, Any]:
     """Solve averse and neutral, validate, simulate both and the worst case, export everything.
 
+    The neutral planner is solved once the averse one is, beside what is done with its solution: then everything is compiled.
+
     **Returns:** `converged`, `advice`, and `table`, the validation report.
     """
     progress = progress or NoProgress()
-    simulation = settings.simulation
-
-    def simulated(solution: Solution, where: Path, what: str, **kind: Any) -> Paths:
-        out = simulate_run(solution, where, years=simulation.years, paths=simulation.paths, seed=settings.seed, **kind)
-        progress.done("simulation", what)
-        return out
-
-    def validated(run: dict[str, Any], paths: Paths, where: Path, what: str) -> ValidationReport:
-        asked: Solution = run["solution"]
-        solver = run["solver_object"] if isinstance(run["solver_object"], FiniteDifference) else None
-        # from three states on refining each on its own takes longer than all the rest
-        thorough = len(asked.problem.region) < 3
-        report = validate(asked, solver=solver, paths=paths, thorough=thorough)
-        write_validation(report, where)
-        verdict = "all" if report.passed else "not all"
-        progress.done("validation", f"{what}: {len(report.rows)} numbers, {verdict} within bounds")
-        return report
-
-    averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True)
-    solution: Solution = averse["solution"]
-    paths = simulated(solution, folder, f"{simulation.paths} paths over {simulation.years} years")
-    report = validated(averse, paths, folder, solution.problem.model.name)
-    if not solution.problem.model.ambiguity.is_neutral():
-        worst = {"measure": "worst-case", "name": "paths_worst_case.nc"}
-        simulated(solution, folder, "the same under the worst-case measure", **worst)
-        neutral = solve_run(settings, folder / NEUTRAL, neutral=True, progress=progress)
-        trusting = simulated(neutral["solution"], folder / NEUTRAL, "the same for the neutral planner")
-        validated(neutral, trusting, folder / NEUTRAL, "the neutral planner")
+    with one_thread():  # linear algebra shares the cores with the other planner
+        averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True, from_coarse=True)
+        doubts = not averse["solution"].problem.model.ambiguity.is_neutral()
+        neutral = Beside(lambda: _neutral_run(settings, folder / NEUTRAL, progress)) if doubts else None
+        report = _simulated_and_validated(settings, averse, folder, progress)
+        if neutral is not None:
+            worst = {"measure": "worst-case", "name": "paths_worst_case.nc"}
+            _simulated(settings, averse["solution"], folder, **worst)
+            progress.done("simulation", "the same under the worst-case measure")
+            neutral.wait()
     export_run(folder, "all", force=True)
     progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
     shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
     return {"converged": averse["converged"], "advice": averse["advice"], "table": str(report)}
+
+
+def _neutral_run(settings: RunSettings, folder: Path, progress: AbstractProgress) -> None:
+    named = NamedProgress(NEUTRAL, progress)
+    solved = solve_run(settings, folder, neutral=True, progress=named, from_coarse=True)
+    _simulated_and_validated(settings, solved, folder, named)
+
+
+def _simulated(settings: RunSettings, solution: Solution, folder: Path, **kind: Any) -> Paths:
+    simulation = settings.simulation
+    return simulate_run(solution, folder, years=simulation.years, paths=simulation.paths, seed=settings.seed, **kind)
+
+
+def _simulated_and_validated(
+    settings: RunSettings, run: dict[str, Any], folder: Path, progress: AbstractProgress
+) -> ValidationReport:
+    asked: Solution = run["solution"]
+    paths = _simulated(settings, asked, folder)
+    progress.done("simulation", f"{settings.simulation.paths} paths over {settings.simulation.years} years")
+    solver = run["solver_object"] if isinstance(run["solver_object"], FiniteDifference) else None
+    # from three states on refining each on its own takes longer than all the rest
+    thorough = len(asked.problem.region) < _MANY
+    report = validate(asked, solver=solver, paths=paths, thorough=thorough, coarse=run["coarse"])
+    write_validation(report, folder)
+    verdict = "all" if report.passed else "not all"
+    progress.done("validation", f"{len(report.rows)} numbers, {verdict} within bounds")
+    return report
 
 
 def write_validation(report: ValidationReport, folder: Path) -> None:

@@ -93,7 +93,7 @@ BUILT_IN = RunSettings(
         "ambiguity": {"shocks": 0.1, "jumps": 0.1},
         "damage_jump": {"curvatures": [n / 12.0 for n in range(5)]},
     },
-    solver={"points": (15, 17, 25), "leaning": True},
+    solver={"points": (15, 17, 25), "leaning": True, "tolerance": 1e-7},
 )
 
 

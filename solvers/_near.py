@@ -22,7 +22,7 @@ class Near(eqx.Module):
     def domain(self) -> tuple[tuple[float, float], ...]:
         return self.solution.problem.domain
 
-    def on_grid(self, nodes: tuple[Float[np.ndarray, " node"], ...]) -> Float[np.ndarray, "family node"]:
+    def on_grid(self, nodes: tuple[Float[np.ndarray, "..."], ...]) -> Float[np.ndarray, "family node"]:
         """Values on a tensor grid."""
         values, size = self.solution.value, jax.tree.leaves(self.solution.value)[0].shape[0]
         if isinstance(values, TensorSpline):

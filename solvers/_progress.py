@@ -48,7 +48,7 @@ class RichProgress(AbstractProgress):
         self._console = Console(stderr=True)
         self._live = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description:<18}"),
+            TextColumn("{task.description:<23}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[shown]}"),
             console=self._console,
@@ -73,4 +73,4 @@ class RichProgress(AbstractProgress):
         if task in self._tasks:
             self._live.update(self._tasks.pop(task), shown=outcome, total=1, completed=1)
         if not self._console.is_terminal:
-            self._console.print(f"{task:<18} {outcome}", highlight=False)
+            self._console.print(f"{task:<23} {outcome}", highlight=False)

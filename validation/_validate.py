@@ -24,6 +24,7 @@ def validate(
     paths: Paths | None = None,
     count: int = 256,
     thorough: bool = True,
+    coarse: Solution | None = None,
 ) -> ValidationReport:
     """Ask a solution how good it is: residual, errors, order, box, paths. One table.
 
@@ -41,6 +42,7 @@ def validate(
     - `count`: number of fresh points.
     - `thorough`: refine every state on its own, with a measured order; otherwise one coarser grid stands for all (from three
       states on, or with many regimes, a tenth of the time).
+    - `coarse`: the solution on that coarser grid, if there is one already.
 
     **Returns:** a [`ValidationReport`][]; `print` it.
 
@@ -73,8 +75,8 @@ def validate(
             meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
             rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
     if solver is not None:
-        estimates = _estimates if thorough else _coarse_estimates
-        rows += estimates(Sample(solution, points, found), solver)
+        sample = Sample(solution, points, found)
+        rows += _estimates(sample, solver) if thorough else _coarse_estimates(sample, solver, coarse)
     paths = simulate(solution, num_paths=200) if paths is None else paths
     rows += _along_paths(solution, paths)
     return ValidationReport(tuple(rows))
@@ -155,11 +157,11 @@ def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
     return [*_grid_rows(grid, note), *_domain_rows(domain, moved)]
 
 
-def _coarse_estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
+def _coarse_estimates(sample: Sample, solver: FiniteDifference, coarse: Solution | None) -> list[Row]:
     """The same from one coarser grid."""
-    note = "Error of {} from one grid with three quarters of the cells, as if of first order: too large rather than too small."
+    note = "Error of {} from one grid with three quarters of the cells, as if of half its order: too large rather than too small."
     try:
-        grid, domain = coarse_errors(sample, solver)
+        grid, domain = coarse_errors(sample, solver, coarse)
     except NoReferenceError as error:
         grid = domain = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
         note = f"No estimate for {{}}. {error}"
