@@ -212,12 +212,8 @@ class Workspace:
 
         if self.family == 1:
             return solve(0)[None]
-        (
-            self.operators(level, high),
-            self.operators(level, False),
-            self.matching(level),
-            self.matching(level, False),
-        )  # made once
+        for centred in {high, False}:  # made once, before the threads ask for them
+            _ = self.operators(level, centred), self.matching(level, centred)
         with ThreadPoolExecutor(min(self.family, os.cpu_count() or 1)) as threads:
             return np.stack(list(threads.map(solve, range(self.family))))
 

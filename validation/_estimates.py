@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from ..models import HJBProblem
 from ..solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
-from ..solvers._interpolation import splines_through
 from ..solvers._driver import destination_problems
+from ..solvers._interpolation import splines_through
 from ..solvers._solution import Solution, reshape_leading
 from ._metrics import quantities, relative_errors
 
@@ -119,9 +119,9 @@ def coarse_errors(
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     r"""Errors of grid and box from two solves: one with three quarters of the cells, one with margins a fifth larger.
 
-    With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half the order $p$ of
-    the scheme: too large rather than too small (net_zero's errors fall with an order above 4 between such grids). States whose kinks
-    forbid fewer nodes are not coarsened.
+    With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half the order
+    $p$ of the scheme: too large rather than too small (net_zero's errors fall with an order above 4 between such grids). States
+    whose kinks forbid fewer nodes are not coarsened.
 
     **Arguments:** `coarse`: the solution on the coarser grid (`coarse_counts`), if there is one already.
 
