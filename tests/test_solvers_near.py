@@ -9,8 +9,9 @@ from helpers import at_states
 import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, LinearQuadratic, UncertainDamages
-from abatax.solvers import FiniteDifference, result_name
+from abatax.solvers import FiniteDifference
 from abatax.solvers._fear import down_the_exponential
+from abatax.solvers._workspace import Workspace
 
 COARSE, FINE = FiniteDifference(points=81), FiniteDifference(points=161)
 FEARED = UncertainDamages(ambiguity=Ambiguity.from_penalties(jumps=0.3, shocks=1.0))
@@ -80,15 +81,15 @@ def test_without_fear_the_tangent_is_kept():
     np.testing.assert_array_equal(some[0, [0, 2]], discount[0, [0, 2]])
 
 
-def test_a_very_cautious_planner_needs_no_more_steps():
-    """Tangents alone came down by one penalty a step."""
-    steps = {}
-    for penalty in (1.0, 0.1):
-        model = UncertainDamages(ambiguity=Ambiguity.from_penalties(jumps=penalty))
-        solution = solve(HJBProblem(model), FINE)
-        assert result_name(solution.result) == "successful"
-        steps[penalty] = solution.stats["steps"]
-    assert steps[0.1] <= steps[1.0] + 6
+def test_a_cautious_planner_is_solved_in_fewer_steps_than_by_tangents(monkeypatch):
+    """Measured: 13 for 16 steps at a penalty of 0.3; with 0.1, 31 for 40."""
+    problem = HJBProblem(UncertainDamages(ambiguity=Ambiguity.from_penalties(jumps=0.3)))
+    chords = solve(problem, FINE)
+    monkeypatch.setattr(Workspace, "lengthened", lambda self, local: local)
+    tangents = solve(problem, FINE)
+    assert chords.stats["steps"] < tangents.stats["steps"]
+    x = np.linspace(1.0, 1.9, 7)[:, None]
+    np.testing.assert_allclose(at_states(chords, x)[0], at_states(tangents, x)[0], rtol=1e-9)
 
 
 def test_splines_are_differentiated_where_they_are_asked():
