@@ -5,7 +5,7 @@ slopes, controls and social cost on several grids and on a larger box; after the
 best path; before it, with a fifth of the noise, the best path until something jumps. With knowledge there are five states: after
 the technology they are compared with three, before it grid with grid. Usage:
 
-    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|path|averse|five]
+    python benchmarks/net_zero.py [--outcomes 20] [--only after|neutral|path|averse|reference|five]
 """
 
 import argparse
@@ -21,6 +21,7 @@ import abatax as ab
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
 GRIDS = ((15, 17, 19), (15, 17, 25), (21, 23, 31))
 FIVE = ((7, 13, 7, 7, 7), (9, 17, 9, 7, 7))
+REFERENCE = ((12, 13, 19), (15, 17, 25), (19, 21, 31), (23, 27, 39), (29, 33, 49))
 AVERSE = {"shocks": 0.1, "jumps": 0.1}
 ARRIVAL = 746.67  # knowledge at which the technology comes once a year
 SUCCESS = 0.1567  # productivity of green capital after the technology, per year
@@ -122,6 +123,39 @@ def spread(made, finest):
         print(f"| {name} | " + " | ".join(f"{k} {100 * e:.2f} %" for k, e in errors.items()) + " |", flush=True)
 
 
+def reference(counts=REFERENCE, wider=1.2):
+    """The scenario of `abatax run` on grids that refine each other: distances to what they converge to, and what the box does.
+
+    The limit is Richardson's, at the order of the scheme, of the last two grids; the order that the grids show is printed.
+    """
+    ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
+    problem, solution, found = ab.HJBProblem(unsettled(outcomes=5, ambiguity=ambiguity)), None, {}
+    points = ab.validation.region_points(problem, 512)
+    for nodes in counts:
+        solution = _refined(problem, nodes, solution)
+        found[nodes] = ab.validation.quantities(solution.problem, solution.value, points)
+        if nodes == counts[-2]:
+            wide = _refined(problem.replace(extension=wider), nodes, solution)
+            moved = ab.validation.quantities(wide.problem, wide.value, points)
+    (before, last), ratio = counts[-2:], np.mean([(n - 1) / (m - 1) for m, n in zip(*counts[-2:], strict=True)])
+    limit = {k: v + (v - found[before][k]) / (ratio**4 - 1.0) for k, v in found[last].items()}
+    for nodes, fields in found.items():
+        _distances(" x ".join(map(str, nodes)), fields, limit)
+    _distances(f"margins {wider} times, to the same nodes ({' x '.join(map(str, before))})", moved, found[before])
+
+
+def _refined(problem, nodes, coarser):
+    wall, cpu = time.perf_counter(), time.process_time()
+    solution = ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True), guess=coarser)
+    print(f"{nodes}: {time.process_time() - cpu:.0f} CPU s, {time.perf_counter() - wall:.0f} s", flush=True)
+    return solution
+
+
+def _distances(name, fields, best):
+    errors = {k: e[0] for k, e in ab.validation.relative_errors(fields, best).items()}
+    print(f"| {name} | " + " | ".join(f"{k} {e:.1e}" for k, e in errors.items()) + " |", flush=True)
+
+
 def five(counts):
     """Relative L2 distances over the region of interest: after the technology to three states, before it to the finest grid."""
     three = ab.HJBProblem(settled())
@@ -137,10 +171,7 @@ def five(counts):
     for (phase, nodes), fields in found.items():
         against = best if phase == "mature" else found[phase, counts[-1]]
         if fields is not against:
-            errors = ab.validation.relative_errors(fields, {k: v for k, v in against.items() if k in fields})
-            print(
-                f"| {phase}, {nodes} | " + " | ".join(f"{k} {e[0]:.1e}" for k, e in errors.items()) + " |", flush=True
-            )
+            _distances(f"{phase}, {nodes}", fields, {k: v for k, v in against.items() if k in fields})
 
 
 def _five(problem, nodes, coarser):
@@ -194,7 +225,7 @@ def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0,
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--outcomes", type=int, default=20, help="damage functions that may be revealed")
-    parser.add_argument("--only", choices=("after", "neutral", "path", "averse", "five"))
+    parser.add_argument("--only", choices=("after", "neutral", "path", "averse", "reference", "five"))
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     print("| 2025 | V | V_k | V_w (fixed k) | V_y | i_d | i_g | x_z | SCC, US$/tCO2 | seconds |")
@@ -212,6 +243,8 @@ def main():
     if asked.only in (None, "averse"):
         ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
         grids("averse", unsettled(outcomes=asked.outcomes, ambiguity=ambiguity), GRIDS, 1.2)
+    if asked.only in (None, "reference"):
+        reference()
     if asked.only in (None, "five"):
         five(FIVE)
 

@@ -3,7 +3,7 @@
 Why: a small residual is not a right answer, so every row shows the error of policies over the region of interest beside that of a
 constant policy. Usage:
 
-    python benchmarks/neural_solvers.py [--only ak_climate|uncertain_damages|two_capital|net_zero|five] [--seeds 3] [--budget 60]
+    python benchmarks/neural_solvers.py [--only ak_climate|...|net_zero|before|five] [--seeds 3] [--budget 60]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 import jax
 import jax.random as jr
 import numpy as np
-from net_zero import ARRIVAL, hazardous, knowing, settled as net_zero_settled
+from net_zero import ARRIVAL, hazardous, knowing, settled as net_zero_settled, unsettled
 from two_capital import settled as two_capital_settled
 
 import abatax as ab
@@ -98,6 +98,29 @@ def transition(name, seeds, budget):
     print(f"| median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
+def before(seeds, budget):
+    """net_zero before the technology and the revelation of damages, five damage functions in one network."""
+    problem = ab.HJBProblem(unsettled(outcomes=5))
+    coarse = _reference(problem, (12, 13, 19))
+    reference = ab.solve(problem, ab.solvers.FiniteDifference(points=(19, 21, 31), leaning=True), guess=coarse)
+    points = ab.validation.region_points(problem, 512)
+    print("| net_zero before the technology: seed | errors | seconds of all regimes | compilation | results |")
+    print(f"| finite differences, 12 x 13 x 19 | {_line(_against(coarse, reference, points))} | | | |", flush=True)
+    for seed in range(seeds):
+        solver = GaussNewton(architecture="mlp", parameters=900, steps=1000, patience=8)
+        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, throw=False)
+        parts = (s, s.destinations[0], s.destinations[0].destinations[0], s.destinations[1])
+        took, compiled = (sum(p.stats[k] for p in parts) for k in ("seconds", "compile_seconds"))
+        ends = ", ".join(f"{p.problem.model.regime} {result_name(p.result)} {p.stats['unresolved']:.1e}" for p in parts)
+        print(
+            f"| {seed} | {_line(_against(s, reference, points))} | {took:.0f} | {compiled:.0f} | {ends} |", flush=True
+        )
+
+
+def _against(solution, reference, points):
+    return errors(solution.problem, solution.value, reference.problem, reference.value, points)
+
+
 def five(seeds, budget):
     """Five states of net_zero, damages known, nothing declared that would reduce them."""
     three = ab.HJBProblem(net_zero_settled())
@@ -144,12 +167,12 @@ def _line(e):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS, "five"))
+    parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS, "before", "five"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
-    for study in (ak_climate, uncertain_damages, five):
+    for study in (ak_climate, uncertain_damages, before, five):
         if asked.only in (None, study.__name__):
             study(asked.seeds, asked.budget)
     for name in TRANSITIONS:

@@ -68,6 +68,8 @@ def _statistics(name: Hashable, variable: xr.DataArray, levels: Float[np.ndarray
     # NaN (a run that broke off) stays NaN: a quantile of what is left would hide it.
     with np.errstate(invalid="ignore"):
         mean_error = np.std(sample, axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(sample.shape[1])
+        # paths that are all alike differ by rounding
+        mean_error = np.where(mean_error <= 1e-12 * np.abs(np.mean(sample, axis=0)), 0.0, mean_error)
         return {
             name: (("quantile", "year"), np.quantile(sample, levels, axis=0), attributes),
             f"{name}_mean": ("year", np.mean(sample, axis=0), attributes | {"long_name": f"{words}, mean of paths"}),
