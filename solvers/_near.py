@@ -38,7 +38,9 @@ class Near(eqx.Module):
         """The regime after a jump, for the problem that is asked there; None if its shape is another."""
         if number >= len(self.solution.destinations):
             return None
-        return near(reshape_family(self.solution.destinations[number], (family,), 2), problem, family)
+        destination = self.solution.destinations[number]
+        members = int(np.prod(jax.tree.leaves(eqx.filter(destination.value, eqx.is_array))[0].shape[:2]))
+        return near(reshape_family(destination, (family,), 2), problem, family) if members == family else None
 
 
 def near(solution: Solution, problem: HJBProblem, family: int) -> Near | None:

@@ -32,6 +32,12 @@ def test_every_regime_starts_from_its_own(coarse):
         assert part.stats["steps"] < other.stats["steps"] and not part.stats["guess_dropped"]
 
 
+def test_where_the_guess_has_other_outcomes_that_regime_starts_anew(coarse):
+    fewer = UncertainDamages(ambiguity=FEARED.ambiguity, damage_jump=ab.models.DamageJump(np.linspace(0.0, 0.3, 5)))
+    warm = solve(HJBProblem(fewer), COARSE, guess=coarse)
+    assert warm.stats["steps_first_order"] == 0 < warm.destinations[0].stats["steps_first_order"]
+
+
 def test_beyond_its_box_a_solution_is_straightened_and_mended():
     problem, solver = HJBProblem(LinearQuadratic()), FiniteDifference(points=41)
     wide = problem.replace(box={"state": (-4.0, 4.0)})
