@@ -169,9 +169,11 @@ def five(counts):
             found[phase, nodes] = ab.validation.quantities(part.problem, part.value, points)
             _at_start(phase, nodes, part)
     for (phase, nodes), fields in found.items():
-        against = best if phase == "mature" else found[phase, counts[-1]]
+        against = found[phase, counts[-1]]
+        if phase == "mature":  # value and social cost also hold log capital, which three states do not know
+            against = {k: v for k, v in best.items() if k in fields and k not in ("value", "scc")}
         if fields is not against:
-            _distances(f"{phase}, {nodes}", fields, {k: v for k, v in against.items() if k in fields})
+            _distances(f"{phase}, {nodes}", {k: fields[k] for k in against}, against)
 
 
 def _five(problem, nodes, coarser):

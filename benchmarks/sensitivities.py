@@ -39,7 +39,14 @@ def cases():
             ab.models.UncertainDamages(ambiguity=penalties(shocks=1.0, climate=0.01, jumps=1.0)),
             fd(points=161),
         ),
-        "net_zero": (ab.models.NetZero(), fd(points=(15, 17, 19), leaning=True)),
+        # five damage functions, as in `abatax run`
+        "net_zero": (
+            ab.models.NetZero(
+                damage_jump=ab.models.DamageJump(np.linspace(0.0, 1.0 / 3.0, 5), highest_rate=4.0),
+                ambiguity=penalties(shocks=0.1, jumps=0.1),
+            ),
+            fd(points=(13, 15, 19), leaning=True),
+        ),
     }
 
 
