@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 import xarray as xr
 
 from ._files import complete_file
+
+# The NetCDF library dies where two threads are in it.
+_ONE_THREAD = threading.RLock()
 
 MARK = "abatax_version"  # the global attribute by which our files are known
 
@@ -74,7 +78,7 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
         for name in group.variables:
             if "/" in str(name):
                 raise ValueError(f"variable `{name}`: a name in a NetCDF file may not contain `/`.")
-    with complete_file(path) as beside:
+    with _ONE_THREAD, complete_file(path) as beside:
         _write(root, beside, None)
         for name, group in groups.items():
             _write(group, beside, name)
@@ -145,11 +149,12 @@ def open_netcdf_groups(path: str | os.PathLike[str]) -> dict[str, xr.Dataset]:
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file.")
     try:
-        with netCDF4.Dataset(path) as file:
-            names = list(_group_names(file))
-            ours = MARK in file.ncattrs()
-        if ours:
-            return {name: _read(path, name) for name in names}
+        with _ONE_THREAD:
+            with netCDF4.Dataset(path) as file:
+                names = list(_group_names(file))
+                ours = MARK in file.ncattrs()
+            if ours:
+                return {name: _read(path, name) for name in names}
     except (OSError, RuntimeError, AttributeError, KeyError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: not a readable NetCDF file, or damaged ({reason}); make it again.") from None

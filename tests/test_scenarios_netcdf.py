@@ -1,6 +1,7 @@
 """NetCDF files come back identical, and broken ones are refused in one line."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
 import numpy as np
@@ -127,3 +128,17 @@ def test_hand_over_file_opens_with_default_settings(tmp_path):
     scenarios.write_netcdf(scenarios.scenario_dataset(synthetic_paths()), tmp_path / "scenario.nc")
     with xr.open_dataset(tmp_path / "scenario.nc") as opened:
         np.testing.assert_array_equal(opened["emissions"], synthetic_paths()["emissions"])
+
+
+def test_files_may_be_written_and_read_from_several_threads(tmp_path):
+    """The neutral planner's files are written beside the averse one's; the NetCDF library itself dies of it."""
+
+    def work(number):
+        path = tmp_path / f"{number}.nc"
+        data = xr.Dataset({f"v{k}": ("x", np.full(50, float(number))) for k in range(30)})
+        for _ in range(5):
+            scenarios.write_netcdf({"": data, "after": data}, path)
+        return float(scenarios.open_netcdf(path, "after").v3.mean())
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(work, range(8))) == [float(n) for n in range(8)]
