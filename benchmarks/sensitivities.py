@@ -50,6 +50,11 @@ def cases():
     }
 
 
+def regimes(solution):
+    """The solution and all that can follow it; a regime that two others lead to comes twice, with the same statistics."""
+    return [solution, *(part for destination in solution.destinations for part in regimes(destination))]
+
+
 def timed(verb):
     """The result of the second of two calls, its seconds without compilation, and those of compilation in the first."""
     clock = compile_clock()
@@ -102,7 +107,7 @@ def main():
         solution, solving, _ = timed(lambda m=model, s=solver: ab.solve(m, s))
         found, differentiating, compiling = timed(lambda s=solution: ab.sensitivities(s))
         compared = check(model, solver, found) if given.check else ""
-        unknowns = sum(part.stats.get("unknowns", 0) for part in (solution, *solution.destinations))
+        unknowns = sum({id(part.stats): part.stats.get("unknowns", 0) for part in regimes(solution)}.values())
         numbers = f"{unknowns} | {found.sizes['parameter']} | {solving:.2f} | {differentiating:.2f}"
         print(f"| `{name}` | {numbers} | {differentiating / solving:.2f} | {compiling:.0f} | {compared} |", flush=True)
         if given.figure is not None and name == "uncertain_damages":
