@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import abatax as ab
+from abatax.validation._estimates import _measured_order
 
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
 GRIDS = ((15, 17, 19), (15, 17, 25), (21, 23, 31))
@@ -126,7 +127,7 @@ def spread(made, finest):
 def reference(counts=REFERENCE, wider=1.2):
     """The scenario of `abatax run` on grids that refine each other: distances to the finest, and what the box does.
 
-    What is left of the finest itself is by Richardson's extrapolation from the last two, at the order of the scheme.
+    What is left of the finest itself is Richardson's estimate at the order that the last three show, at most that of the scheme.
     """
     ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
     problem, solution, found = ab.HJBProblem(unsettled(outcomes=5, ambiguity=ambiguity)), None, {}
@@ -137,11 +138,18 @@ def reference(counts=REFERENCE, wider=1.2):
         if nodes == counts[1]:
             wide = _refined(problem.replace(extension=wider), nodes, solution)
             moved = ab.validation.quantities(wide.problem, wide.value, points)
-    (before, last), ratio = counts[-2:], np.mean([(n - 1) / (m - 1) for m, n in zip(*counts[-2:], strict=True)])
-    limit = {k: v + (v - found[before][k]) / (ratio**4 - 1.0) for k, v in found[last].items()}
+    first, middle, last = counts[-3:]
+    early, late = (
+        np.mean([(n - 1) / (m - 1) for m, n in zip(*pair, strict=True)]) for pair in ((first, middle), (middle, last))
+    )
     for nodes in counts[:-1]:
         _distances(" x ".join(map(str, nodes)), found[nodes], found[last])
-    _distances(" x ".join(map(str, last)) + ", extrapolated", found[last], limit)
+    changes = [ab.validation.relative_errors(found[a], found[b]) for a, b in ((first, middle), (middle, last))]
+    cells = []
+    for name, (change, *_) in changes[1].items():
+        order = _measured_order(change, changes[0][name][0], late, early)
+        cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
+    print(f"| {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
     _distances(f"margins {wider} times, to the same nodes ({' x '.join(map(str, counts[1]))})", moved, found[counts[1]])
 
 

@@ -15,7 +15,7 @@ from ._finite_difference import FiniteDifference
 from ._godunov import Local
 from ._interpolation import TensorSpline
 from ._linear import Downwind, LinearSystem, one_thread
-from ._solution import Solution, on_host, reshape_family
+from ._solution import Solution, on_host, on_tensor_grid, reshape_family
 from ._workspace import Workspace
 
 _TIME = 0.0  # stationary problems
@@ -55,8 +55,7 @@ class RegimeAdjoint:
     @ft.cached_property
     def values(self) -> Float[np.ndarray, "family node"]:
         """Nodal values."""
-        members = (on_host(lambda leaf, n=n: leaf[n], self.part.value) for n in range(self.family))
-        return np.stack([spline.resample(self.part.nodes).ravel() for spline in members])
+        return on_tensor_grid(self.part.value, self.part.nodes, self.family).reshape(self.family, -1)
 
     @ft.cached_property
     def local(self) -> Local:

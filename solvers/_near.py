@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from ..models import HJBProblem, derivatives
 from ._interpolation import TensorSpline
-from ._solution import Solution, on_host, reshape_family
+from ._solution import Solution, on_tensor_grid, reshape_family
 
 
 class Near(eqx.Module):
@@ -24,10 +24,10 @@ class Near(eqx.Module):
 
     def on_grid(self, nodes: tuple[Float[np.ndarray, "..."], ...]) -> Float[np.ndarray, "family node"]:
         """Values on a tensor grid."""
-        values, size = self.solution.value, jax.tree.leaves(self.solution.value)[0].shape[0]
+        values = self.solution.value
         if isinstance(values, TensorSpline):
-            members = (on_host(lambda leaf, n=n: leaf[n], values) for n in range(size))
-            return np.stack([spline.resample(nodes, linear=True).ravel() for spline in members])
+            size = len(values.coefficients)
+            return on_tensor_grid(values, nodes, size, linear=True).reshape(size, -1)
         return self.at(np.stack([x.ravel() for x in np.meshgrid(*nodes, indexing="ij")], axis=-1))
 
     def at(self, points: Float[np.ndarray, "point state"]) -> Float[np.ndarray, "family point"]:

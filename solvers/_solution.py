@@ -144,6 +144,14 @@ def reshape_family(solution: Solution, shape: tuple[int, ...], leading: int) -> 
     )
 
 
+def on_tensor_grid(
+    splines: Any, nodes: tuple[np.ndarray, ...], size: int, *, linear: bool = False
+) -> Float[np.ndarray, "family ..."]:
+    """`TensorSpline.resample` for a family of `size` members, leaves stacked."""
+    members = (on_host(lambda leaf, n=n: leaf[n], splines) for n in range(size))
+    return np.stack([spline.resample(nodes, linear=linear) for spline in members])
+
+
 def _resample(part: Solution, like: Solution, size: int) -> Solution:
     """`on_nodes_of` for a family of `size` members."""
     destinations = []
@@ -152,8 +160,7 @@ def _resample(part: Solution, like: Solution, size: int) -> Solution:
         joined = (size * outcomes,)
         flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
         destinations.append(reshape_family(flat, (size, outcomes), 1))
-    members = [on_host(lambda leaf, n=n: leaf[n], part.value) for n in range(size)]
-    values = np.stack([spline.resample(like.nodes) for spline in members])
+    values = on_tensor_grid(part.value, like.nodes, size)
     problem = part.problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
     return dataclasses.replace(
         part,

@@ -120,7 +120,7 @@ def coarse_errors(
     r"""Errors of grid and box from two solves: one with three quarters of the cells, one with margins a fifth larger.
 
     With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half the order
-    $p$ of the scheme: too large rather than too small (net_zero's errors fall with an order above 4 between such grids). States
+    $p$ of the scheme: too large rather than too small (net_zero's errors were measured to fall with orders of 2 to 5). States
     whose kinks forbid fewer nodes are not coarsened.
 
     **Arguments:** `coarse`: the solution on the coarser grid (`coarse_counts`), if there is one already.
