@@ -1,12 +1,10 @@
-from typing import NamedTuple
-
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
 
 from ..models import HJBProblem
 from ._branch import false_branch
 from ._discretisation import Discretisation
+from ._finite_difference_state import FiniteDifferenceState as FiniteDifferenceState
 from ._godunov import lowest_after, on_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
@@ -30,26 +28,6 @@ _PATIENCE = 5
 _TO_AND_FRO = 1e-2
 # After so many steps of policy iteration none of which came much nearer, none will.
 _ENDLESS = 40
-
-
-class FiniteDifferenceState(NamedTuple):
-    """Where the iteration is. All leaves are numpy, so that a checkpoint is a file of arrays."""
-
-    level: np.ndarray  # index of the grid, coarse to fine
-    high_order: np.ndarray  # whether the Newton stage has begun
-    leaning: (
-        np.ndarray
-    )  # the code with which centred differences failed, so that now they lean; 0 while they are centred
-    values: Float[np.ndarray, "family node"]
-    move: Float[np.ndarray, "family node"]  # the last correction
-    norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
-    fraction: Float[np.ndarray, " family"]  # how much of it was taken
-    change: np.ndarray  # largest correction over the range of V
-    nearest: np.ndarray  # the smallest such correction of this Newton stage
-    astray: np.ndarray  # steps since one came much nearer
-    monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
-    status: np.ndarray  # where it stands
-    steps: np.ndarray  # taken on each level, first-order and high-order
 
 
 class FiniteDifference(AbstractSolver):

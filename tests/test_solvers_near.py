@@ -57,6 +57,15 @@ def test_networks_may_start_from_a_grid():
     )
 
 
+def test_a_grid_may_start_from_networks():
+    problem, solver = HJBProblem(LinearQuadratic()), FiniteDifference(points=41)
+    network = solve(problem, ab.solvers.GaussNewton(parameters=40, steps=40), throw=False)
+    refined = solve(problem, solver, guess=network)
+    assert refined.stats["steps_first_order"] == 0 and not refined.stats["guess_dropped"]
+    x = np.linspace(-2.5, 2.5, 9)[:, None]
+    np.testing.assert_allclose(at_states(refined, x)[0], at_states(solve(problem, solver), x)[0], atol=1e-10)
+
+
 def test_a_solution_of_another_model_is_no_guess():
     guess = solve(HJBProblem(LinearQuadratic()), FiniteDifference(points=41))
     with pytest.raises(ValueError, match="solution of another model; give one with the states log_capital"):
