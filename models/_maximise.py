@@ -42,17 +42,23 @@ def maximise(
         value = objective(u)
         return jnp.where(jnp.isfinite(value), value, -jnp.inf)
 
-    gradient, hessian = jax.grad(objective), jax.hessian(objective)
     # an infinite side is scanned over a unit length around the finite one, or around zero
     centre = jnp.where(jnp.isfinite(low), low, jnp.where(jnp.isfinite(high), high - 2.0, -1.0))
     reach = jnp.where(jnp.isfinite(high), high, centre + 2.0) - centre
     fractions = jnp.array([1e-6, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 0.8, 0.95])
     scan = centre[None, :] + fractions[:, None] * reach[None, :]
-    start = scan[jnp.argmax(jax.vmap(safe)(scan))]
-    for n in range(len(start)):  # then every control on its own: they may be of very different size
-        lines = jnp.broadcast_to(start, scan.shape).at[:, n].set(scan[:, n])
-        lines = jnp.concatenate([start[None, :], lines])
-        start = lines[jnp.argmax(jax.vmap(safe)(lines))]
+    # all controls together, then every control on its own: they may be of very different size
+    moved = jnp.concatenate([jnp.ones((1, len(centre)), dtype=bool), jnp.eye(len(centre), dtype=bool)])
+
+    def pick(best, along):
+        lines = jnp.concatenate([best[0][None, :], jnp.where(along, scan, best[0][None, :])])
+        return _best_of(safe, lines), None
+
+    (start, at_start), _ = jax.lax.scan(pick, (scan[0], jnp.array(-jnp.inf)), moved)
+
+    def twice(u):
+        slope = jax.grad(objective)(u)
+        return slope, slope
 
     def cond(carry):
         _, _, damping, step, moved = carry
@@ -60,7 +66,7 @@ def maximise(
 
     def body(carry):
         u, value, damping, step, _ = carry
-        g, h = gradient(u), hessian(u)
+        h, g = jax.jacfwd(twice, has_aux=True)(u)  # one pass for both
         held = ((u <= low) & (g < 0)) | ((u >= high) & (g > 0))
         free = ~held
         scale = jnp.maximum(jnp.abs(jnp.diagonal(h)), 1e-12)
@@ -73,7 +79,7 @@ def maximise(
         new = jnp.clip(u + jnp.where(jnp.isfinite(move), move, 0.0), low, high)
         # a bound at which the slope is infinite (a power of a control) is a trap: nine tenths of the way may be better
         short = jnp.where(new <= low, low + 0.1 * (u - low), jnp.where(new >= high, high - 0.1 * (high - u), new))
-        new, new_value = _better_of(safe, new, jnp.where(jnp.isfinite(short), short, new))
+        new, new_value = _best_of(safe, jnp.stack([new, jnp.where(jnp.isfinite(short), short, new)]))
         better = new_value >= value
         size = jnp.max(jnp.abs(new - u) / (1.0 + jnp.abs(u)))
         damping = jnp.where(better, damping * 0.05, jnp.maximum(damping, 1e-4) * 10.0)
@@ -86,11 +92,12 @@ def maximise(
             jnp.where(better, size, 1.0),
         )
 
-    init = (start, safe(start), jnp.array(1e-3), jnp.array(0), jnp.array(1.0))
+    init = (start, at_start, jnp.array(1e-3), jnp.array(0), jnp.array(1.0))
     return jax.lax.while_loop(cond, body, init)[0]
 
 
-def _better_of(function, first, second):
-    """Of two points the better one, and its value."""
-    values = function(first), function(second)
-    return jnp.where(values[1] > values[0], second, first), jnp.maximum(*values)
+def _best_of(function, points):
+    """Of several points the best one, and its value."""
+    values = jax.vmap(function)(points)
+    best = jnp.argmax(values)
+    return points[best], values[best]

@@ -88,7 +88,7 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
     """
     from matplotlib.patheffects import withStroke
 
-    labels = []
+    labels, lines = [], []
     own = str(averse.attrs.get("ambiguity", "averse"))
     for summary, colour, words in ((averse, AVERSE, own), (neutral, NEUTRAL, "neutral")):
         if summary is None:
@@ -101,11 +101,9 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
             dress(ax, f"Social cost of carbon\n{unit}")
         ax.plot(years, mean, color=colour, linestyle=LINES[colour])
         labels.append((float(mean[-1]), words, colour))
+        lines.append((years, mean))
     first, last = int(averse["year"].values[0]), int(averse["year"].values[-1])
-    for (points, price_year, _), marker, words, side in (
-        (EPA_2023, "D", "EPA 2 %", 1),
-        (DICE_2023, "s", "DICE-2023", -1),
-    ):
+    for (points, price_year, _), marker, words in ((EPA_2023, "D", "EPA 2 %"), (DICE_2023, "s", "DICE-2023")):
         shown = {year: convert(price, f"USD_{price_year}/tCO2", "USD_2020/tCO2") for year, price in points.items()}
         shown = {year: price for year, price in shown.items() if first <= year <= last}
         if not shown:
@@ -115,10 +113,11 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
             clip_on=False, zorder=5,
         )  # fmt: skip
         latest = max(shown)
+        above = all(shown[latest] >= np.interp(latest, *line) for line in lines)  # away from the lines
         ax.annotate(
-            words, (latest, shown[latest]), (0, 5 * side), textcoords="offset points", fontsize=7, color=REFERENCE,
-            path_effects=[withStroke(linewidth=2.0, foreground="white")],
-            va="bottom" if side > 0 else "top", ha="center" if latest < last else "right",
+            words, (latest, shown[latest]), (0, 5 if above else -5), textcoords="offset points", fontsize=7,
+            color=REFERENCE, path_effects=[withStroke(linewidth=2.0, foreground="white")],
+            va="bottom" if above else "top", ha="center" if latest < last else "right",
         )  # fmt: skip
     ax.set_xlim(first - 0.02 * (last - first), last)  # room for the markers of the first year
     _include_zero(ax)
