@@ -112,6 +112,10 @@ class Ambiguity(eqx.Module):
         r"""$\tfrac1a\sum_m\pi_m(1 - e^{-a\,(V^m - V)})$, to be multiplied by the intensity."""
         return prior @ scaled_expm1(-self.jump_aversion(which), gains)
 
+    def jump_equivalent(self, which: int, values: Float[Array, " outcome"], prior: Float[Array, " outcome"]) -> Scalar:
+        r"""$-\tfrac1a\log\sum_m\pi_me^{-aV^m}$, the value whose jump term is zero: the jump is worth waiting for or not."""
+        return robust_mean(self.jump_aversion(which), values, prior)
+
     def shock_aversion(self, which: int | slice) -> Float[Array, "..."]:
         """Aversion to one shock or to several, one number for all if there is no list."""
         return self.shocks if self.shocks.ndim == 0 else self.shocks[which]

@@ -135,6 +135,10 @@ class HJBProblem(eqx.Module):
         jumps = self.model.jumps()
         return tuple(c(t, j.land(x)) for c, j in zip(self.continuations, jumps, strict=True))
 
+    def asymptote(self, t: Scalar, x: Point) -> Scalar:
+        """What the model knows of its value function, given what comes after its jumps."""
+        return self.model.asymptote(t, x, self.after(t, x))
+
     def _terms(self, t, x, u, value, costate, hessian, after) -> _Terms:
         model = self.model
         prices = jnp.concatenate([costate, _stack(model.additive_costates())])

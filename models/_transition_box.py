@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from ._closures import Growth, Inflow, Outflow
 from ._damage_asymptote import damage_asymptote
@@ -60,8 +61,15 @@ class TransitionBox(AbstractModel):
         """Far out temperature hardly moves before the future is discounted."""
         return jax.grad(self._damage_value)(x.temperature)
 
-    def asymptote(self, t: Scalar, x: Point) -> Scalar:
-        r"""$V = k + f$ with $f$ where temperature stands still: $-\Lambda(y)$ if damages are known."""
+    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
+        r"""Who will learn which damage function is true is nearly as well off as who knows: their values are averaged.
+
+        Where nothing is to be revealed, or temperature jumps as well: $V = k + f$ with $f$ where temperature stands still,
+        $-\Lambda(y)$ if damages are known.
+        """
+        if after and self.damage_jump is not None and not self.revealed and not self.reset_temperature:
+            number = self._jump_names().index("damage_jump")
+            return self.ambiguity.jump_equivalent(number, after[number], self.damage_jump.prior)
         level = x.log_capital if "log_capital" in x._fields else 0.0
         return level + self._damage_value(x.temperature)
 

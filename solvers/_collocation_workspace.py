@@ -1,6 +1,7 @@
 """What collocation solvers share: a basis, its points, and the equation evaluated at them."""
 
 import abc
+import functools
 from typing import Any, ClassVar, Generic, TypeVar
 
 import equinox as eqx
@@ -125,13 +126,25 @@ class CollocationWorkspace(Generic[Basis]):
                     slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
         return slopes, bends
 
+    @functools.cached_property
+    def _asymptote(self) -> tuple[Float[np.ndarray, "family point"], Float[np.ndarray, "family point state"]]:
+        """What the model knows of its value function at the points, and its slopes."""
+        pieces = [
+            tuple(
+                np.asarray(leaf)[:, :keep] for leaf in _asymptote(self.followed, jnp.asarray(self.basis.points[index]))
+            )
+            for index, keep in self._chunks(len(self.basis.points))
+        ]
+        value, slope = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
+        return value, slope
+
     def asymptote(self) -> Float[np.ndarray, "family point"]:
         """What the model knows of its value function, and the slopes that are known at faces: where to start from.
 
         Marginal values have the right sign. From a flat guess controls begin at their bounds, and polynomials may stay on the
         branch on which they are.
         """
-        known = np.asarray(_asymptote(self.bare, jnp.asarray(self.basis.points))[0])
+        known = self._asymptote[0]
         middle = np.mean(self.problem.region, axis=1)
         return known + np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - middle)
 
@@ -143,8 +156,7 @@ class CollocationWorkspace(Generic[Basis]):
             for side, closure in enumerate(sides):
                 if isinstance(closure, Growth):
                     on = self.basis.on_face(a, side)
-                    of_asymptote = _asymptote(self.bare, jnp.asarray(self.basis.points[on]))[1][..., a]
-                    known.append(np.mean(self.slopes[a, side][:, on] - of_asymptote, axis=1))
+                    known.append(np.mean(self.slopes[a, side][:, on] - self._asymptote[1][:, on, a], axis=1))
             if known:
                 slopes[:, a] = np.mean(known, axis=0)
         return slopes
@@ -211,7 +223,7 @@ def _asymptote(problem: HJBProblem, points):
     """What models know of their value functions, and its slopes: family point, family point state."""
 
     def of_member(p):
-        return jax.vmap(jax.value_and_grad(lambda z: p.model.asymptote(jnp.zeros(()), p.state(z))))(points)
+        return jax.vmap(jax.value_and_grad(lambda z: p.asymptote(jnp.zeros(()), p.state(z))))(points)
 
     return eqx.filter_vmap(of_member)(problem)
 

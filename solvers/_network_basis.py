@@ -1,6 +1,7 @@
 """A basis whose functions are networks: the equation at scattered points, linearised in the parameters."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from ..models import HJBProblem
-from ._network_value import NetworkValue
+from ._network_value import NetworkValue, three
 from ._scattered import AbstractScattered
 
 # Points per call of the compiled kernels: few shapes, so few compilations.
@@ -89,13 +90,25 @@ class NetworkBasis(AbstractScattered):
         return self.differentiate_at(unknowns, self.points)
 
     def differentiate_at(self, unknowns, points):
-        pieces = [_derivatives(self.value(unknowns), part) for part in _chunks(points)]
-        values, slopes, hessians = (np.concatenate(p, axis=1)[:, : len(points)] for p in zip(*pieces, strict=True))
-        return values, slopes.copy(), hessians.copy()
+        learnt = self._over(_learnt, self.value(unknowns), points)
+        return tuple(a + b for a, b in zip(self.asymptote_at(points), learnt, strict=True))
 
     def values_at(self, unknowns, points):
-        value = self.value(unknowns)
-        return np.concatenate([np.asarray(_values(value, p)) for p in _chunks(points)], axis=1)[:, : len(points)]
+        known = self.asymptote_at(points)[0]
+        return known + self._over(_values, self.value(unknowns), points)[0]
+
+    def asymptote_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
+        """What models know of their value functions at points, its slopes and hessians: training does not change it."""
+        return self._asymptote if points is self.points else self._over(_asymptote, self.template, points)
+
+    @functools.cached_property
+    def _asymptote(self) -> tuple[np.ndarray, ...]:
+        return self._over(_asymptote, self.template, self.points)
+
+    def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
+        """A compiled function of all members at some points, a few at a time."""
+        pieces = [function(value, part) for part in _chunks(points)]
+        return tuple(np.concatenate(leaves, axis=1)[:, : len(points)] for leaves in zip(*pieces, strict=True))
 
     def respond(self, unknowns, move):
         """To first order, by a move small enough for the networks to be linear in it."""
@@ -236,15 +249,17 @@ def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
 
 @eqx.filter_jit
 def _values(value, points):
-    return eqx.filter_vmap(lambda v: jax.vmap(v.at)(points))(value)
+    return (eqx.filter_vmap(lambda v: jax.vmap(v.learnt)(points))(value),)
 
 
 @eqx.filter_jit
-def _derivatives(value, points):
-    def of_member(v):
-        return jax.vmap(lambda z: (v.at(z), jax.grad(v.at)(z), jax.hessian(v.at)(z)))(points)
+def _learnt(value, points):
+    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.learnt, z))(points))(value)
 
-    return eqx.filter_vmap(of_member)(value)
+
+@eqx.filter_jit
+def _asymptote(value, points):
+    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.asymptote.at, z))(points))(value)
 
 
 @eqx.filter_jit
@@ -253,7 +268,8 @@ def _rows(value, points, discount, drift, variance):
 
     def row(z, c, b, v):
         def operate(p):
-            return dataclasses.replace(value, network=eqx.combine(p, rest)).operate(z, c, b, v)
+            v0, v1, v2 = three(dataclasses.replace(value, network=eqx.combine(p, rest)).learnt, z)
+            return c * v0 + b @ v1 + jnp.sum(v * v2)
 
         return jax.flatten_util.ravel_pytree(jax.grad(operate)(parameters))[0]
 

@@ -8,18 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AbstractValue
+from ..models import AbstractValue, HJBProblem
 from ..models._types import Point, Scalar
 from ._box_map import BoxMap
 
 
 class Asymptote(eqx.Module):
-    """What a model knows of its value function."""
+    """What a model knows of its value function, given what comes after its jumps."""
 
-    model: AbstractModel
+    problem: HJBProblem
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
-        return self.model.asymptote(jnp.zeros(()), type(self.model.states)(*z))
+        return self.problem.asymptote(jnp.zeros(()), self.problem.state(z))
 
 
 class NetworkValue(AbstractValue):
@@ -65,8 +65,11 @@ class NetworkValue(AbstractValue):
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
         """The value at a coordinate vector."""
-        known = self.asymptote.at(z) + self.level + self.slope @ (z - self.middle)
-        return known + self.scale * self.network(self.inputs(z))
+        return self.asymptote.at(z) + self.learnt(z)
+
+    def learnt(self, z: Float[Array, " state"]) -> Scalar:
+        """What the network adds to the asymptote."""
+        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
 
     def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
         """What a network is given at a coordinate vector: states on the unit box, kinks, label."""
@@ -75,19 +78,14 @@ class NetworkValue(AbstractValue):
         return jnp.concatenate([unit, *pairs, self.label])
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-        z = jnp.stack(x)
-        return self.at(z), jax.grad(self.at)(z), jax.hessian(self.at)(z)
+        return three(self.at, jnp.stack(x))
 
-    def operate(
-        self,
-        z: Float[Array, " state"],
-        discount: Scalar,
-        drift: Float[Array, " state"],
-        variance: Float[Array, "state state"],
-    ) -> Scalar:
-        r"""$cV + b\cdot V_x + \mathrm{tr}(vV_{xx})$ at one point."""
-        total = discount * self.at(z) + drift @ jax.grad(self.at)(z)
-        return total + jnp.sum(variance * jax.hessian(self.at)(z))
+
+def three(
+    function: Any, z: Float[Array, " state"]
+) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
+    """Value, slopes and hessian of a function at a coordinate vector."""
+    return function(z), jax.grad(function)(z), jax.hessian(function)(z)
 
 
 # Width of the layer around a kink that is told apart, in half lengths of the box. Little noise leaves layers this thin: that of the

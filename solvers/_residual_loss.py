@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ..models import HJBProblem
 from ._collocation_workspace import CollocationWorkspace
 from ._network_basis import NetworkBasis
-from ._network_value import NetworkValue
+from ._network_value import NetworkValue, three
 
 
 class Pool(NamedTuple):
@@ -24,6 +24,7 @@ class Pool(NamedTuple):
     bends: Float[Array, "point family state"]
     after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
     before: Float[Array, "point family"]  # values one time step ago
+    known: tuple[Array, Array, Array]  # the asymptote with slopes and hessian: point, family first
     pace: Float[Array, " point"]  # one over that time step (1/yr), 0 for none
 
     def rows(self, index: Any) -> "Pool":
@@ -31,7 +32,7 @@ class Pool(NamedTuple):
 
 
 # Fields that differ between the members of a family, which is their second axis.
-_OF_MEMBERS = ("slopes", "bends", "after", "before")
+_OF_MEMBERS = ("slopes", "bends", "after", "before", "known")
 
 
 class Losses(NamedTuple):
@@ -54,13 +55,14 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
     before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
-    return Pool(points, weights, closed, slopes, bends, after, before, jnp.full(n, pace))
+    known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.asymptote_at(basis.points))
+    return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace))
 
 
 def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
     """State, value, costate and hessian at one point of one member, known slopes put in, and the costate of the network."""
     t, x = jnp.zeros(()), problem.state(row.points)
-    v, found, hessian = value.derivatives(t, x)
+    v, found, hessian = (a + b for a, b in zip(row.known, three(value.learnt, row.points), strict=True))
     known = row.closed > 0.0
     costate = jnp.where(known, row.slopes, found)
     hessian = jnp.where(jnp.diag(known), jnp.diag(row.bends), hessian)

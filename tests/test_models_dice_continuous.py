@@ -189,6 +189,7 @@ def test_best_path_is_that_of_an_independent_program(model, optimum):
     np.testing.assert_allclose(capital[at[1:]], [279.0, 401.0, 708.0, 1969.0], rtol=OTHER_VARIANT)
 
 
+@pytest.mark.slow
 def test_costates_are_derivatives_of_the_best_value(model, optimum):
     # envelope theorem: the controls need not be optimised anew
     loop = OpenLoop(model, horizon=500.0, nodes=101, steps=200, spread=1.0, tail=False)
@@ -199,6 +200,7 @@ def test_costates_are_derivatives_of_the_best_value(model, optimum):
         np.testing.assert_allclose(getattr(optimum.costates, name)[0], (up - down) / (2.0 * step), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_costate_is_the_social_cost_that_abatement_pays(model, optimum):
     # along the path the control of the HJB equation, from costates alone, is the one that was optimised
     problem = HJBProblem(model)

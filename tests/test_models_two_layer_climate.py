@@ -1,5 +1,6 @@
 """A temperature with a lag: its limit without one, its controls, its time-like state, its refusals."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,10 +48,13 @@ def test_temperature_is_time_like_and_nothing_has_noise(quick):
 def test_emissions_are_those_of_a_numerical_maximiser(aversion):
     model = TwoLayerClimate(ambiguity=Ambiguity(climate=aversion), phase="after_damage")
     problem, rng = HJBProblem(model), np.random.default_rng(1)
+    both = eqx.filter_jit(
+        lambda *point: (problem.best_control(*point).emissions, problem.numerical_control(*point).emissions)
+    )
     for _ in range(3):
         x = state(model, rng.uniform(0.5, 3.0), rng.uniform(0.0, 0.04))
         point = TIME, x, jnp.asarray(1.0), jnp.asarray([-1.0, -rng.uniform(5.0, 40.0)]), jnp.zeros((2, 2))
-        best, found = problem.best_control(*point).emissions, problem.numerical_control(*point).emissions
+        best, found = both(*point)
         assert float(best) == pytest.approx(float(found), rel=1e-5)
 
 
