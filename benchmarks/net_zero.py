@@ -22,7 +22,8 @@ from abatax.validation._estimates import _measured_order
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
 GRIDS = ((15, 17, 19), (15, 17, 25), (21, 23, 31))
 FIVE = ((7, 13, 7, 7, 7), (9, 17, 9, 7, 7))
-REFERENCE = ((12, 13, 19), (15, 17, 25), (19, 21, 31), (23, 27, 39))
+REFERENCE = ((15, 17, 19), (15, 17, 25), (21, 29, 25), (27, 37, 31), (33, 47, 37))
+RUN = (15, 17, 25)  # of `abatax run`
 AVERSE = {"shocks": 0.1, "jumps": 0.1}
 ARRIVAL = 746.67  # knowledge at which the technology comes once a year
 SUCCESS = 0.1567  # productivity of green capital after the technology, per year
@@ -127,30 +128,33 @@ def spread(made, finest):
 def reference(counts=REFERENCE, wider=1.2):
     """The scenario of `abatax run` on grids that refine each other: distances to the finest, and what the box does.
 
-    What is left of the finest itself is Richardson's estimate at the order that the last three show, at most that of the scheme.
+    Distances are taken over the box of the region and over the states that optimal paths go through before anything jumps: the
+    corners of the box, hot and with much dirty capital to scrap, are hardly ever seen. What is left of the finest itself is
+    Richardson's estimate at the order that the last three show, at most that of the scheme.
     """
     ambiguity = ab.models.Ambiguity.from_penalties(**AVERSE)
-    problem, solution, found = ab.HJBProblem(unsettled(outcomes=5, ambiguity=ambiguity)), None, {}
-    points = ab.validation.region_points(problem, 512)
+    problem, solution, made = ab.HJBProblem(unsettled(outcomes=5, ambiguity=ambiguity)), None, {}
     for nodes in counts:
-        solution = _refined(problem, nodes, solution)
-        found[nodes] = ab.validation.quantities(solution.problem, solution.value, points)
-        if nodes == counts[1]:
-            wide = _refined(problem.replace(extension=wider), nodes, solution)
-            moved = ab.validation.quantities(wide.problem, wide.value, points)
+        solution = made[nodes] = _refined(problem, nodes, solution)
+    wide = _refined(problem.replace(extension=wider), RUN, made[RUN])
     first, middle, last = counts[-3:]
     early, late = (
         np.mean([(n - 1) / (m - 1) for m, n in zip(*pair, strict=True)]) for pair in ((first, middle), (middle, last))
     )
-    for nodes in counts[:-1]:
-        _distances(" x ".join(map(str, nodes)), found[nodes], found[last])
-    changes = [ab.validation.relative_errors(found[a], found[b]) for a, b in ((first, middle), (middle, last))]
-    cells = []
-    for name, (change, *_) in changes[1].items():
-        order = _measured_order(change, changes[0][name][0], late, early)
-        cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
-    print(f"| {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
-    _distances(f"margins {wider} times, to the same nodes ({' x '.join(map(str, counts[1]))})", moved, found[counts[1]])
+    everywhere = ab.validation.region_points(problem, 512)
+    visited = ab.validation.visited_points(ab.simulate(made[RUN], num_paths=200), 512)
+    for place, points in (("box", everywhere), ("paths", visited)):
+        found = {nodes: ab.validation.quantities(s.problem, s.value, points) for nodes, s in made.items()}
+        for nodes in counts[:-1]:
+            _distances(f"{place}: {' x '.join(map(str, nodes))}", found[nodes], found[last])
+        changes = [ab.validation.relative_errors(found[a], found[b]) for a, b in ((first, middle), (middle, last))]
+        cells = []
+        for name, (change, *_) in changes[1].items():
+            order = _measured_order(change, changes[0][name][0], late, early)
+            cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
+        print(f"| {place}: {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
+        moved = ab.validation.quantities(wide.problem, wide.value, points)
+        _distances(f"{place}: margins {wider} times, to the same nodes", moved, found[RUN])
 
 
 def _refined(problem, nodes, coarser):

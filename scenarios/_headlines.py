@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import xarray as xr
 
+from ..validation._estimates import ALONG
 from ._screen import at_year, fixed, on_screen, percent, significant, warming_unit
 from ._units import CO2_PER_CARBON
+
+Rows: TypeAlias = Sequence[Mapping[Any, Any]]
 
 
 class Headline(NamedTuple):
@@ -18,9 +21,7 @@ class Headline(NamedTuple):
     notes: tuple[str, ...]
 
 
-def headlines(
-    summary: xr.Dataset, neutral: xr.Dataset | None = None, validation: Sequence[Mapping[str, Any]] = ()
-) -> list[Headline]:
+def headlines(summary: xr.Dataset, neutral: xr.Dataset | None = None, validation: Rows = ()) -> list[Headline]:
     """Headline sentences, as far as the model has the quantities: cost of carbon, emissions, warming, jumps.
 
     Percentages are shares of simulated paths; the calibrated words of assessments are not used for them.
@@ -101,18 +102,28 @@ def _carbon(summary: xr.Dataset, neutral: xr.Dataset | None, validation: Sequenc
         )
     change = " to ".join(f"${text}" for text in per_carbon)
     notes = [f"Per tonne of carbon, multiply by 3.67: {'from ' * (len(per_carbon) > 1)}{change}."]
-    errors = [
-        abs(float(row["value"]))
-        for row in validation
-        if row["name"] in ("error_scc", "grid_error_scc", "domain_change_scc") and math.isfinite(float(row["value"]))
-    ]
-    if errors:
-        notes.append(f"Numerical error, from the validation below: about {significant(100 * max(errors), 1)} %.")
+    error = numerical_error(validation, "scc")
+    if error:
+        notes.append(f"Numerical error, from the validation below: about {significant(100 * error, 1)} %.")
     notes.append(
         "It is the value of one tonne less to the planner, who weighs the possible futures as described under"
         " “How to read this page”; all paths start alike, so it has no sampling error."
     )
     return Headline(sentence, tuple(notes))
+
+
+def numerical_error(validation: Rows, quantity: str) -> float:
+    """The relative error of a quantity that a validation table knows of: the largest of its estimates; 0 without one.
+
+    What pages quote are numbers along paths: errors there count, where they are known, instead of those over the box.
+    """
+    names = {f"grid_error_{ALONG}{quantity}", f"domain_change_{ALONG}{quantity}"}
+    known = {row["name"] for row in validation if math.isfinite(float(row["value"]))}
+    if not names <= known:
+        names = {f"grid_error_{quantity}", f"domain_change_{quantity}"}
+    names.add(f"error_{quantity}")
+    found = [abs(float(row["value"])) for row in validation if row["name"] in names & known]
+    return max(found, default=0.0)
 
 
 def _emissions(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:

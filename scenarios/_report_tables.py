@@ -1,18 +1,15 @@
 """The two tables of the result page that compare policies."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
 import xarray as xr
 
 from ._charts import DICE_2023, EPA_2023
-from ._headlines import net_zero_year
+from ._headlines import Rows, net_zero_year, numerical_error
 from ._html import paragraph, table
 from ._screen import at_year, fixed, percent, significant, warming_unit
 from ._units import conversion_factor
-
-Rows: TypeAlias = Sequence[Mapping[Any, Any]]
 
 
 def scc_table(summary: xr.Dataset, neutral: xr.Dataset | None) -> str:
@@ -127,13 +124,6 @@ def comparison_table(
         note += " The worst case is what the planner guards against; the paths under it are no forecast."
     columns = ["Quantity", "Unit", *policies]
     return table("What each policy brings", columns, rows, range(2, len(columns))) + paragraph(note, class_="small")
-
-
-def numerical_error(validation: Rows, quantity: str) -> float:
-    """The relative error of a quantity that a validation table knows of: the largest of its estimates; 0 without one."""
-    names = (f"error_{quantity}", f"grid_error_{quantity}", f"domain_change_{quantity}")
-    found = [abs(float(row["value"])) for row in validation if row["name"] in names]
-    return max((value for value in found if math.isfinite(value)), default=0.0)
 
 
 def with_error(value: float, error: float) -> str:

@@ -14,9 +14,10 @@ from ._box_map import BoxMap, box_map
 from ._network_basis import NetworkBasis
 from ._network_value import Asymptote, NetworkValue
 
-# Points inside the box by number of states, if none are asked for; a joint network sees so many per member.
+# Points inside the box by number of states, if none are asked for. A joint network has more to fit: so many times as many points
+# are shared by its members, each of which sees this many at least.
 _POINTS = {1: 128, 2: 512, 3: 1280}
-_MANY, _PER_MEMBER = 2048, 192
+_MANY, _PER_MEMBER, _JOINT = 2048, 192, 3
 
 
 def first_basis(
@@ -58,7 +59,8 @@ def first_basis(
         kinks=repeated(kinks),
         kinked=kinked,
     )
-    count = points or (_PER_MEMBER if joint else _POINTS.get(dimension, _MANY))
+    alone = _POINTS.get(dimension, _MANY)
+    count = points or (max(_PER_MEMBER, _JOINT * alone // family) if joint else alone)
     return NetworkBasis(problem, value, joint, count, focus, 0)
 
 

@@ -24,7 +24,7 @@ class Pool(NamedTuple):
     bends: Float[Array, "point family state"]
     after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
     before: Float[Array, "point family"]  # values one time step ago
-    known: tuple[Array, Array, Array]  # the asymptote with slopes and hessian: point, family first
+    known: tuple[Array, ...]  # the asymptote with slopes and hessian: point, family first
     pace: Float[Array, " point"]  # one over that time step (1/yr), 0 for none
 
     def rows(self, index: Any) -> "Pool":

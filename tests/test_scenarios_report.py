@@ -10,7 +10,7 @@ import xarray as xr
 from test_scenarios_quantiles import synthetic_paths
 
 from abatax import scenarios
-from abatax.scenarios._headlines import net_zero_year
+from abatax.scenarios._headlines import net_zero_year, numerical_error
 from abatax.scenarios._report_tables import with_error
 
 RUN = {
@@ -46,6 +46,19 @@ VALIDATION = [
     {"name": "order_value", "value": np.nan, "unit": "1", "allowed": None, "meaning": "Order.", "passed": None},
     {"name": "mean_cost", "value": 3.0, "unit": "US$", "meaning": "With an error.", "error": 0.25},
 ]
+
+
+def test_what_pages_quote_is_the_error_along_paths():
+    def rows(**values):
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    box = {"grid_error_scc": 0.05, "domain_change_scc": 0.02}
+    along = {"grid_error_along_paths_scc": 0.003, "domain_change_along_paths_scc": -0.004}
+    assert numerical_error(rows(**box), "scc") == 0.05
+    assert numerical_error(rows(**box, **along), "scc") == 0.004
+    assert numerical_error(rows(**box, **along, error_scc=0.01), "scc") == 0.01
+    assert numerical_error(rows(**box, **(along | {"grid_error_along_paths_scc": np.nan})), "scc") == 0.05
+    assert numerical_error(rows(**along), "emissions") == 0.0
 
 
 def synthetic_solution(scale=1.0):

@@ -15,6 +15,7 @@ from abatax.validation import (
     relative_errors,
     riccati,
     validate,
+    visited_points,
 )
 
 T = jnp.zeros(())
@@ -97,7 +98,18 @@ def test_one_coarser_grid_does_not_flatter_either():
     for quantity in ("emissions", "slope_temperature", "scc"):
         assert quick[f"error_{quantity}"] <= quick[f"grid_error_{quantity}"] + quick[f"domain_change_{quantity}"]
         assert quick[f"grid_error_{quantity}"] < 1e-3
+        # two paths of two years stay near the start: other points, the same two solves
+        assert 0.0 < quick[f"grid_error_along_paths_{quantity}"] < 1e-3
+        assert np.isfinite(quick[f"domain_change_along_paths_{quantity}"])
     assert not any(row.name.startswith("order_") for row in quick.rows)
+
+
+def test_points_of_paths_are_states_before_any_jump():
+    solution = ab.solve(ab.HJBProblem(ab.models.UncertainDamages(damage_jump=ab.models.DamageJump([0.1]))))
+    paths = ab.simulate(solution, years=60, num_paths=8)
+    points = np.asarray(visited_points(paths, 64))
+    before = np.asarray(paths.states.temperature)[np.asarray(paths.regime) == 0]
+    assert points.shape == (64, 1) and np.all(np.isin(points[:, 0], before)) and len(before) < 8 * 61
 
 
 def test_one_coarser_grid_needs_a_grid_that_can_be_coarsened():

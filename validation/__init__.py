@@ -9,7 +9,12 @@ from ._exact import (
 )
 from ._fossil_limit import FossilLimit as FossilLimit
 from ._green_transition import GreenTransition as GreenTransition
-from ._metrics import quantities as quantities, region_points as region_points, relative_errors as relative_errors
+from ._metrics import (
+    quantities as quantities,
+    region_points as region_points,
+    relative_errors as relative_errors,
+    visited_points as visited_points,
+)
 from ._open_loop import OpenLoop as OpenLoop, OpenLoopPath as OpenLoopPath
 from ._reference import SAFETY as SAFETY, Reference as Reference, reference as reference
 from ._report import Row as Row, ValidationReport as ValidationReport

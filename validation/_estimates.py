@@ -1,7 +1,7 @@
 """How far a grid solution may be from the truth, without the truth: from other grids, another box, another method."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,8 @@ from ..solvers._interpolation import splines_through
 from ..solvers._solution import Solution, reshape_leading
 from ._metrics import quantities, relative_errors
 
+# In the names of errors over the states that paths go through.
+ALONG = "along_paths_"
 # Random errors at the nodes, in units of the rounding error of the largest value, that stand for those of a solve.
 _NOISE = 1.0
 
@@ -115,33 +117,36 @@ def coarse_counts(solver: FiniteDifference, problem: HJBProblem) -> tuple[int, .
 
 
 def coarse_errors(
-    sample: Sample, solver: FiniteDifference, coarse: Solution | None = None
-) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    samples: Sequence[Sample], solver: FiniteDifference, coarse: Solution | None = None
+) -> list[tuple[dict[str, Estimate], dict[str, Estimate]]]:
     r"""Errors of grid and box from two solves: one with three quarters of the cells, one with margins a fifth larger.
 
     With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half the order
     $p$ of the scheme: too large rather than too small (net_zero's errors were measured to fall with orders of 2 to 5). States
     whose kinks forbid fewer nodes are not coarsened.
 
-    **Arguments:** `coarse`: the solution on the coarser grid (`coarse_counts`), if there is one already.
+    **Arguments:** `samples`: one solution at several sets of points. `coarse`: the solution on the coarser grid
+    (`coarse_counts`), if there is one already.
 
-    **Returns:** errors of the grid, and changes when the edge of the box is moved out.
+    **Returns:** for each sample errors of the grid, and changes when the edge of the box is moved out.
 
     **Raises:** `NoReferenceError` if a solve does not converge, or no state can be coarsened.
     """
-    counts = solver.counts(sample.solution.problem)
-    fewer = coarse_counts(solver, sample.solution.problem)
+    solution = samples[0].solution
+    counts, fewer = solver.counts(solution.problem), coarse_counts(solver, solution.problem)
     if fewer == counts:
         raise NoReferenceError(f"no error estimate: {' x '.join(map(str, counts))} points are the fewest; use more.")
-    if coarse is not None and coarse.converged:
-        near = _on_nodes(sample, coarse)
-    else:
-        near = _on_grid(sample, solver, fewer)
+    if coarse is None or not coarse.converged:
+        coarse = _other_grid(solution, solver, fewer)
+    wide = _companion(enlarged(solution.problem, _WIDER), solver, "on a larger box", solution)
     ratio = min((n - 1) / (m - 1) for n, m in zip(counts, fewer, strict=True) if m < n)
     share = ratio ** max(0.5 * solver.order, 1.0) - 1.0
-    distances = _distances(near, sample.found)
-    grid = {name: Estimate(d.l2 / share, d.largest / share) for name, d in distances.items()}
-    return grid, domain_errors(sample, solver, _WIDER)
+    errors = []
+    for sample in samples:
+        distances = _distances(_on_nodes(sample, coarse), sample.found)
+        grid = {name: Estimate(d.l2 / share, d.largest / share) for name, d in distances.items()}
+        errors.append((grid, _distances(quantities(wide.problem, wide.value, sample.points), sample.found)))
+    return errors
 
 
 def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) -> dict[str, Estimate]:
@@ -227,14 +232,13 @@ def _measured_order(last: float, first: float, ratio: float, before: float) -> f
 
 def _on_grid(sample: Sample, solver: FiniteDifference, counts: tuple[int, ...]) -> dict[str, np.ndarray]:
     """The quantities of the same problem on another grid; on the sample's nodes, so that nothing is compiled anew."""
-    problem = sample.solution.problem.replace(continuations=())
-    part = _companion(
-        problem,
-        dataclasses.replace(solver, points=counts),
-        f"with {' x '.join(map(str, counts))} points",
-        sample.solution,
-    )
-    return _on_nodes(sample, part)
+    return _on_nodes(sample, _other_grid(sample.solution, solver, counts))
+
+
+def _other_grid(solution: Solution, solver: FiniteDifference, counts: tuple[int, ...]) -> Solution:
+    where = f"with {' x '.join(map(str, counts))} points"
+    problem = solution.problem.replace(continuations=())
+    return _companion(problem, dataclasses.replace(solver, points=counts), where, solution)
 
 
 def _on_nodes(sample: Sample, part: Solution) -> dict[str, np.ndarray]:

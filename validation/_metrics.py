@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scipy.stats import qmc
 
 from ..models import HJBProblem
-from ..solvers import fields_at
+from ..solvers import Paths, fields_at
 
 
 def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
@@ -17,6 +17,12 @@ def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float
     unit = qmc.Sobol(len(problem.region), rng=seed).random(count)
     low, high = np.array(problem.region).T
     return jnp.asarray(qmc.scale(unit, low, high))
+
+
+def visited_points(paths: Paths, count: int = 256, seed: int = 0) -> Float[Array, "point state"]:
+    """States that simulated paths go through before anything jumps, all years alike."""
+    seen = np.stack([np.asarray(z) for z in paths.states], axis=-1)[np.asarray(paths.regime) == 0]
+    return jnp.asarray(np.random.default_rng(seed).choice(seen, count, replace=len(seen) < count))
 
 
 def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict[str, np.ndarray]:

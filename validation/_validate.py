@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
 from ..solvers._regimes import Regime, regimes_of
 from ..solvers._solution import Solution
-from ._estimates import Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
+from ._estimates import ALONG, Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
 from ._exact import exact_value
-from ._metrics import quantities, region_points, relative_errors
+from ._metrics import quantities, region_points, relative_errors, visited_points
 from ._reference import Reference
 from ._report import Row, ValidationReport
 
@@ -41,7 +41,8 @@ def validate(
     - `paths`: simulated paths under the baseline measure, for exits and transversality; simulated if left out.
     - `count`: number of fresh points.
     - `thorough`: refine every state on its own, with a measured order; otherwise one coarser grid stands for all (from three
-      states on, or with many regimes, a tenth of the time).
+      states on, or with many regimes, a tenth of the time). Its errors are also given `along_paths`: corners of the box
+      that no path sees may be worst.
     - `coarse`: the solution on that coarser grid, if there is one already.
 
     **Returns:** a [`ValidationReport`][]; `print` it.
@@ -74,10 +75,10 @@ def validate(
         for quantity, estimate in reference.errors.items():
             meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
             rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
+    paths = simulate(solution, num_paths=200) if paths is None else paths
     if solver is not None:
         sample = Sample(solution, points, found)
-        rows += _estimates(sample, solver) if thorough else _coarse_estimates(sample, solver, coarse)
-    paths = simulate(solution, num_paths=200) if paths is None else paths
+        rows += _estimates(sample, solver) if thorough else _coarse_estimates(sample, paths, solver, coarse)
     rows += _along_paths(solution, paths)
     return ValidationReport(tuple(rows))
 
@@ -157,28 +158,34 @@ def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
     return [*_grid_rows(grid, note), *_domain_rows(domain, moved)]
 
 
-def _coarse_estimates(sample: Sample, solver: FiniteDifference, coarse: Solution | None) -> list[Row]:
-    """The same from one coarser grid."""
+def _coarse_estimates(sample: Sample, paths: Paths, solver: FiniteDifference, coarse: Solution | None) -> list[Row]:
+    """The same from one coarser grid, over the region of interest and where paths go."""
     note = "Error of {} from one grid with three quarters of the cells, as if of half its order: too large rather than too small."
+    visited = visited_points(paths, len(sample.points))
+    along = Sample(sample.solution, visited, quantities(sample.solution.problem, sample.solution.value, visited))
     try:
-        grid, domain = coarse_errors(sample, solver, coarse)
+        errors = coarse_errors((sample, along), solver, coarse)
     except NoReferenceError as error:
-        grid = domain = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
+        errors = [(dict.fromkeys(sample.found, Estimate(np.nan, np.nan)),) * 2] * 2
         note = f"No estimate for {{}}. {error}"
-    return [*_grid_rows(grid, note), *_domain_rows(domain, _BOX)]
+    rows = []
+    for (grid, domain), where in zip(errors, ("", ALONG), strict=True):
+        place = " Over the states that paths go through before anything jumps." if where else ""
+        rows += [*_grid_rows(grid, note + place, where), *_domain_rows(domain, _BOX + place, where)]
+    return rows
 
 
-def _grid_rows(errors: dict[str, Estimate], note: str) -> list[Row]:
+def _grid_rows(errors: dict[str, Estimate], note: str, where: str = "") -> list[Row]:
     rows = []
     for quantity, (l2, _, order) in errors.items():
-        rows.append(Row(f"grid_error_{quantity}", l2, "relative L2", 1e-2, note.replace("{}", quantity)))
+        rows.append(Row(f"grid_error_{where}{quantity}", l2, "relative L2", 1e-2, note.replace("{}", quantity)))
         rows.append(Row(f"order_{quantity}", order, "1", None, "Measured order of convergence (NaN at rounding)."))
     return [row for row in rows if not (row.name.startswith("order_") and np.isnan(row.value))]
 
 
-def _domain_rows(errors: dict[str, Estimate], note: str) -> list[Row]:
+def _domain_rows(errors: dict[str, Estimate], note: str, where: str = "") -> list[Row]:
     return [
-        Row(f"domain_change_{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity))
+        Row(f"domain_change_{where}{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity))
         for quantity, (l2, _, _) in errors.items()
     ]
 
