@@ -5,7 +5,9 @@ differences say nearly 1. This prints, at the published state (880 trillion US$,
 grids beside the best deterministic path, which has no grid and no value function, and the exact table without emissions.
 Usage:
 
-    python benchmarks/two_capital.py [--breakthrough]      the second also solves the model before a breakthrough (minutes)
+    python benchmarks/two_capital.py [--breakthrough | --knowledge]
+
+The options also solve the model before a breakthrough, at a fixed rate (three states) or brought on by research (four); minutes.
 """
 
 import argparse
@@ -62,7 +64,8 @@ def show(name, value, slopes, u, price=None):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--breakthrough", action="store_true")
-    breakthrough = parser.parse_args().breakthrough
+    parser.add_argument("--knowledge", action="store_true")
+    asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     print("\nWithout emissions: v and dv/dZ at shares 0.5, 0.7; v at 1")
     for green in (0.1085, 0.1303, 0.1567):
@@ -84,8 +87,36 @@ def main():
         total = still.total_value(x, value, still.initial_additive())
         show(f"open loop, Z {share}, y {warming}", total, still.published_slopes(x, costate), u)
     print(f"published neural solution: V_k {NEURAL_V_K}, V_Z {NEURAL_V_Z}, V_y {NEURAL_V_Y}")
-    if breakthrough:
+    if asked.breakthrough:
         before_the_breakthrough()
+    if asked.knowledge:
+        by_research()
+
+
+def by_research(grids=((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), knowledge=(2.3, 4.0)):
+    """Four states, the published technology, damages known: each grid starts from the one before."""
+    one, two = ab.models.KnowledgeHazard(parity=None), ab.models.KnowledgeHazard()
+    for steps, technology in (("one step", one), ("two steps", two)):
+        problem = ab.HJBProblem(
+            ab.models.TwoCapital(technology=technology, damage_jump=None), box={"log_knowledge": knowledge}
+        )
+        solution = None
+        for points in grids:
+            cpu, solver = time.process_time(), ab.solvers.FiniteDifference(points=points, leaning=True)
+            solution = ab.solve(problem, solver, guess=solution, throw=False)
+            at_start(f"{steps}, {points}, {time.process_time() - cpu:.0f} CPU s", solution)
+
+
+def at_start(name, solution):
+    model, t = solution.problem.model, jnp.zeros(())
+    x = model.initial_state()
+    value, costate, _ = ab.models.derivatives(t, x, solution.value)
+    slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(t, x)
+    price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
+    show(name, model.total_value(x, value, model.initial_additive()), slopes, u, price)
+    print(
+        f"  research {float(u.research):.5f}, V_r {float(costate[-1]):.5f}, {ab.solvers.result_name(solution.result)}"
+    )
 
 
 def before_the_breakthrough(fifth=0.2):
