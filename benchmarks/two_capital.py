@@ -23,6 +23,7 @@ import abatax as ab
 
 GRIDS = ((13, 17, 13), (17, 25, 17), (17, 33, 21))
 STATES = ((0.7, 1.2), (0.4, 1.2), (0.95, 1.2), (0.7, 2.5))  # green share, degC
+KNOWLEDGE = 11.2  # trillion US$, where knowledge is a state
 # Values published by the authors at K = 880, Z = 0.7, Y = 1.2, R = 11.2, by penalty 0.05, 0.1, infinity
 NEURAL_V_K = (0.43136, 0.43487, 0.44581)
 NEURAL_V_Z = (0.1187, 0.1182, 0.1193)
@@ -45,11 +46,12 @@ def settled(green=0.1567, noise=1.0):
     )
 
 
-def row(solution, share, temperature):
+def row(solution, share, temperature, *knowledge):
     model, t = solution.problem.model, jnp.zeros(())
-    x = model.state_at(880.0, share, temperature)
+    x = model.state_at(880.0, share, temperature, *knowledge)
     value, costate, _ = ab.models.derivatives(t, x, solution.value)
-    slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(t, x)
+    own, u = type(x)(*costate), solution.policy(t, x)
+    slopes = own._asdict() | model.published_slopes(x, own)
     price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
     return model.total_value(x, value, model.initial_additive()), slopes, u, price
 
@@ -108,15 +110,11 @@ def by_research(grids=((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), knowledge
 
 
 def at_start(name, solution):
-    model, t = solution.problem.model, jnp.zeros(())
-    x = model.initial_state()
-    value, costate, _ = ab.models.derivatives(t, x, solution.value)
-    slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(t, x)
-    price = solution.policy.social_cost_of_carbon(t, x, model.initial_additive())
-    show(name, model.total_value(x, value, model.initial_additive()), slopes, u, price)
-    print(
-        f"  research {float(u.research):.5f}, V_r {float(costate[-1]):.5f}, {ab.solvers.result_name(solution.result)}"
-    )
+    found = row(solution, *STATES[0], KNOWLEDGE)
+    show(name, *found)
+    own, u = found[1], found[2]
+    outcome = ab.solvers.result_name(solution.result)
+    print(f"  research {float(u.research):.5f}, V_r {float(own['log_knowledge']):.5f}, {outcome}")
 
 
 def before_the_breakthrough(fifth=0.2):

@@ -82,7 +82,7 @@ def _spread(summary: xr.Dataset, name: str, year: int, unit: str, show=fixed) ->
     return f"90 % of simulated paths: {show(low)} to {show(high)}{unit}" if high > low else ""
 
 
-def _carbon(summary: xr.Dataset, neutral: xr.Dataset | None, validation: Sequence[Mapping[str, Any]]) -> Headline:
+def _carbon(summary: xr.Dataset, neutral: xr.Dataset | None, validation: Rows) -> Headline:
     year, _ = _years(summary)
     value = at_year(summary, "scc_mean", year)
     other = math.nan if neutral is None else at_year(neutral, "scc_mean", year)

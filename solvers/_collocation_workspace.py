@@ -130,9 +130,7 @@ class CollocationWorkspace(Generic[Basis]):
     def _asymptote(self) -> tuple[Float[np.ndarray, "family point"], Float[np.ndarray, "family point state"]]:
         """What the model knows of its value function at the points, and its slopes."""
         pieces = [
-            tuple(
-                np.asarray(leaf)[:, :keep] for leaf in _asymptote(self.followed, jnp.asarray(self.basis.points[index]))
-            )
+            tuple(np.asarray(leaf)[:, :keep] for leaf in _known(self.followed, jnp.asarray(self.basis.points[index])))
             for index, keep in self._chunks(len(self.basis.points))
         ]
         value, slope = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
@@ -219,7 +217,7 @@ class CollocationWorkspace(Generic[Basis]):
 
 
 @eqx.filter_jit
-def _asymptote(problem: HJBProblem, points):
+def _known(problem: HJBProblem, points):
     """What models know of their value functions, and its slopes: family point, family point state."""
 
     def of_member(p):

@@ -94,16 +94,18 @@ class NetworkBasis(AbstractScattered):
         return tuple(a + b for a, b in zip(self.asymptote_at(points), learnt, strict=True))
 
     def values_at(self, unknowns, points):
-        known = self.asymptote_at(points)[0]
-        return known + self._over(_values, self.value(unknowns), points)[0]
+        value = self.value(unknowns)
+        if points is self.points:
+            return self._asymptote[0] + self._over(_learnt_values, value, points)[0]
+        return self._over(_values, value, points)[0]
 
     def asymptote_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
         """What models know of their value functions at points, its slopes and hessians: training does not change it."""
-        return self._asymptote if points is self.points else self._over(_asymptote, self.template, points)
+        return self._asymptote if points is self.points else self._over(_known, self.template, points)
 
     @functools.cached_property
     def _asymptote(self) -> tuple[np.ndarray, ...]:
-        return self._over(_asymptote, self.template, self.points)
+        return self._over(_known, self.template, self.points)
 
     def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
         """A compiled function of all members at some points, a few at a time."""
@@ -249,6 +251,11 @@ def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
 
 @eqx.filter_jit
 def _values(value, points):
+    return (eqx.filter_vmap(lambda v: jax.vmap(v.at)(points))(value),)
+
+
+@eqx.filter_jit
+def _learnt_values(value, points):
     return (eqx.filter_vmap(lambda v: jax.vmap(v.learnt)(points))(value),)
 
 
@@ -258,7 +265,7 @@ def _learnt(value, points):
 
 
 @eqx.filter_jit
-def _asymptote(value, points):
+def _known(value, points):
     return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.asymptote.at, z))(points))(value)
 
 

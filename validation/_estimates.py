@@ -91,13 +91,12 @@ def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]
     return {name: Estimate(float(l2), float(most), orders[name][1]) for name, (l2, most) in total.items()}
 
 
-def domain_errors(sample: Sample, solver: FiniteDifference, factor: float = 1.5) -> dict[str, Estimate]:
-    """How much everything in the region changes when the edge of the box is moved out, margins times `factor`.
+def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
+    """How much everything in the region changes when the edge of the box is moved out, margins half as wide again.
 
     **Raises:** `NoReferenceError` if the solve on the larger box does not converge.
     """
-    part = _companion(enlarged(sample.solution.problem, factor), solver, "on a larger box", sample.solution)
-    return _distances(quantities(part.problem, part.value, sample.points), sample.found)
+    return _distance_to(_larger_box(sample.solution, solver), sample)
 
 
 # Cells of the one coarser grid that stands for all, as a share: fewer may not resolve what the solution does.
@@ -138,14 +137,14 @@ def coarse_errors(
         raise NoReferenceError(f"no error estimate: {' x '.join(map(str, counts))} points are the fewest; use more.")
     if coarse is None or not coarse.converged:
         coarse = _other_grid(solution, solver, fewer)
-    wide = _companion(enlarged(solution.problem, _WIDER), solver, "on a larger box", solution)
+    wide = _larger_box(solution, solver, _WIDER)
     ratio = min((n - 1) / (m - 1) for n, m in zip(counts, fewer, strict=True) if m < n)
     share = ratio ** max(0.5 * solver.order, 1.0) - 1.0
     errors = []
     for sample in samples:
         distances = _distances(_on_nodes(sample, coarse), sample.found)
         grid = {name: Estimate(d.l2 / share, d.largest / share) for name, d in distances.items()}
-        errors.append((grid, _distances(quantities(wide.problem, wide.value, sample.points), sample.found)))
+        errors.append((grid, _distance_to(wide, sample)))
     return errors
 
 
@@ -161,7 +160,7 @@ def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) 
         return _distances(quantities(problem, method, sample.points), sample.found)
     if isinstance(method.value, TensorSpline):
         method = method.on_nodes_of(sample.solution)
-    return _distances(quantities(method.problem, method.value, sample.points), sample.found)
+    return _distance_to(method, sample)
 
 
 def rounding_errors(sample: Sample) -> dict[str, Estimate]:
@@ -241,6 +240,10 @@ def _other_grid(solution: Solution, solver: FiniteDifference, counts: tuple[int,
     return _companion(problem, dataclasses.replace(solver, points=counts), where, solution)
 
 
+def _larger_box(solution: Solution, solver: FiniteDifference, factor: float = 1.5) -> Solution:
+    return _companion(enlarged(solution.problem, factor), solver, "on a larger box", solution)
+
+
 def _on_nodes(sample: Sample, part: Solution) -> dict[str, np.ndarray]:
     part = part.on_nodes_of(sample.solution)
     return quantities(part.problem, part.value, sample.points)
@@ -251,6 +254,10 @@ def _companion(problem: HJBProblem, solver, where: str, guess: Solution | None =
     if not part.converged:
         raise NoReferenceError(f"no error estimate: the solve {where} did not converge. {part.advice}")
     return part
+
+
+def _distance_to(part: Solution, sample: Sample) -> dict[str, Estimate]:
+    return _distances(quantities(part.problem, part.value, sample.points), sample.found)
 
 
 def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Estimate]:
