@@ -21,7 +21,14 @@ import abatax as ab
 
 NEUTRAL = float("inf")
 CLIMATE = 0.02  # penalty of the climate ensemble for all who are averse
-PENALTIES = (NEUTRAL, 7.5, 5.0, 2.5)
+PENALTIES = (
+    NEUTRAL,
+    20.0,
+    10.0,
+    7.5,
+    5.0,
+)  # each starts from the one before: caution alone does not settle from a flat guess
+ALONE = 2.5  # the most cautious with three curvatures
 USUAL, FINER = (25, 61), (37, 81)
 LARGER = {"log_capital": (5.5, 9.0)}
 EXTENSION = 1.5
@@ -33,10 +40,10 @@ def make(penalty, **fields):
     return ab.models.AbatementTechnology(ambiguity=ab.models.Ambiguity.from_penalties(**doubts), **fields)
 
 
-def timed(model, points, order=4, **options):
+def timed(model, points, order=4, guess=None, **options):
     clock = time.perf_counter()
     solver = ab.solvers.FiniteDifference(points=points, order=order)
-    solution = ab.solve(ab.HJBProblem(model, **options), solver, throw=False)
+    solution = ab.solve(ab.HJBProblem(model, **options), solver, guess=guess, throw=False)
     return solution, time.perf_counter() - clock
 
 
@@ -107,10 +114,10 @@ def show(rows, others=()):
 
 
 def planners():
-    """Four planners with all twenty curvatures."""
-    kept = {}
+    """Five planners with all twenty curvatures."""
+    kept, solution = {}, None
     for penalty in PENALTIES:
-        solution, seconds = timed(make(penalty), USUAL)
+        solution, seconds = timed(make(penalty), USUAL, guess=solution)
         kept[penalty] = solution
         state = "" if converged(solution) else "NOT CONVERGED"
         print(
@@ -123,7 +130,7 @@ def planners():
 def errors():
     """The least and the most cautious planner with three curvatures: another grid, another box, another order."""
     curvatures = make(NEUTRAL).damage_jump.curvatures[jnp.array([0, 9, 19])]
-    for penalty in (NEUTRAL, PENALTIES[-1]):
+    for penalty in (NEUTRAL, ALONE):
         model = make(penalty, damage_jump=ab.models.DamageJump(curvatures))
         cases = ((USUAL, 4, {}), (FINER, 4, {}), (USUAL, 4, {"box": LARGER, "extension": EXTENSION}), (USUAL, 1, {}))
         rows, *others = (timed(model, points, order, **options)[0] for points, order, options in cases)
@@ -169,7 +176,7 @@ def draw(kept, folder):
         return jax.vmap(at)(jnp.asarray(warming))
 
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
-    for (penalty, solution), color in zip(kept.items(), ("0.5", "C0", "C1", "C3"), strict=True):
+    for (penalty, solution), color in zip(kept.items(), ("0.5", "C0", "C2", "C1", "C3"), strict=True):
         for name, style in (("before", "-"), ("improved", "--")):
             label = "neutral" if penalty == NEUTRAL else rf"$\xi$ = {penalty:g}"
             for ax, line in zip(axes, along(regimes(solution)[name]), strict=True):

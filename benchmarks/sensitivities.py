@@ -64,27 +64,27 @@ def timed(verb):
     return result, time.perf_counter() - start - (compile_clock() - clock), compiling
 
 
-def solved_again(model, solver, parameter):
-    """Central differences of the default functionals from two solves."""
+def solved_again(model, solver, parameter, near):
+    """Central differences of the default functionals from two solves, each begun at the solution in between."""
     leaf = np.array(jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[parameter.leaf])
     step, found = STEP * abs(parameter.value), []
     for sign in (1.0, -1.0):
         other = leaf.copy()
         other[parameter.index] += sign * step
-        solution = ab.solve(_with_leaf(model, parameter.leaf, other), solver)
+        solution = ab.solve(_with_leaf(model, parameter.leaf, other), solver, guess=near)
         read = ab.solvers.Reader(solution.problem, solution.value)
         found.append(np.array([float(f(read)) for f in default_functionals(model).values()]))
     return (found[0] - found[1]) / (2.0 * step)
 
 
-def check(model, solver, found):
+def check(model, solver, found, solution):
     """The largest relative difference, over the first entry of every field that is not zero."""
     worst, seen = (0.0, ""), set()
     for parameter in _parameters(model):
         if parameter.leaf in seen or parameter.value == 0.0:
             continue
         seen.add(parameter.leaf)
-        expected = solved_again(model, solver, parameter)
+        expected = solved_again(model, solver, parameter, solution)
         difference = np.abs(found.derivative.sel(parameter=parameter.name).values - expected)
         size = np.maximum(np.abs(expected), NOTHING / TOLERANCE * np.abs(found.functional_value / parameter.value))
         worst = max(worst, (float(np.max(difference / size)), parameter.name))
@@ -106,7 +106,7 @@ def main():
             continue
         solution, solving, _ = timed(lambda m=model, s=solver: ab.solve(m, s))
         found, differentiating, compiling = timed(lambda s=solution: ab.sensitivities(s))
-        compared = check(model, solver, found) if given.check else ""
+        compared = check(model, solver, found, solution) if given.check else ""
         unknowns = sum({id(part.stats): part.stats.get("unknowns", 0) for part in regimes(solution)}.values())
         numbers = f"{unknowns} | {found.sizes['parameter']} | {solving:.2f} | {differentiating:.2f}"
         print(f"| `{name}` | {numbers} | {differentiating / solving:.2f} | {compiling:.0f} | {compared} |", flush=True)

@@ -95,7 +95,8 @@ def solve(
     - `watch`: called with a [`Watched`][] after every step, for curves of error against time.
 
     **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
-    family, one solve. For a `DiscreteProblem` a [`Trajectory`][], which needs no `key` and no `checkpoint`.
+    family, one solve. Where finite differences wander, half the cells are solved first and refined
+    (`stats["refined"]`). For a `DiscreteProblem` a [`Trajectory`][], which needs no `key` and no `checkpoint`.
 
     **Raises:** `SolverError` under `throw` if a regime did not converge; `ValueError` if the solver is of another kind.
 
@@ -127,6 +128,8 @@ def solve(
     return solution
 
 
+# Ends after which a coarser grid may help: the steps wandered, and nothing says that the problem is at fault.
+_WANDERED = ("stalled", "nonfinite", "oscillating")
 # Ends for which a guess is not to blame.
 _NOT_THE_GUESS = ("successful", "max_steps_reached", "unresolved")
 
@@ -199,48 +202,70 @@ class _Run:
         if guess is None:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
-        init_key, step_key = jr.split(key)
         start, clock = time.perf_counter(), compile_clock()
-        finish, step = self._iterate(problem, size, init_key, step_key, guess)
-        dropped = guess is not None and result_name(finish.result) not in _NOT_THE_GUESS
-        if dropped:
-            self.options.progress.done(
-                regime, f"{result_name(finish.result)} from the guess: starting again from a flat one"
-            )
-            again, more = self._iterate(problem, size, init_key, step_key, None)
-            step += more
-            if result_name(again.result) == "successful":  # otherwise what was computed from the guess is kept
-                finish = again
+        finish, step, how = self._attempts(problem, size, jr.split(key), guess, destinations)
         compile_seconds = compile_clock() - clock
-        stats = finish.stats | {
-            "steps": step,
-            "guess_dropped": dropped,
-            "seconds": time.perf_counter() - start - compile_seconds,
-            "compile_seconds": compile_seconds,
-        }
+        stats = (
+            finish.stats
+            | how
+            | {
+                "steps": step,
+                "seconds": time.perf_counter() - start - compile_seconds,
+                "compile_seconds": compile_seconds,
+            }
+        )
         name = result_name(finish.result)
         outcome = f"converged in {step} steps" if name == "successful" else f"{name}: {result_advice(finish.result)}"
         self.options.progress.done(regime, outcome)
         return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
 
-    def _iterate(self, problem: HJBProblem, size: int, init_key, step_key, guess) -> tuple[Finish, int]:
+    def _attempts(
+        self, problem: HJBProblem, size: int, keys, guess, destinations: tuple[Solution, ...]
+    ) -> tuple[Finish, int, dict[str, bool]]:
+        """The solve, and where it did not converge what may help: a flat guess instead, the solution on a coarser grid.
+
+        What the first attempt computed is kept if neither helps.
+        """
+        regime, done = problem.model.regime, self.options.progress.done
+        finish, step = self._iterate(self.solver, problem, size, keys, guess)
+        dropped, refined = guess is not None and result_name(finish.result) not in _NOT_THE_GUESS, False
+        if dropped:
+            done(regime, f"{result_name(finish.result)} from the guess: starting again from a flat one")
+            again, more = self._iterate(self.solver, problem, size, keys, None)
+            step += more
+            if result_name(again.result) == "successful":
+                finish = again
+        coarser = self.solver.coarser(problem) if result_name(finish.result) in _WANDERED else None
+        if coarser is not None:
+            done(regime, f"{result_name(finish.result)}: half the cells first")
+            coarse, more = self._iterate(coarser, problem, size, keys, None)
+            step += more
+            if result_name(coarse.result) == "successful":
+                known = Solution(problem, coarse.value, coarse.nodes, coarse.result, coarse.stats, destinations)
+                again, more = self._iterate(self.solver, problem, size, keys, Near(known))
+                step += more
+                if refined := result_name(again.result) == "successful":
+                    finish = again
+        return finish, step, {"guess_dropped": dropped, "refined": refined}
+
+    def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
         regime, options, clock = problem.model.regime, self.options, _Clock()
-        state, workspace = self.solver.init(problem, size, init_key, guess)
-        kept = Checkpoint(options.folder, regime, self.solver, (problem, guess))
+        state, workspace = solver.init(problem, size, keys[0], guess)
+        kept = Checkpoint(options.folder, regime, solver, (problem, guess))
         state, step = kept.restore(state)
-        while not self.solver.terminate(state) and step < options.max_steps and clock.seconds() < options.max_seconds:
-            state = self.solver.step(problem, state, workspace, jr.fold_in(step_key, step))
+        while not solver.terminate(state) and step < options.max_steps and clock.seconds() < options.max_seconds:
+            state = solver.step(problem, state, workspace, jr.fold_in(keys[1], step))
             step += 1
-            numbers, stage = self.solver.progress(state)
+            numbers, stage = solver.progress(state)
             options.progress.update(regime, stage, step, numbers)
             kept.save(state, step)
             if options.watch is not None:
-                finish = functools.partial(self.solver.finish, problem, state, workspace)
+                finish = functools.partial(solver.finish, problem, state, workspace)
                 seen = Watched(regime, step, clock.seconds(), problem, finish)
                 with clock.stopped():
                     options.watch(seen)
-        return self.solver.finish(problem, state, workspace), step
+        return solver.finish(problem, state, workspace), step
 
     def destinations(self, problem: HJBProblem, size: int, key, guess) -> tuple[Solution, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""
@@ -275,7 +300,14 @@ class _Clock:
 def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ...]) -> Solution:
     """The solution of a family of regimes whose value function the model knows."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
-    stats = {"exact": True, "steps": 0, "guess_dropped": False, "seconds": 0.0, "compile_seconds": 0.0}
+    stats = {
+        "exact": True,
+        "steps": 0,
+        "guess_dropped": False,
+        "refined": False,
+        "seconds": 0.0,
+        "compile_seconds": 0.0,
+    }
     return Solution(problem, value, nodes, RESULTS.successful, stats, destinations)
 
 

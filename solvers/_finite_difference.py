@@ -1,3 +1,5 @@
+import dataclasses
+
 import equinox as eqx
 import numpy as np
 
@@ -20,6 +22,9 @@ _TOO_ROUGH = 2.0
 # Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
 _MOST_NEWTON = 40
 
+# Newton steps that have blown up the range of the value so many times do not come back.
+_BLOWN_UP = 10.0
+
 # Where noise is too faint for the cells centred differences wander: after this many steps none of which came much nearer they
 # lean to the side of the drift.
 _PATIENCE = 5
@@ -41,6 +46,8 @@ class FiniteDifference(AbstractSolver):
 
     Where noise is too faint for the cells centred differences may oscillate; the second stage is then repeated with differences
     that lean to the side of the drift (`stats["leaning"]`).
+
+    Where that does not converge either, half the cells are tried at high order, and what they give is refined (`stats["refined"]`).
 
     From a `Solution` of a nearby problem (`solve(..., guess=solution)`) only the last stage is left; if that fails, all is done.
 
@@ -123,6 +130,13 @@ class FiniteDifference(AbstractSolver):
                 raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
             found.append(count or max(default, least))
         return tuple(found)
+
+    def coarser(self, problem):
+        """The same scheme on half the cells: on few nodes Newton steps find what on many they wander away from."""
+        counts = self.counts(problem)
+        least = (max(self.least_points, count) for count in self.fewest(problem))
+        half = tuple(max((count - 1) // 2 + 1, few) for count, few in zip(counts, least, strict=True))
+        return None if self.order == 1 or half == counts else dataclasses.replace(self, points=half)
 
     def discretisation(
         self,
@@ -226,6 +240,7 @@ class FiniteDifference(AbstractSolver):
             steps=steps,
         )
         wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
+        wanders |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * np.ptp(state.monotone, axis=1)))
         if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, STALLED)
         if not high and int(new.astray) >= _ENDLESS:

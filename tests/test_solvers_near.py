@@ -9,8 +9,10 @@ from helpers import at_states
 import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, LinearQuadratic, UncertainDamages
-from abatax.solvers import FiniteDifference
+from abatax.solvers import FiniteDifference, result_name
 from abatax.solvers._fear import down_the_exponential
+from abatax.solvers._near import Near
+from abatax.solvers._status import STALLED
 from abatax.solvers._workspace import Workspace
 
 COARSE, FINE = FiniteDifference(points=81), FiniteDifference(points=161)
@@ -64,6 +66,37 @@ def test_a_grid_may_start_from_networks():
     assert refined.stats["steps_first_order"] == 0 and not refined.stats["guess_dropped"]
     x = np.linspace(-2.5, 2.5, 9)[:, None]
     np.testing.assert_allclose(at_states(refined, x)[0], at_states(solve(problem, solver), x)[0], atol=1e-10)
+
+
+class Wandering(FiniteDifference):
+    """Stalls on so many nodes or more, unless it has a solution to refine."""
+
+    many: int = 41
+
+    def init(self, problem, family, key, guess):
+        state, workspace = super().init(problem, family, key, guess)
+        wanders = min(self.counts(problem)) >= self.many and not isinstance(guess, Near)
+        return state._replace(status=np.array(STALLED)) if wanders else state, workspace
+
+
+def test_what_wanders_is_refined_from_half_the_cells():
+    problem, x = HJBProblem(LinearQuadratic()), np.linspace(-2.5, 2.5, 9)[:, None]
+    solution, known = solve(problem, Wandering(points=41)), solve(problem, FiniteDifference(points=41))
+    assert solution.stats["refined"] and not known.stats["refined"]
+    np.testing.assert_allclose(at_states(solution, x)[0], at_states(known, x)[0], atol=1e-10)
+
+
+def test_what_wanders_on_half_the_cells_too_says_so():
+    solution = solve(HJBProblem(LinearQuadratic()), Wandering(points=41, many=11), throw=False)
+    assert result_name(solution.result) == "stalled" and not solution.stats["refined"]
+
+
+def test_half_the_cells_still_resolve_kinks():
+    problem = HJBProblem(FEARED)
+    assert FiniteDifference(points=161).coarser(problem).points == (81,)
+    fewest = FiniteDifference().fewest(problem)
+    assert FiniteDifference(points=fewest).coarser(problem) is None
+    assert FiniteDifference(points=161, order=1).coarser(problem) is None
 
 
 def test_a_solution_of_another_model_is_no_guess():
