@@ -29,8 +29,11 @@ class TransitionBox(AbstractModel):
         stage: str
         technology: Any
         ambiguity: Any
+        preferences: Any
 
         def _jump_names(self) -> tuple[str, ...]: ...
+        def _steps(self) -> tuple[str, ...]: ...
+        def _arrival(self, stage: str, x: Point) -> Scalar: ...
 
     def closures(self) -> Point:
         # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the
@@ -64,14 +67,22 @@ class TransitionBox(AbstractModel):
     def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
         r"""Who will learn which damage function is true is nearly as well off as who knows: their values are averaged.
 
-        Where nothing is to be revealed, or temperature jumps as well: $V = k + f$ with $f$ where temperature stands still,
-        $-\Lambda(y)$ if damages are known.
+        Where nothing is to be revealed, or temperature jumps as well,
+
+        $$a = \Big(\delta b + \sum_n\lambda_nV_n\Big)\Big/\Big(\delta + \sum_n\lambda_n\Big)$$
+
+        what the steps of the technology lead to, discounted until they come, and until then $b = k + f$ with $f$ where
+        temperature stands still, $-\Lambda(y)$ if damages are known.
         """
         if after and self.damage_jump is not None and not self.revealed and not self.reset_temperature:
             number = self._jump_names().index("damage_jump")
             return self.ambiguity.jump_equivalent(number, after[number], self.damage_jump.prior)
-        level = x.log_capital if "log_capital" in x._fields else 0.0
-        return level + self._damage_value(x.temperature)
+        worth = (x.log_capital if "log_capital" in x._fields else 0.0) + self._damage_value(x.temperature)
+        # the steps are the first jumps, each with one outcome
+        rates = [self._arrival(stage, x) for stage in self._steps()] if after else []
+        discount = self.preferences.discount_rate
+        gained = sum((rate * value[0] for rate, value in zip(rates, after, strict=False)), start=discount * worth)
+        return gained / sum(rates, start=discount)
 
     def _damage_value(self, y: Scalar) -> Scalar:
         if self.revealed or self.damage_jump is None:

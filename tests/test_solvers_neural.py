@@ -227,6 +227,19 @@ def test_a_basis_adds_the_asymptote_to_what_is_learnt():
     )
 
 
+def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
+    """Where nothing moves until it comes, $0 = \\delta(b - a) + \\lambda(V - a)$."""
+    model = ab.models.NetZero(technology=ab.models.FixedHazard(rate=0.03), damage_jump=None)
+    x, delta = model.initial_state(), model.preferences.discount_rate
+    problem = ab.HJBProblem(model, continuations=(lambda t, x: jnp.stack([_bowls(t, x)[0]]),))
+    alone = model.asymptote(TIME, x)
+    known = eqx.filter_jit(lambda p, x: p.asymptote(TIME, x))(problem, x)
+    gains = jnp.stack([_bowls(TIME, x)[0]]) - known
+    flow = delta * (alone - known) + 0.03 * model.ambiguity.jump_term(0, gains, jnp.ones(1))
+    np.testing.assert_allclose(flow, 0.0, atol=1e-12)
+    assert abs(known - alone) > 1.0
+
+
 def _bowls(t, x):
     z = jnp.stack(x)
     return jnp.stack([jnp.sum(z**2), jnp.sum(z**2) - 0.5 * x.temperature])
