@@ -21,13 +21,8 @@ import abatax as ab
 
 NEUTRAL = float("inf")
 CLIMATE = 0.02  # penalty of the climate ensemble for all who are averse
-PENALTIES = (
-    NEUTRAL,
-    20.0,
-    10.0,
-    7.5,
-    5.0,
-)  # each starts from the one before: caution alone does not settle from a flat guess
+# each starts from the one before: from a flat guess twenty curvatures do not settle together under caution
+PENALTIES = (NEUTRAL, 20.0, 10.0, 7.5, 5.0)
 ALONE = 2.5  # the most cautious with three curvatures
 USUAL, FINER = (25, 61), (37, 81)
 LARGER = {"log_capital": (5.5, 9.0)}

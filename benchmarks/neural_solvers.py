@@ -35,6 +35,11 @@ PARAMETERS = {"two_capital": 600, "net_zero": 900}
 RATES = (2.3, 2.8, 3.3, 4.0)  # log of knowledge at which five states with idle research are compared with three
 
 
+def trained(problem, solver, seed, budget):
+    """Seconds end the training, or the solver's own steps; the driver counts those of the start too."""
+    return ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False)
+
+
 def errors(problem, value, truth_problem, truth, points):
     found = ab.validation.quantities(problem, value, points)
     return {
@@ -56,7 +61,7 @@ def ak_climate(seeds, budget):
     print(f"| constant policy | | {constant['emissions']:.1e} | {constant['investment']:.1e} | | | | |")
     for name, solver in SOLVERS.items():
         for seed in range(1 if isinstance(solver, Features) else seeds):
-            s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False)
+            s = trained(problem, solver, seed, budget)
             e = errors(problem, s.value, problem, truth, points)
             print(
                 f"| {name} | {seed} | {e['emissions']:.1e} | {e['investment']:.1e} | {e['slope_temperature']:.1e} "
@@ -73,7 +78,7 @@ def uncertain_damages(seeds, budget):
     for seed in range(seeds):
         start = time.perf_counter()
         solver = GaussNewton(parameters=300, points=192, steps=100)
-        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False).destinations[0]
+        s = trained(problem, solver, seed, budget).destinations[0]
         parts = zip(map(s.member, range(20)), map(reference.member, range(20)), strict=True)
         e = [errors(a.problem, a.value, b.problem, b.value, points)["emissions"] for a, b in parts]
         wall = time.perf_counter() - start
@@ -88,7 +93,7 @@ def transition(name, seeds, budget):
     print(f"| {name}: seed | errors | seconds | compilation | result |")
     for seed in range(seeds):
         solver = GaussNewton(architecture="mlp", parameters=PARAMETERS[name], steps=1000, patience=8)
-        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False)
+        s = trained(problem, solver, seed, budget)
         e = errors(problem, s.value, problem, reference.value, points)
         found.append(e)
         print(
@@ -112,7 +117,7 @@ def before(seeds, budget):
         print(f"| 15 x 17 x 19 nodes | {regime} | {_line(_largest(found, best[1], points))} | | | |", flush=True)
     for seed in range(seeds):
         solver = GaussNewton(architecture="mlp", parameters=600, steps=1000, patience=8)
-        s = ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False)
+        s = trained(problem, solver, seed, budget)
         for (regime, found), best in zip(_regimes(s), _regimes(reference), strict=True):
             stats = found[0].stats
             print(
@@ -155,9 +160,7 @@ def five(seeds, budget):
     for seed in range(seeds):
         for name, model in {"after": knowing("mature"), "idle": knowing(idle=True), "before": knowing()}.items():
             solver = GaussNewton(architecture="mlp", parameters=900, steps=500, patience=8)
-            s = ab.solve(
-                ab.HJBProblem(model), solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False
-            )
+            s = trained(ab.HJBProblem(model), solver, seed, budget)
             points = ab.validation.region_points(s.problem, 512)
             if name == "before":
                 reference = _reference(s.problem, (9, 17, 9, 7, 7))
@@ -182,11 +185,7 @@ def _errors_of_five(solution, points, problem, value, knowledge):
 
 
 def _reference(problem, nodes):
-    """Half as many nodes first where that is enough for the stencils: the finer grid then needs a few steps."""
-    guess, coarse = None, tuple(n // 4 * 2 + 1 for n in nodes)
-    if min(coarse) >= 9:
-        guess = ab.solve(problem, ab.solvers.FiniteDifference(points=coarse, leaning=True))
-    return ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True), guess=guess)
+    return ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True))
 
 
 def _line(e):

@@ -203,50 +203,50 @@ class _Run:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
         start, clock = time.perf_counter(), compile_clock()
-        finish, step, how = self._attempts(problem, size, jr.split(key), guess, destinations)
+        finish, how = self._attempts(problem, size, jr.split(key), guess, destinations)
         compile_seconds = compile_clock() - clock
-        stats = (
-            finish.stats
-            | how
-            | {
-                "steps": step,
-                "seconds": time.perf_counter() - start - compile_seconds,
-                "compile_seconds": compile_seconds,
-            }
-        )
+        seconds = time.perf_counter() - start - compile_seconds
+        stats = finish.stats | how | {"seconds": seconds, "compile_seconds": compile_seconds}
         name = result_name(finish.result)
-        outcome = f"converged in {step} steps" if name == "successful" else f"{name}: {result_advice(finish.result)}"
+        outcome = (
+            f"converged in {stats['steps']} steps"
+            if name == "successful"
+            else f"{name}: {result_advice(finish.result)}"
+        )
         self.options.progress.done(regime, outcome)
         return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
 
     def _attempts(
         self, problem: HJBProblem, size: int, keys, guess, destinations: tuple[Solution, ...]
-    ) -> tuple[Finish, int, dict[str, bool]]:
+    ) -> tuple[Finish, dict[str, Any]]:
         """The solve, and where it did not converge what may help: a flat guess instead, the solution on a coarser grid.
 
-        What the first attempt computed is kept if neither helps.
+        What the first attempt computed is kept if neither helps. Statistics say what was tried, and the steps of all of it.
         """
-        regime, done = problem.model.regime, self.options.progress.done
-        finish, step = self._iterate(self.solver, problem, size, keys, guess)
-        dropped, refined = guess is not None and result_name(finish.result) not in _NOT_THE_GUESS, False
+        regime, done, taken = problem.model.regime, self.options.progress.done, []
+
+        def attempt(solver: AbstractSolver, guess) -> tuple[Finish, str]:
+            finish, steps = self._iterate(solver, problem, size, keys, guess)
+            taken.append(steps)
+            return finish, result_name(finish.result)
+
+        finish, name = attempt(self.solver, guess)
+        dropped, refined = guess is not None and name not in _NOT_THE_GUESS, False
         if dropped:
-            done(regime, f"{result_name(finish.result)} from the guess: starting again from a flat one")
-            again, more = self._iterate(self.solver, problem, size, keys, None)
-            step += more
-            if result_name(again.result) == "successful":
-                finish = again
-        coarser = self.solver.coarser(problem) if result_name(finish.result) in _WANDERED else None
+            done(regime, f"{name} from the guess: starting again from a flat one")
+            again, ended = attempt(self.solver, None)
+            if ended == "successful":
+                finish, name = again, ended
+        coarser = self.solver.coarser(problem) if name in _WANDERED else None
         if coarser is not None:
-            done(regime, f"{result_name(finish.result)}: half the cells first")
-            coarse, more = self._iterate(coarser, problem, size, keys, None)
-            step += more
-            if result_name(coarse.result) == "successful":
+            done(regime, f"{name}: half the cells first")
+            coarse, ended = attempt(coarser, None)
+            if ended == "successful":
                 known = Solution(problem, coarse.value, coarse.nodes, coarse.result, coarse.stats, destinations)
-                again, more = self._iterate(self.solver, problem, size, keys, Near(known))
-                step += more
-                if refined := result_name(again.result) == "successful":
-                    finish = again
-        return finish, step, {"guess_dropped": dropped, "refined": refined}
+                again, ended = attempt(self.solver, Near(known))
+                refined = ended == "successful"
+                finish = again if refined else finish
+        return finish, {"steps": sum(taken), "guess_dropped": dropped, "refined": refined}
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
@@ -300,14 +300,8 @@ class _Clock:
 def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ...]) -> Solution:
     """The solution of a family of regimes whose value function the model knows."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
-    stats = {
-        "exact": True,
-        "steps": 0,
-        "guess_dropped": False,
-        "refined": False,
-        "seconds": 0.0,
-        "compile_seconds": 0.0,
-    }
+    untried = {"steps": 0, "guess_dropped": False, "refined": False}
+    stats = {"exact": True, "seconds": 0.0, "compile_seconds": 0.0} | untried
     return Solution(problem, value, nodes, RESULTS.successful, stats, destinations)
 
 

@@ -3,18 +3,16 @@ import dataclasses
 import equinox as eqx
 import numpy as np
 
-from ..models import HJBProblem
 from ._branch import false_branch
-from ._discretisation import Discretisation
 from ._finite_difference_state import FiniteDifferenceState as FiniteDifferenceState
 from ._godunov import lowest_after, on_nodes
+from ._gridded import AbstractGridded
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
 from ._near import Near
-from ._solver import AbstractSolver, Finish
+from ._solver import Finish
 from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED
-from ._stencils import least_nodes, make_axis
 from ._workspace import Workspace
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
@@ -35,7 +33,7 @@ _TO_AND_FRO = 1e-2
 _ENDLESS = 40
 
 
-class FiniteDifference(AbstractSolver):
+class FiniteDifference(AbstractGridded):
     r"""Nested policy iteration on a monotone scheme, then Newton steps on a high-order residual.
 
     1. From a coarse to the finest grid: Howard's policy iteration on the upwind scheme. The control maximises the
@@ -105,62 +103,13 @@ class FiniteDifference(AbstractSolver):
                     f" {self.least_points} per state."
                 )
 
-    # -- grids ------------------------------------------------------------------------------------------
-
-    @property
-    def least_points(self) -> int:
-        """Fewest nodes per state that the widest stencil and the nested grids can work with."""
-        return max(self.order, 2) + 3
-
-    def fewest(self, problem: HJBProblem) -> tuple[int, ...]:
-        """Fewest nodes per state that resolve the problem's kinks."""
-        kinks = problem.model.breakpoints()
-        domains = zip(problem.model.states._fields, problem.domain, strict=True)
-        return tuple(least_nodes(domain, kinks.get(field, ())) for field, domain in domains)
-
-    def counts(self, problem: HJBProblem) -> tuple[int, ...]:
-        """Nodes per state on the finest grid."""
-        dimension = len(problem.region)
-        counts = self.points if isinstance(self.points, tuple) else (self.points,) * dimension
-        if len(counts) != dimension:
-            raise ValueError(f"`solver.points` has {len(counts)} entries; the problem has {dimension} states.")
-        default, found = {1: 161, 2: 49, 3: 21}.get(dimension, 13), []
-        for field, least, count in zip(problem.model.states._fields, self.fewest(problem), counts, strict=True):
-            if 0 < count < least:
-                raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
-            found.append(count or max(default, least))
-        return tuple(found)
+    # -- the driver's protocol --------------------------------------------------------------------------
 
     def coarser(self, problem):
         """The same scheme on half the cells: on few nodes Newton steps find what on many they wander away from."""
         counts = self.counts(problem)
-        least = (max(self.least_points, count) for count in self.fewest(problem))
-        half = tuple(max((count - 1) // 2 + 1, few) for count, few in zip(counts, least, strict=True))
+        half = tuple(self.fewer(n, 2, least) for n, least in zip(counts, self.fewest(problem), strict=True))
         return None if self.order == 1 or half == counts else dataclasses.replace(self, points=half)
-
-    def discretisation(
-        self,
-        problem: HJBProblem,
-        level: int,
-        marched: tuple[int, ...] | None = None,
-        quiet: tuple[bool, ...] | None = None,
-    ) -> Discretisation:
-        """The grid of a level (0 is the coarsest).
-
-        `marched` gives the sign of the drift of time-like states, `quiet` says which states have no noise.
-        """
-        coarsening = 2 ** (self.levels - 1 - level)
-        kinks = problem.model.breakpoints()
-        axes = []
-        for field, region, domain, count in zip(
-            problem.model.states._fields, problem.region, problem.domain, self.counts(problem), strict=True
-        ):
-            breaks = kinks.get(field, ())
-            points = max((count - 1) // coarsening + 1, self.least_points, least_nodes(domain, breaks))
-            axes.append(make_axis(region, domain, points, breaks))
-        return Discretisation(tuple(axes), max(self.order, 2), marched, quiet)
-
-    # -- the driver's protocol --------------------------------------------------------------------------
 
     def init(self, problem, family, key, guess):
         del key

@@ -25,7 +25,7 @@ _LEAST = 1e-12
 # Steps of Levenberg and Marquardt: how damping falls after a step that helped, how it rises after one that did not, and how often.
 _BOLDER, _SHYER, _TRIES = 3.0, 4.0, 12
 # Distance from the region of interest, in its lengths, at which the equation counts half. Optimal paths leave the region, and what
-# they find there decides on the values inside: at half a length the errors of `net_zero` were three times those at one.
+# they find there decides on the values inside: at half a length errors of `net_zero` were up to four times those at one.
 _HALF = 1.0
 # Most steps of a fit to values, and the relative error at which it is good enough to start from.
 _FIT, _FITTED = 40, 1e-4

@@ -53,11 +53,11 @@ class AbstractSolver(eqx.Module):
     def progress(self, state: Any) -> tuple[dict[str, float], str]:
         """Named numbers and the stage, for display."""
 
+    @abc.abstractmethod
+    def finish(self, problem: HJBProblem, state: Any, workspace: Any) -> Finish:
+        """The value function, the result code and statistics."""
+
     def coarser(self, problem: HJBProblem) -> "AbstractSolver | None":
         """What finds a solution to refine where this solver did not converge; None if there is nothing of the kind."""
         del problem
         return None
-
-    @abc.abstractmethod
-    def finish(self, problem: HJBProblem, state: Any, workspace: Any) -> Finish:
-        """The value function, the result code and statistics."""

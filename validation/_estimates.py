@@ -49,7 +49,7 @@ class Sample(NamedTuple):
 def coarser(solver: FiniteDifference, solution: Solution, axis: int) -> tuple[int, ...]:
     """Nodes per state with half the cells along one state, or as few as the scheme and the kinks of any regime allow."""
     counts = solver.counts(solution.problem)
-    fewer = max((counts[axis] - 1) // 2 + 1, solver.least_points, _fewest(solver, solution.problem)[axis])
+    fewer = solver.fewer(counts[axis], 2, _fewest(solver, solution.problem)[axis])
     return _with_count(counts, axis, min(fewer, counts[axis]))
 
 
