@@ -45,6 +45,16 @@ def knowing(phase="before", idle=False):
     return ab.models.NetZero(economy=economy, technology=technology, damage_jump=None, phase=phase, **physics(1.0))
 
 
+class Reduced(eqx.Module):
+    """The value function of five states after the technology, where three are the truth: V = k + f(epsilon, w, y)."""
+
+    solution: ab.Solution
+
+    def __call__(self, t, x):
+        three = type(self.solution.problem.model.states)
+        return x.log_capital + self.solution.value(t, three(*x[:3]))
+
+
 def hazardous(rate):
     """What five states are with idle research, at one rate of the technology per year: three states."""
     technology = ab.models.FixedHazard(rate=rate)

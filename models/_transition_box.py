@@ -21,6 +21,7 @@ class TransitionBox(AbstractModel):
 
     if TYPE_CHECKING:
         climate: Any
+        economy: Any
         damages: Any
         damage_jump: Any
         reset_temperature: bool
@@ -99,8 +100,12 @@ class TransitionBox(AbstractModel):
 
     def costate_signs(self) -> dict[str, int]:
         # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer
-        surprised = not self.revealed and self.damage_jump is not None and self.reset_temperature
-        return {} if surprised else {"temperature": -1}
+        if not self.revealed and self.damage_jump is not None and self.reset_temperature:
+            return {}
+        # at given capital and ratio emitting capital matters through emissions alone, but for the research that capital pays for
+        alone = not self.has_knowledge or "log_capital" in self.states._fields
+        harms = alone and bool(np.all(np.asarray(self.economy.carbon_intensity) > 0.0))
+        return {"temperature": -1} | ({self.states._fields[0]: -1} if harms else {})
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
         if not self.revealed and self.damage_jump is not None:

@@ -13,6 +13,8 @@ from ._status import OUTWARD, PINNED, WRONG_SIGN
 # A control at its bound, or a marginal value of the wrong sign, on more than this share of the region.
 MOSTLY_PINNED = 0.5
 MOSTLY_WRONG = 0.25
+# On no more than this share may it be of the wrong sign and of some size, relative to its root mean square: small ones are noise.
+SOMEWHERE_WRONG, OF_SOME_SIZE = 0.01, 0.1
 # Noise across a state constraint that moves slopes inside by more than this multiple of their size leaves them open: measured
 # on linear-quadratic problems, up to 1.0 where the solution is exact and from 5.9 where it is wrong.
 TOO_OPEN = 2.0
@@ -47,17 +49,27 @@ def share_wrong_sign(
     points: Float[np.ndarray, "node state"],
     values: Float[np.ndarray, "family node"],
     costate: Float[np.ndarray, "family node state"],
-) -> float:
-    """The largest share of points in the region at which a marginal value has not the sign that the model declares."""
-    inside, shares = in_region(problem, points), [0.0]
+) -> tuple[float, float]:
+    """The largest share of points in the region at which a marginal value has not the sign that the model declares.
+
+    **Returns:** of all such points, and of those at which it is of some size as well.
+    """
+    inside, shares = in_region(problem, points), [(0.0, 0.0)]
     spread = np.ptp(values[:, inside], axis=1)
     fields = problem.model.states._fields
     for field, sign in problem.model.costate_signs().items():
         a = fields.index(field)
         low, high = problem.region[a]
         least = _NOTHING * spread[:, None] / (high - low)
-        shares.append(float(np.max(np.mean(sign * costate[:, inside, a] <= least, axis=1))))
-    return max(shares)
+        marginal = sign * costate[:, inside, a]
+        size = np.maximum(OF_SOME_SIZE * np.sqrt(np.mean(marginal**2, axis=1, keepdims=True)), least)
+        shares.append((_largest_share(marginal <= least), _largest_share(marginal < -size)))
+    most, sizeable = map(max, zip(*shares, strict=True))
+    return most, sizeable
+
+
+def _largest_share(where: Bool[np.ndarray, "family node"]) -> float:
+    return float(np.max(np.mean(where, axis=1)))
 
 
 def false_branch(
@@ -68,7 +80,8 @@ def false_branch(
         return OUTWARD
     if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
         return PINNED
-    return WRONG_SIGN if share_wrong_sign(problem, points, local.value, local.costate) > MOSTLY_WRONG else None
+    wrong, sizeable = share_wrong_sign(problem, points, local.value, local.costate)
+    return WRONG_SIGN if wrong > MOSTLY_WRONG or sizeable > SOMEWHERE_WRONG else None
 
 
 def left_open(

@@ -20,7 +20,7 @@ class Features(AbstractCollocation):
 
     - *Structure.* With `interactions` = 1 every feature depends on one state only (an additive value function), with 2 on at
       most two, and so on: that is what makes tens of states possible.
-    - *Start.* Up to four states from a coarse monotone finite-difference solution, which decides which root is found; beyond, or
+    - *Start.* Up to five states from a coarse monotone finite-difference solution, which decides which root is found; beyond, or
       with `start` = 0, from the guess (flat if there is none) by implicit time steps that grow.
     - *Faces.* Known slopes are put into the equation and asked of the features; elsewhere the equation itself holds.
     - Features are smooth: kinks of the model are smeared out, and a solution whose residual between the points stays large is

@@ -29,7 +29,7 @@ class GaussNewton(AbstractNeural):
     until the residual falls. Points are drawn anew every `resample` steps, and the networks that leave the least residual on fresh
     points of the region of interest are returned.
 
-    Nothing is scaled by hand: see [`NetworkValue`][]. Up to four states a coarse monotone finite-difference solution decides
+    Nothing is scaled by hand: see [`NetworkValue`][]. Up to five states a coarse monotone finite-difference solution decides
     on the branch; faces are closed and answers judged as by the other solvers: `unresolved` if the error left is above 1e-3.
 
     **Arguments:**

@@ -10,14 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from .. import neural_operators
-from ..models import HJBProblem
 from ._collocation_workspace import CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
 from ._judgement import judge
 from ._labels import labels_of
 from ._linear import one_thread
-from ._monotone_start import can_start_from, monotone_start
+from ._monotone_start import bent_start, can_start_from
 from ._network_basis import NetworkBasis
 from ._network_start import first_basis
 from ._sampling import check_sampling, fresh_points
@@ -57,7 +56,8 @@ class NeuralWorkspace(NamedTuple):
     """What can be rebuilt at any time. The equation at the points of the current draw is kept in `held`."""
 
     held: dict[int, CollocationWorkspace[NetworkBasis]]
-    start: Any  # of the monotone start, if there is one
+    coarse: FiniteDifference | None  # the solver of the monotone start, if there is one
+    start: Any  # its workspace
     first: Float[
         np.ndarray, "family point"
     ]  # values of the guess, or of the known slopes, at the points of the first draw
@@ -120,16 +120,13 @@ class AbstractNeural(AbstractSolver):
         del state
         return {}
 
-    def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
-        """The coarse monotone solver that decides on the branch; None to start from the guess."""
-        return monotone_start(problem) if self.start else None
-
     # -- the driver's protocol --------------------------------------------------------------------------
 
     def init(self, problem, family, key, guess):
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
         basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
-        at, coarse, begun, start = CollocationWorkspace(problem, family, basis), self.monotone(problem), (), None
+        at, begun, start = CollocationWorkspace(problem, family, basis), (), None
+        coarse = bent_start(problem, family, key) if self.start else None  # it decides on the branch
         first = at.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
         if coarse is not None:
             begun, start = coarse.init(problem, family, key, guess)
@@ -153,7 +150,7 @@ class AbstractNeural(AbstractSolver):
             left=np.array(np.inf),
         )
         state = self._scaled(state, at, first)
-        return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, start, first)
+        return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, coarse, start, first)
 
     def _networks(self, key) -> Callable[[int, int], Any]:
         """The initial networks: of a number and of inputs."""
@@ -206,8 +203,7 @@ class AbstractNeural(AbstractSolver):
 
     def _monotone_step(self, state, workspace, key):
         """One step of the monotone start; its solution scales the networks and is what they are fitted to."""
-        at = next(iter(workspace.held.values()))
-        coarse = self.monotone(at.problem)
+        at, coarse = next(iter(workspace.held.values())), workspace.coarse
         assert coarse is not None  # the stage exists only with it
         begun = coarse.step(at.problem, state.start, workspace.start, key)
         state = state._replace(start=begun, norm=np.full_like(state.norm, float(np.max(begun.norm))))
@@ -219,7 +215,7 @@ class AbstractNeural(AbstractSolver):
 
     def _begun(self, state, at, workspace):
         """The values of the monotone solution at the points."""
-        coarse = self.monotone(at.problem)
+        coarse = workspace.coarse
         assert coarse is not None  # the stage exists only with it
         value = coarse.finish(at.problem, state.start, workspace.start).value
         return family_at(at.problem, value, at.basis.points)
@@ -258,7 +254,7 @@ class AbstractNeural(AbstractSolver):
             "unresolved": float(state.left),
             "scale_value": float(np.max(state.scale)),
         } | self.remarks(state)
-        coarse = self.monotone(problem)
+        coarse = workspace.coarse
         if coarse is not None and int(state.stage) == _MONOTONE:  # what is known is the monotone solution
             kept = coarse.finish(problem, state.start, workspace.start)
             return kept._replace(result=CODES[status], stats=kept.stats | stats)

@@ -161,6 +161,20 @@ def test_seconds_as_budget_end_training():
     assert table.failure[0] == "" and table.policy_error[0] > 0.5 * table.constant_policy_error[0]
 
 
+class _Idle(ab.models.AKClimate):
+    def idle_controls(self):
+        return ("investment",)
+
+
+def test_controls_without_a_use_are_not_averaged():
+    problem = ab.HJBProblem(_Idle())
+    exact = ab.validation.exact_value(ab.models.AKClimate())
+    target = make_target(problem, exact, count=16)
+    found = target.errors_of(problem, lambda t, x: 1.1 * exact(t, x)) | target.constant_errors()
+    assert found["policy_error"] == found["policy_error_emissions"] != found["policy_error_investment"]
+    assert found["constant_policy_error"] == found["constant_policy_error_emissions"]
+
+
 def test_what_a_policy_loses_is_the_hamiltonian_gap_along_its_path():
     """dx = (ax + u)dt + s dW with u = -kx instead of -Px loses (k - P)²x²/2 a year; E x² of Euler's scheme is a recursion."""
     lq = model()

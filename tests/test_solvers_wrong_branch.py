@@ -1,12 +1,13 @@
 """Solutions with small residuals that are not the value function: none may come back as converged."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import abatax as ab
 from abatax import HJBProblem, solve
-from abatax.models import AKClimate, FossilReserves, Growth, Inflow, LinearQuadratic, Reflecting
+from abatax.models import AKClimate, FossilReserves, Growth, Inflow, LinearQuadratic, NetZero, Reflecting
 from abatax.models._ak_climate import CapitalTemperature
 from abatax.solvers import DeepGalerkin, Features, FiniteDifference, GaussNewton, Spectral, result_name
 from abatax.solvers._branch import MOSTLY_WRONG, share_pinned, share_wrong_sign
@@ -89,9 +90,24 @@ def test_reserves_without_value_are_a_false_branch():
     costate = np.zeros((1, 200, 3))
     costate[..., f], costate[..., k] = -1e-4, 0.968
     values = (points[:, k] * 0.968 - 1e-4 * points[:, f])[None]
-    assert share_wrong_sign(problem, points, values, costate) == 1.0 > MOSTLY_WRONG
+    assert share_wrong_sign(problem, points, values, costate)[0] == 1.0 > MOSTLY_WRONG
     costate[..., r] = 0.015
-    assert share_wrong_sign(problem, points, values, costate) == 0.0
+    assert share_wrong_sign(problem, points, values, costate) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("wrong", "sizeable"), [(-0.5, 0.05), (-0.01, 0.0)])
+def test_a_marginal_value_of_the_wrong_sign_in_a_corner_counts_if_it_is_not_small(wrong, sizeable):
+    problem = HJBProblem(_Increasing())
+    points = np.linspace(*problem.region[0], 100)[:, None]
+    costate = np.ones((1, 100, 1))
+    costate[:, :5] = wrong
+    assert share_wrong_sign(problem, points, points.T, costate) == (0.05, sizeable)
+
+
+def test_emitting_capital_harms_where_it_emits():
+    assert NetZero().costate_signs() == {"temperature": -1, "log_emitting_capital": -1}
+    clean = eqx.tree_at(lambda m: m.economy.carbon_intensity, NetZero(), jnp.zeros(()))
+    assert clean.costate_signs() == {"temperature": -1}
 
 
 # -- collocation ------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,11 @@ class Target:
         return self.problem.model.controls._fields
 
     @property
+    def in_use(self) -> tuple[str, ...]:
+        """Names of the controls over which errors are averaged: not those for which the regime has no use."""
+        return tuple(name for name in self.controls if name not in self.problem.model.idle_controls())
+
+    @property
     def states(self) -> tuple[str, ...]:
         """Names of the states."""
         return self.problem.model.states._fields
@@ -65,7 +70,7 @@ class Target:
             "residual_max": float(np.max(np.abs(scaled))),
         }
         row |= {f"policy_error_{name}": errors[name][0] for name in self.controls}
-        row["policy_error"] = _rms(np.array([errors[name][0] for name in self.controls]))
+        row["policy_error"] = _rms(np.array([errors[name][0] for name in self.in_use]))
         if "scc" in errors:
             row["scc_error"] = errors["scc"][0]
         return row
@@ -74,7 +79,7 @@ class Target:
         """What the best constant controls would score: the mean of the reference's policy over the region."""
         own = {name: relative_errors(self.truth, self.truth)[name][2] for name in self.controls}
         row = {f"constant_policy_error_{name}": own[name] for name in self.controls}
-        return row | {"constant_policy_error": _rms(np.array(list(own.values())))}
+        return row | {"constant_policy_error": _rms(np.array([own[name] for name in self.in_use]))}
 
     def slices(self, problem: HJBProblem, value: Callable) -> dict[str, dict[str, list[float]]]:
         """Centred value and controls along every state, the others in the middle of their region."""
