@@ -15,6 +15,8 @@ from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 
 # Points per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 4096
+# Slopes are one number if they differ by no more than this share of it.
+_SAME = 1e-9
 
 
 class AbstractBasis(abc.ABC):
@@ -157,6 +159,19 @@ class CollocationWorkspace(Generic[Basis]):
                     known.append(np.mean(self.slopes[a, side][:, on] - self._asymptote[1][:, on, a], axis=1))
             if known:
                 slopes[:, a] = np.mean(known, axis=0)
+        return slopes
+
+    @functools.cached_property
+    def growth(self) -> Float[np.ndarray, "family state"]:
+        """Slopes that both faces of a state know to be the same number, as of log capital; 0 for the other states."""
+        slopes = np.zeros((self.family, len(self.closures)))
+        for a in range(slopes.shape[1]):
+            if {(a, 0), (a, 1)} <= set(self.slopes):
+                known = np.concatenate(
+                    [self.slopes[a, side][:, self.basis.on_face(a, side)] for side in (0, 1)], axis=1
+                )
+                if np.all(np.ptp(known, axis=1) <= _SAME * np.max(np.abs(known), axis=1)):
+                    slopes[:, a] = known[:, 0]
         return slopes
 
     def _chunks(self, size: int):

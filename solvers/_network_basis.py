@@ -28,7 +28,7 @@ _BOLDER, _SHYER, _TRIES = 3.0, 4.0, 12
 # they find there decides on the values inside: at half a length errors of `net_zero` were up to four times those at one.
 _HALF = 1.0
 # Most steps of a fit to values, and the relative error at which it is good enough to start from.
-_FIT, _FITTED = 40, 1e-4
+_FIT, FITTED = 40, 1e-4
 
 
 class NetworkBasis(AbstractScattered):
@@ -166,8 +166,11 @@ class NetworkBasis(AbstractScattered):
     def correct(self, local, unknowns, residuals, scale, shift):
         return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
 
-    def fit(self, values):
-        """Parameters that bring the networks to values at the points, from those that the template has."""
+    def fit(self, values, enough: float = FITTED):
+        """Parameters that bring the networks to values at the points, from those that the template has.
+
+        `enough` is the relative error at which the fit ends.
+        """
         n, d = self.points.shape
         one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
         unit = np.sqrt(n) * np.asarray(self.template.scale)
@@ -183,7 +186,7 @@ class NetworkBasis(AbstractScattered):
         unknowns, damping = self.start(), np.full(1 if self.joint else self.family, 1e-2)
         for _ in range(_FIT):
             unknowns, damping, cost = descend(unknowns, damping, systems, lambda u: self.costs(off(u)))
-            if np.all(cost < _FITTED**2):
+            if np.all(cost < enough**2):
                 break
         return unknowns
 

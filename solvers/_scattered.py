@@ -122,9 +122,12 @@ class AbstractScattered(AbstractBasis):
         return shown, self.values_at(unknowns, mesh).reshape(-1, *(len(x) for x in nodes))
 
     def unresolved(self, workspace, unknowns):
-        """The residual on fresh points of the region, over delta and the range of V."""
-        local = self.judged(workspace, unknowns)[1]
-        relative = local.residual / workspace.discount_rate[:, None] / np.ptp(local.value, axis=1)[:, None]
+        """The residual on fresh points of the region, over delta and the range of V less the growth that its faces know."""
+        points, local = self.judged(workspace, unknowns)
+        found = np.maximum(
+            np.ptp(local.value - workspace.growth @ points.T, axis=1), 1e-9 * np.ptp(local.value, axis=1)
+        )
+        relative = local.residual / workspace.discount_rate[:, None] / found[:, None]
         return float(np.max(np.sqrt(np.mean(relative**2, axis=1))))
 
     def judged(self, workspace, unknowns):

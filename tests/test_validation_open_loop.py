@@ -116,3 +116,8 @@ def test_wrong_arguments_are_named():
         OpenLoop(leaving(0.1, ambiguity=Ambiguity(jumps=1.0)), (afterwards,))
     with pytest.raises(ValueError, match="`steps` is 120; it must be a multiple of `nodes` - 1, 50"):
         OpenLoop(leaving(0.1), nodes=51, steps=120)
+
+
+def test_a_guess_from_which_no_search_can_begin_is_refused():
+    with pytest.raises(ValueError, match="`guess` leads to a path without a value over"):
+        OpenLoop(leaving(0.1), **PRECISE).path(Position(jnp.asarray(1e200)))

@@ -161,6 +161,8 @@ class OpenLoop(eqx.Module):
         - `start`: the state at time zero.
         - `guess`: controls to begin with, constant or one per node; 0.001, within the bounds, if left out.
         - `tolerance`: of the gradient.
+
+        **Raises:** `ValueError` if what `guess` leads to is not finite: nothing would be left to consume, and no search could begin.
         """
         bounds = self.model.controls
         low, high = (np.repeat([[getattr(c, end) for c in bounds]], self.nodes, 0) for end in ("low", "high"))
@@ -181,6 +183,10 @@ class OpenLoop(eqx.Module):
                 return 1e12, np.zeros_like(flat)
             return -float(value), -np.asarray(slope).ravel() * _UNIT
 
+        if not np.isfinite(both(start, jnp.asarray(first))[0]):
+            raise ValueError(
+                f"`guess` leads to a path without a value over {self.horizon:g} years; give lower controls."
+            )
         limits = list(zip(low.ravel() / _UNIT, high.ravel() / _UNIT, strict=True))
         options = {"maxiter": 2000, "maxfun": 4000, "ftol": tolerance * 1e-3, "gtol": tolerance, "maxcor": 40}
         found = scipy.optimize.minimize(

@@ -1,0 +1,86 @@
+"""Four states of two_capital and five of net_zero, a technology brought on by research: finite differences beside the best path.
+
+Why: with so many states grids are coarse, and only a method that shares neither grid nor value function says whether their
+limit is right. `OpenLoop` maximises over paths of the controls until the technology comes; what that leads to is worth what
+finite differences say, which three states check. A path has no noise, so that finite differences are given a fifth of it. Usage:
+
+    python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 150]
+"""
+
+import argparse
+import dataclasses
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from net_zero import economy_of, physics
+from two_capital import economy
+
+import abatax as ab
+
+FIFTH = 0.2  # of the noise
+YEARS = (0.0, 10.0, 20.0, 40.0)
+# Nodes, each grid started from the one before, and controls with which the search for the path begins (per year).
+CASES = {
+    "two_capital": (((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), (0.07, 0.1, 0.01)),
+    "net_zero": (((7, 13, 7, 7, 7),), (0.07, 0.1, 0.007, 0.003)),
+}
+
+
+def researching(name, noise):
+    """Damages known, one step of the technology. `noise` scales all of it."""
+    given = ab.models.KnowledgeHazard(parity=None) if name == "two_capital" else ab.models.NetZero.knowledge()
+    research = dataclasses.replace(given.research, volatility=given.research.volatility * noise)
+    fields = {"technology": dataclasses.replace(given, research=research), "damage_jump": None}
+    if name == "two_capital":
+        climate = physics(noise)["climate"]
+        return ab.models.TwoCapital(economy=economy(0.1085, 0.01 * noise), climate=climate, **fields)
+    return ab.models.NetZero(economy=economy_of(noise), **fields, **physics(noise))
+
+
+def compare(name, horizon):
+    grids, guess = CASES[name]
+    still, solution, t = researching(name, 0.0), None, jnp.zeros(())
+    box = {"log_knowledge": (2.3, 4.0)} if name == "two_capital" else {}
+    problem = ab.HJBProblem(researching(name, FIFTH), box=box)
+    for points in grids:
+        start = time.perf_counter()
+        solution = ab.solve(problem, ab.solvers.FiniteDifference(points=points, leaning=True), guess=solution)
+        show(f"finite differences, {points}", solution, t, still.initial_state(), time.perf_counter() - start)
+    assert solution is not None
+    start, end = time.perf_counter(), solution.destinations[0].problem.domain
+    loop = ab.validation.OpenLoop(still, solution.problem.continuations, end, horizon, nodes=41, steps=240)
+    best = loop.path(still.initial_state(), guess=type(still.controls)(*guess), tolerance=1e-8)
+    print(f"best path: value {float(best.value):.5f}, {time.perf_counter() - start:.0f} s")
+    for year in YEARS:
+        k = int(np.argmin(np.abs(best.times - year)))
+        x = type(still.states)(*(jnp.asarray(leaf[k]) for leaf in best.states))
+        show(f"year {best.times[k]:.0f}, finite differences", solution, t, x)
+        print(line(f"year {best.times[k]:.0f}, best path", [c[k] for c in (*best.costates, *best.controls)]))
+
+
+def show(label, solution, t, x, seconds=None):
+    value, costate, _ = ab.models.derivatives(t, x, solution.value)
+    took = "" if seconds is None else f", value {float(value):.5f}, {seconds:.0f} s"
+    print(line(label + took, (*costate, *solution.policy(t, x))), flush=True)
+
+
+def line(label, numbers):
+    return f"| {label} | " + " | ".join(f"{float(v):.5f}" for v in numbers) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=tuple(CASES))
+    parser.add_argument("--horizon", type=float, default=150.0, help="years; by then the technology has come")
+    asked = parser.parse_args()
+    print(f"device: {jax.devices()[0].device_kind}")
+    for name in CASES if asked.only is None else (asked.only,):
+        model = researching(name, 1.0)
+        print(f"\n{name}: slopes {', '.join(model.states._fields)}; controls {', '.join(model.controls._fields)}")
+        compare(name, asked.horizon)
+
+
+if __name__ == "__main__":
+    main()
