@@ -159,7 +159,7 @@ def five(seeds, budget):
     print("| five states | seed | errors | seconds of all regimes | compilation | result |")
     for seed in range(seeds):
         for name, model in {"after": knowing("mature"), "idle": knowing(idle=True), "before": knowing()}.items():
-            solver = GaussNewton(architecture="mlp", parameters=900, steps=500, patience=8)
+            solver = GaussNewton(architecture="mlp", parameters=900, steps=2000, patience=15)
             s = trained(ab.HJBProblem(model), solver, seed, budget)
             points = ab.validation.region_points(s.problem, 512)
             if name == "before":

@@ -23,8 +23,8 @@ FIFTH = 0.2  # of the noise
 YEARS = (0.0, 10.0, 20.0, 40.0)
 # Nodes, each grid started from the one before, and controls with which the search for the path begins (per year).
 CASES = {
-    "two_capital": (((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), (0.07, 0.1, 0.01)),
-    "net_zero": (((7, 13, 7, 7, 7),), (0.07, 0.1, 0.007, 0.003)),
+    "two_capital": (((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), (0.06, 0.08, 0.002)),
+    "net_zero": (((7, 13, 7, 7, 7), (7, 13, 7, 11, 9)), (0.06, 0.08, 0.002, 0.001)),
 }
 
 
@@ -73,7 +73,7 @@ def line(label, numbers):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=tuple(CASES))
-    parser.add_argument("--horizon", type=float, default=150.0, help="years; by then the technology has come")
+    parser.add_argument("--horizon", type=float, default=300.0, help="years; by then the technology has come")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     for name in CASES if asked.only is None else (asked.only,):

@@ -4,8 +4,8 @@ Why: which network to take is the first question of whoever trains one, and a ta
 Each model is one call of `ab.compare`, so that what was interrupted goes on; the tables and the figure of docs/study.md come from
 the folders it leaves. Usage:
 
-    python benchmarks/study.py FOLDER [--models ak_climate,two_capital] [--architectures all] [--seeds 3] [--steps 40]
-        [--parameters 300] [--tables-only]
+    python benchmarks/study.py FOLDER [--models ak_climate,two_capital] [--solvers gauss_newton,features] [--architectures all]
+        [--seeds 3] [--steps 40] [--parameters 300] [--tables-only]
 """
 
 import argparse
@@ -24,7 +24,9 @@ MODELS = {
     "uncertain_damages": ab.models.UncertainDamages,
     "two_capital": two_capital_settled,  # after the technology, damages known: three states
     "net_zero": net_zero_settled,  # the same
-    "net_zero_five_states": lambda: knowing("mature"),  # the same, capital and knowledge gridded too, nothing declared
+    "net_zero_five_states": lambda: knowing(
+        "mature"
+    ),  # the same with capital and knowledge as states, nothing declared
 }
 # Nodes of the finite-difference reference, whose errors docs/two_capital.md and docs/net_zero.md state; the others have an exact
 # solution, or a reference with errors from the store.
@@ -46,7 +48,7 @@ def run(name, asked, folder):
     return ab.scenarios.compare(
         problem,
         reference=reference_of(name, problem),
-        solvers=("gauss_newton", "features"),
+        solvers=asked.solvers.split(","),
         architectures=asked.architectures,
         seeds=asked.seeds,
         steps=asked.steps,
@@ -130,6 +132,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--solvers", default="gauss_newton,features")
     parser.add_argument("--architectures", default="all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)

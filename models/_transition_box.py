@@ -50,8 +50,9 @@ class TransitionBox(AbstractModel):
             # with so much knowledge the breakthrough comes within a year or two: more is worth little
             faces = *faces, (Inflow(), Growth(slope=self._no_slope, extension=2.5))
         if "log_capital" in self.states._fields:
-            # V = k + f where research is hopeless (little capital) or knowledge plenty (much): kept from a face, growth would be lost
-            level = Growth(slope=self._unit_slope, extension=0.5)
+            # V = k + f where research is hopeless (little capital) or knowledge plenty (much): kept from a face, growth would be lost.
+            # Half a unit beyond the region held V_k at 1.030 in 2025 where the best path has 1.037; two units leave 1.038
+            level = Growth(slope=self._unit_slope, extension=2.0)
             faces = *faces, (level, level)
         return type(self.states)(*faces)
 
