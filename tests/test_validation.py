@@ -1,5 +1,8 @@
 """Validation numbers against known truths: exact solutions, orders, estimates that must not flatter."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,11 +108,13 @@ def test_one_coarser_grid_does_not_flatter_either():
 
 
 def test_points_of_paths_are_states_before_any_jump():
-    solution = ab.solve(ab.HJBProblem(ab.models.UncertainDamages(damage_jump=ab.models.DamageJump([0.1]))))
-    paths = ab.simulate(solution, years=60, num_paths=8)
+    temperature = jnp.arange(12.0).reshape(3, 4)  # three paths, of which two jump
+    regime = jnp.array([[0, 0, 0, 0], [0, 0, 1, 1], [0, 2, 2, 2]])
+    paths: Any = SimpleNamespace(states=(temperature, -temperature), regime=regime)
     points = np.asarray(visited_points(paths, 64))
-    before = np.asarray(paths.states.temperature)[np.asarray(paths.regime) == 0]
-    assert points.shape == (64, 1) and np.all(np.isin(points[:, 0], before)) and len(before) < 8 * 61
+    assert points.shape == (64, 2) and set(points[:, 0]) <= {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0}
+    np.testing.assert_array_equal(points[:, 0], -points[:, 1])
+    assert len(np.unique(np.asarray(visited_points(paths, 5))[:, 0])) == 5  # none twice where there are enough
 
 
 def test_one_coarser_grid_needs_a_grid_that_can_be_coarsened():
