@@ -225,15 +225,21 @@ def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0,
     name = f"neutral, noise {noise:g} times, {' x '.join(map(str, points))}"
     problem = ab.HJBProblem(unsettled(noise, outcomes))
     solution = show(name, problem, ab.solvers.FiniteDifference(points=points, leaning=True))
-    still, t = unsettled(0.0, outcomes), jnp.zeros(())
+    still = unsettled(0.0, outcomes)
     box = solution.destinations[0].problem.domain
     loop = ab.validation.OpenLoop(still, solution.problem.continuations, box)
     best = loop.path(still.initial_state(), guess=type(still.controls)(0.07, 0.1, 0.007))
     row("best path without noise", still, best.value, [p[0] for p in best.costates], [u[0] for u in best.controls])
     print("| year | method | V_eps | V_w at fixed eps | V_y | i_d | i_g | x_z |")
+    beside(solution, best, years)
+
+
+def beside(solution, best, years):
+    """Slopes and controls of a solution and of the best path, at years of the path."""
+    t = jnp.zeros(())
     for year in years:
         k = int(np.argmin(np.abs(best.times - year)))
-        x = type(still.states)(*(leaf[k] for leaf in best.states))
+        x = type(best.states)(*(jnp.asarray(leaf[k]) for leaf in best.states))
         _, costate, _ = ab.models.derivatives(t, x, solution.value)
         found = (*costate, *solution.policy(t, x))
         other = (*(p[k] for p in best.costates), *(u[k] for u in best.controls))

@@ -4,7 +4,7 @@ Why: with so many states grids are coarse, and only a method that shares neither
 limit is right. `OpenLoop` maximises over paths of the controls until the technology comes; what that leads to is worth what
 finite differences say, which three states check. A path has no noise, so that finite differences are given a fifth of it. Usage:
 
-    python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 150]
+    python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 300]
 """
 
 import argparse
@@ -13,9 +13,8 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from net_zero import economy_of, physics
-from two_capital import economy
+from net_zero import beside, economy_of, physics
+from two_capital import RESEARCH_BOX, RESEARCH_GRIDS, awaiting
 
 import abatax as ab
 
@@ -23,7 +22,7 @@ FIFTH = 0.2  # of the noise
 YEARS = (0.0, 10.0, 20.0, 40.0)
 # Nodes, each grid started from the one before, and controls with which the search for the path begins (per year).
 CASES = {
-    "two_capital": (((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), (0.06, 0.08, 0.002)),
+    "two_capital": (RESEARCH_GRIDS, (0.06, 0.08, 0.002)),
     "net_zero": (((7, 13, 7, 7, 7), (7, 13, 7, 11, 9)), (0.06, 0.08, 0.002, 0.001)),
 }
 
@@ -32,42 +31,30 @@ def researching(name, noise):
     """Damages known, one step of the technology. `noise` scales all of it."""
     given = ab.models.KnowledgeHazard(parity=None) if name == "two_capital" else ab.models.NetZero.knowledge()
     research = dataclasses.replace(given.research, volatility=given.research.volatility * noise)
-    fields = {"technology": dataclasses.replace(given, research=research), "damage_jump": None}
+    technology = dataclasses.replace(given, research=research)
     if name == "two_capital":
-        climate = physics(noise)["climate"]
-        return ab.models.TwoCapital(economy=economy(0.1085, 0.01 * noise), climate=climate, **fields)
-    return ab.models.NetZero(economy=economy_of(noise), **fields, **physics(noise))
+        return awaiting(noise, technology, None)
+    return ab.models.NetZero(economy=economy_of(noise), technology=technology, damage_jump=None, **physics(noise))
 
 
 def compare(name, horizon):
     grids, guess = CASES[name]
-    still, solution, t = researching(name, 0.0), None, jnp.zeros(())
-    box = {"log_knowledge": (2.3, 4.0)} if name == "two_capital" else {}
+    still, solution = researching(name, 0.0), None
+    box = RESEARCH_BOX if name == "two_capital" else {}
     problem = ab.HJBProblem(researching(name, FIFTH), box=box)
     for points in grids:
         start = time.perf_counter()
         solution = ab.solve(problem, ab.solvers.FiniteDifference(points=points, leaning=True), guess=solution)
-        show(f"finite differences, {points}", solution, t, still.initial_state(), time.perf_counter() - start)
+        value = float(solution.value(jnp.zeros(()), still.initial_state()))
+        print(f"finite differences, {points}: value {value:.5f}, {time.perf_counter() - start:.0f} s", flush=True)
     assert solution is not None
     start, end = time.perf_counter(), solution.destinations[0].problem.domain
     loop = ab.validation.OpenLoop(still, solution.problem.continuations, end, horizon, nodes=41, steps=240)
     best = loop.path(still.initial_state(), guess=type(still.controls)(*guess), tolerance=1e-8)
     print(f"best path: value {float(best.value):.5f}, {time.perf_counter() - start:.0f} s")
-    for year in YEARS:
-        k = int(np.argmin(np.abs(best.times - year)))
-        x = type(still.states)(*(jnp.asarray(leaf[k]) for leaf in best.states))
-        show(f"year {best.times[k]:.0f}, finite differences", solution, t, x)
-        print(line(f"year {best.times[k]:.0f}, best path", [c[k] for c in (*best.costates, *best.controls)]))
-
-
-def show(label, solution, t, x, seconds=None):
-    value, costate, _ = ab.models.derivatives(t, x, solution.value)
-    took = "" if seconds is None else f", value {float(value):.5f}, {seconds:.0f} s"
-    print(line(label + took, (*costate, *solution.policy(t, x))), flush=True)
-
-
-def line(label, numbers):
-    return f"| {label} | " + " | ".join(f"{float(v):.5f}" for v in numbers) + " |"
+    columns = ("year", "method", *still.states._fields, *still.controls._fields)
+    print("| " + " | ".join(columns) + " |")
+    beside(solution, best, YEARS)
 
 
 def main():
@@ -77,8 +64,7 @@ def main():
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     for name in CASES if asked.only is None else (asked.only,):
-        model = researching(name, 1.0)
-        print(f"\n{name}: slopes {', '.join(model.states._fields)}; controls {', '.join(model.controls._fields)}")
+        print(f"\n{name}")
         compare(name, asked.horizon)
 
 

@@ -9,6 +9,7 @@ the folders it leaves. Usage:
 """
 
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,8 @@ MODELS = {
     "uncertain_damages": ab.models.UncertainDamages,
     "two_capital": two_capital_settled,  # after the technology, damages known: three states
     "net_zero": net_zero_settled,  # the same
-    "net_zero_five_states": lambda: knowing(
-        "mature"
-    ),  # the same with capital and knowledge as states, nothing declared
+    # the same with capital and knowledge as states, nothing declared
+    "net_zero_five_states": functools.partial(knowing, "mature"),
 }
 # Nodes of the finite-difference reference, whose errors docs/two_capital.md and docs/net_zero.md state; the others have an exact
 # solution, or a reference with errors from the store.

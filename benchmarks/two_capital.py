@@ -23,6 +23,8 @@ import abatax as ab
 
 GRIDS = ((13, 17, 13), (17, 25, 17), (17, 33, 21))
 STATES = ((0.7, 1.2), (0.4, 1.2), (0.95, 1.2), (0.7, 2.5))  # green share, degC
+# Of four states, where research brings the technology on
+RESEARCH_GRIDS, RESEARCH_BOX = ((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), {"log_knowledge": (2.3, 4.0)}
 KNOWLEDGE = 11.2  # trillion US$, where knowledge is a state
 # Values published by the authors at K = 880, Z = 0.7, Y = 1.2, R = 11.2, by penalty 0.05, 0.1, infinity
 NEURAL_V_K = (0.43136, 0.43487, 0.44581)
@@ -95,15 +97,13 @@ def main():
         by_research()
 
 
-def by_research(grids=((7, 13, 7, 7), (9, 17, 9, 9), (11, 23, 9, 13)), knowledge=(2.3, 4.0)):
+def by_research():
     """Four states, the published technology, damages known: each grid starts from the one before."""
     one, two = ab.models.KnowledgeHazard(parity=None), ab.models.KnowledgeHazard()
     for steps, technology in (("one step", one), ("two steps", two)):
-        problem = ab.HJBProblem(
-            ab.models.TwoCapital(technology=technology, damage_jump=None), box={"log_knowledge": knowledge}
-        )
+        problem = ab.HJBProblem(ab.models.TwoCapital(technology=technology, damage_jump=None), box=RESEARCH_BOX)
         solution = None
-        for points in grids:
+        for points in RESEARCH_GRIDS:
             cpu, solver = time.process_time(), ab.solvers.FiniteDifference(points=points, leaning=True)
             solution = ab.solve(problem, solver, guess=solution, throw=False)
             at_start(f"{steps}, {points}, {time.process_time() - cpu:.0f} CPU s", solution)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from ..models import HJBProblem
 from ._finite_difference import FiniteDifference
+from ._linear import one_thread
 from ._status import CONVERGED, STALLED, WRONG_SIGN
 
 # Nodes per state by number of states; beyond, no grid.
@@ -21,8 +22,8 @@ def monotone_start(problem: HJBProblem) -> FiniteDifference | None:
     points = _POINTS.get(len(problem.region))
     if points is None:
         return None
-    solver = FiniteDifference(points=points, levels=2, order=1, tolerance=1e-6)
-    return _on(tuple(max(points, least) for least in solver.fewest(problem)))
+    least = _on((points,) * len(problem.region)).fewest(problem)
+    return _on(tuple(max(points, count) for count in least))
 
 
 def bent_start(problem: HJBProblem, family: int, key: Any) -> FiniteDifference | None:
@@ -35,8 +36,9 @@ def bent_start(problem: HJBProblem, family: int, key: Any) -> FiniteDifference |
     if solver is None or len(problem.region) < _FEW:
         return solver
     state, workspace = solver.init(problem, family, key, None)
-    while not solver.terminate(state):
-        state = solver.step(problem, state, workspace, key)
+    with one_thread():
+        while not solver.terminate(state):
+            state = solver.step(problem, state, workspace, key)
     if not can_start_from(int(state.status)):
         return solver
     found = solver.finish(problem, state, workspace)
