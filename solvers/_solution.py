@@ -44,8 +44,7 @@ class GreedyPolicy(eqx.Module):
 
     def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
         """Both at once."""
-        x = self.inside(x)
-        return self.problem.saddle(t, x, *derivatives(t, x, self.value), self.problem.after(t, x))
+        return _saddle(self, *jax.tree.map(jnp.asarray, (t, x)))
 
     def inside(self, x: Point) -> Point:
         """The nearest state of the computational box."""
@@ -53,10 +52,24 @@ class GreedyPolicy(eqx.Module):
 
     def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
         """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
-        inside = self.inside(x)
-        v, costate, hessian = derivatives(t, inside, self.value)
-        u = self.problem.best_control(t, inside, v, costate, hessian, self.problem.after(t, inside))
-        return USD_PER_TCO2 * self.problem.social_cost_of_carbon(t, inside, additive, u, v, costate, hessian)
+        return _social_cost(self, *jax.tree.map(jnp.asarray, (t, x, additive)))
+
+
+# Compiled, because one state costs half a second operation by operation.
+
+
+@eqx.filter_jit
+def _saddle(policy: GreedyPolicy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+    problem, x = policy.problem, policy.inside(x)
+    return problem.saddle(t, x, *derivatives(t, x, policy.value), problem.after(t, x))
+
+
+@eqx.filter_jit
+def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> Scalar:
+    problem, x = policy.problem, policy.inside(x)
+    v, costate, hessian = derivatives(t, x, policy.value)
+    u = problem.best_control(t, x, v, costate, hessian, problem.after(t, x))
+    return USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, additive, u, v, costate, hessian)
 
 
 class Solution(eqx.Module):

@@ -31,8 +31,17 @@ def solved_again(model, solver, where, read, step, index=()):
     found = []
     for sign in (1.0, -1.0):
         other = ab.solve(changed(model, where, start + sign * step, index), solver)
-        found.append(float(read(ab.solvers.Reader(other.problem, other.value))))
+        found.append(float(read_compiled(read, other.problem, other.value)))
     return (found[0] - found[1]) / (2.0 * step)
+
+
+@eqx.filter_jit
+def read_compiled(functional, problem, value):
+    return functional(ab.solvers.Reader(problem, value))
+
+
+def social_cost(read):
+    return read().social_cost_of_carbon
 
 
 @pytest.mark.parametrize("field", ["feedback", "state_cost", "control_cost", "volatility"])
@@ -72,7 +81,7 @@ def damages():
 def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     model, solver, found = damages
     step = 3e-4 * float(where(model)[index])  # the error of a central difference is of second order in it
-    expected = solved_again(model, solver, where, lambda read: read().social_cost_of_carbon, step, index)
+    expected = solved_again(model, solver, where, social_cost, step, index)
     assert float(found.derivative.sel(functional="scc", parameter=name)) == pytest.approx(expected, rel=TOLERANCE)
 
 
