@@ -64,9 +64,9 @@ def test_doubtful_value_and_slope_are_those_of_the_root(penalty):
 
 def test_further_derivatives_are_those_of_differences():
     y, h = jnp.asarray(2.3), 1e-4  # beyond the threshold, where the rate of the event still rises
-    found = lambda z: slope(z, 0.1)
+    found = jax.jit(lambda z: slope(z, 0.1))
     for _ in range(2):
-        bend = jax.grad(found)
+        bend = jax.jit(jax.grad(found))
         np.testing.assert_allclose(bend(y), (found(y + h) - found(y - h)) / (2.0 * h), rtol=1e-5)
         found = bend
 

@@ -162,8 +162,7 @@ def test_without_noise_the_solution_is_the_best_path():
 
 
 # -- grids, boxes, methods --------------------------------------------------------------------------------------------
-
-
+@pytest.mark.slow
 def test_a_larger_box_and_a_finer_grid_change_nothing(usual):
     here = at(usual)
     larger = at(solve(last_stage(), (21, 71), box={"log_capital": (5.5, 9.0)}, extension=1.5))
@@ -174,6 +173,7 @@ def test_a_larger_box_and_a_finer_grid_change_nothing(usual):
         np.testing.assert_allclose(other[5], here[5], rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_first_order_approaches_fourth(usual):
     here = at(usual)
     coarse, fine = (np.abs(at(solve(last_stage(), points, order=1)) / here - 1.0) for points in ((13, 41), (49, 161)))

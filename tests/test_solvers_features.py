@@ -178,6 +178,7 @@ def test_three_states_with_random_features():
     assert errors["emissions"][0] < 2e-5
 
 
+@pytest.mark.slow
 def test_six_states_of_an_additive_value_from_the_slopes_at_the_faces():
     # benchmarks/regions.py: only the additive structure is declared
     spec = importlib.util.spec_from_file_location("regions", Path(__file__).parents[1] / "benchmarks" / "regions.py")

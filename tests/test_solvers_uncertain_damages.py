@@ -117,6 +117,7 @@ def test_value_and_slope_are_continuous_at_the_onset(averse):
     np.testing.assert_allclose(slope[1], slope[0], rtol=TABLE)
 
 
+@pytest.mark.slow
 def test_grid_does_not_matter(averse):
     finer = solve(averse.problem.replace(continuations=()), FiniteDifference(points=121))
     np.testing.assert_allclose(at_temperatures(finer, Y)[2], at_temperatures(averse, Y)[2], rtol=3e-4)
