@@ -58,7 +58,7 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-
   table { font-size: 8.5pt; }
   tr { break-inside: avoid; }
   .scroll { overflow: visible; }
-  .figures { grid-template-columns: 1fr 1fr; }
+  .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 """
 

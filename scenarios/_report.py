@@ -19,6 +19,8 @@ from ._report_notes import citation, downloads, parameters, reading
 from ._report_tables import comparison_table, scc_table
 from ._screen import general, significant
 
+_NAMED = 5  # flags that the first section names; of more it says where they are
+
 
 def write_report(
     path: str | os.PathLike[str],
@@ -147,10 +149,17 @@ def _answer(
     flagged = [row[0] for row in checks if row[4] == _FLAGGED]
     asked = sum(row[4] != _INFORMS for row in checks)
     if flagged:
-        verdict = f"{len(flagged)} of {asked} checks are flagged: {', '.join(flagged)}. See “Validation”."
+        named = ": " + ", ".join(flagged) if len(flagged) <= _NAMED else _where(flagged)
+        verdict = f"{len(flagged)} of {asked} checks are flagged{named}. See “Validation”."
     else:
         verdict = f"All {asked} checks of “Validation” are passed."
     return tag("ul", "\n".join(items), class_="headlines") + paragraph(verdict)
+
+
+def _where(flagged: Sequence[str]) -> str:
+    """How many of the flags concern the states that paths go through, which matter to the answer."""
+    near = sum("along paths" in name for name in flagged)
+    return f", {near} of them for the states that simulated paths go through, the others over the whole region"
 
 
 def figure_list(figures: Mapping[str, SavedFigure], page_path: Path) -> str:

@@ -308,6 +308,15 @@ def test_validation_read_from_a_file(tmp_path):
     assert text.count("for information") == 2
 
 
+def test_of_many_flags_the_answer_says_where_they_are(tmp_path):
+    names = [f"grid_error_{n}" for n in range(4)] + [f"grid_error_along_paths_{n}" for n in range(2)]
+    rows = [{"name": n, "value": 0.2, "unit": "1", "allowed": 0.01, "meaning": "", "passed": False} for n in names]
+    summary = scenarios.summarise(synthetic_paths())
+    scenarios.write_report(tmp_path / "report.html", run={}, summary=summary, figures={}, validation=rows)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "checks are flagged, 2 of them for the states that simulated paths go through, the others over" in text
+
+
 def test_a_single_path_and_a_model_without_climate(tmp_path):
     paths = synthetic_paths(num_paths=1, ambiguity="neutral").assign_attrs(shocks="off")
     summary = scenarios.summarise(paths[["log_capital", "output"]])
