@@ -3,7 +3,7 @@
 Why: a small residual is not a right answer, so every row shows the error of policies over the region of interest beside that of a
 constant policy. Usage:
 
-    python benchmarks/neural_solvers.py [--only ak_climate|...|net_zero|before|five] [--seeds 3] [--budget 60]
+    python benchmarks/neural_solvers.py [--only ak_climate|...|net_zero|before|five] [--seeds 3] [--budget 60] [--architecture mlp]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from net_zero import ARRIVAL, hazardous, knowing, settled as net_zero_settled, unsettled
+from net_zero import ARRIVAL, FIVE, hazardous, knowing, settled as net_zero_settled, unsettled
 from two_capital import settled as two_capital_settled
 
 import abatax as ab
@@ -85,14 +85,14 @@ def uncertain_damages(seeds, budget):
         print(f"| {seed} | {max(e):.1e} | {np.median(e):.1e} | {s.stats['seconds']:.0f} of {wall:.0f} |", flush=True)
 
 
-def transition(name, seeds, budget):
+def transition(name, seeds, budget, architecture):
     made, nodes = TRANSITIONS[name]
     problem = ab.HJBProblem(made())
     reference = _reference(problem, nodes)
     points, found = ab.validation.region_points(problem, 512), []
     print(f"| {name}: seed | errors | seconds | compilation | result |")
     for seed in range(seeds):
-        solver = GaussNewton(architecture="mlp", parameters=PARAMETERS[name], steps=1000, patience=8)
+        solver = GaussNewton(architecture=architecture, parameters=PARAMETERS[name], steps=1000, patience=8)
         s = trained(problem, solver, seed, budget)
         e = errors(problem, s.value, problem, reference.value, points)
         found.append(e)
@@ -104,11 +104,11 @@ def transition(name, seeds, budget):
     print(f"| median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
-def before(seeds, budget):
+def before(seeds, budget, architecture):
     """net_zero before the technology and the revelation of damages: twelve value functions, five damage functions in one network."""
     problem = ab.HJBProblem(unsettled(outcomes=5))
     coarse = _reference(problem, (15, 17, 19))
-    reference = ab.solve(problem, ab.solvers.FiniteDifference(points=(21, 29, 25), leaning=True), guess=coarse)
+    reference = _reference(problem, (21, 29, 25), coarse)
     points = ab.validation.region_points(problem, 512)
     print(
         "| net_zero before the technology: seed | regime | largest errors of its members | seconds | compilation | result |"
@@ -116,7 +116,7 @@ def before(seeds, budget):
     for (regime, found), best in zip(_regimes(coarse), _regimes(reference), strict=True):
         print(f"| 15 x 17 x 19 nodes | {regime} | {_line(_largest(found, best[1], points))} | | | |", flush=True)
     for seed in range(seeds):
-        solver = GaussNewton(architecture="mlp", parameters=600, steps=1000, patience=8)
+        solver = GaussNewton(architecture=architecture, parameters=600, steps=1000, patience=8)
         s = trained(problem, solver, seed, budget)
         for (regime, found), best in zip(_regimes(s), _regimes(reference), strict=True):
             stats = found[0].stats
@@ -148,7 +148,7 @@ def _largest(found, best, points):
     return {name: max(e[name] for e in each) for name in each[0]}
 
 
-def five(seeds, budget):
+def five(seeds, budget, architecture):
     """Five states of net_zero, damages known, nothing declared that would reduce them."""
     three = ab.HJBProblem(net_zero_settled())
     truth = {"after": [(three, _reference(three, FINE).value, None)], "idle": []}
@@ -159,11 +159,11 @@ def five(seeds, budget):
     print("| five states | seed | errors | seconds of all regimes | compilation | result |")
     for seed in range(seeds):
         for name, model in {"after": knowing("mature"), "idle": knowing(idle=True), "before": knowing()}.items():
-            solver = GaussNewton(architecture="mlp", parameters=900, steps=2000, patience=15)
+            solver = GaussNewton(architecture=architecture, parameters=900, steps=2000, patience=15)
             s = trained(ab.HJBProblem(model), solver, seed, budget)
             points = ab.validation.region_points(s.problem, 512)
             if name == "before":
-                reference = _reference(s.problem, (9, 17, 9, 7, 7))
+                reference = _reference(s.problem, FIVE[2], _reference(s.problem, FIVE[0]))
                 e = [errors(s.problem, s.value, reference.problem, reference.value, points)]
             else:
                 e = [_errors_of_five(s, points, *case) for case in truth[name]]
@@ -184,8 +184,8 @@ def _errors_of_five(solution, points, problem, value, knowledge):
     return {k: e[0] for k, e in ab.validation.relative_errors(found, shared).items()}
 
 
-def _reference(problem, nodes):
-    return ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True))
+def _reference(problem, nodes, coarser=None):
+    return ab.solve(problem, ab.solvers.FiniteDifference(points=nodes, leaning=True), guess=coarser)
 
 
 def _line(e):
@@ -197,14 +197,18 @@ def main():
     parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS, "before", "five"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
+    parser.add_argument("--architecture", default="mlp", help="of the studies of two_capital and net_zero")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
-    for study in (ak_climate, uncertain_damages, before, five):
+    for study in (ak_climate, uncertain_damages):
         if asked.only in (None, study.__name__):
             study(asked.seeds, asked.budget)
     for name in TRANSITIONS:
         if asked.only in (None, name):
-            transition(name, asked.seeds, asked.budget)
+            transition(name, asked.seeds, asked.budget, asked.architecture)
+    for study in (before, five):
+        if asked.only in (None, study.__name__):
+            study(asked.seeds, asked.budget, asked.architecture)
 
 
 if __name__ == "__main__":
