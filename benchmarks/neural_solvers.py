@@ -33,6 +33,8 @@ FINE = (25, 49, 17)
 TRANSITIONS = {"two_capital": (two_capital_settled, FINE), "net_zero": (net_zero_settled, FINE)}
 PARAMETERS = {"two_capital": 600, "net_zero": 900}
 RATES = (2.3, 2.8, 3.3, 4.0)  # log of knowledge at which five states with idle research are compared with three
+# Networks are worst at the end of their box: where it is also the end of the region, they are given a little more than is measured.
+BELOW = {"log_knowledge": (2.0, 4.0)}
 
 
 def trained(problem, solver, seed, budget):
@@ -90,18 +92,13 @@ def transition(name, seeds, budget, architecture):
     problem = ab.HJBProblem(made())
     reference = _reference(problem, nodes)
     points, found = ab.validation.region_points(problem, 512), []
-    print(f"| {name}: seed | errors | seconds | compilation | result |")
+    print("| model | seed | errors | seconds | compilation | result |")
     for seed in range(seeds):
         solver = GaussNewton(architecture=architecture, parameters=PARAMETERS[name], steps=1000, patience=8)
         s = trained(problem, solver, seed, budget)
-        e = errors(problem, s.value, problem, reference.value, points)
-        found.append(e)
-        print(
-            f"| {seed} | {_line(e)} | {s.stats['seconds']:.0f} | {s.stats['compile_seconds']:.0f} "
-            f"| {result_name(s.result)} |",
-            flush=True,
-        )
-    print(f"| median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
+        found.append(errors(problem, s.value, problem, reference.value, points))
+        _row(name, seed, found[-1:], s)
+    print(f"| {name} | median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
 def before(seeds, budget, architecture):
@@ -151,26 +148,34 @@ def _largest(found, best, points):
 def five(seeds, budget, architecture):
     """Five states of net_zero, damages known, nothing declared that would reduce them."""
     three = ab.HJBProblem(net_zero_settled())
-    truth = {"after": [(three, _reference(three, FINE).value, None)], "idle": []}
+    settled = (three, _reference(three, FINE).value, None)
+    idle = []
     for r in RATES:
-        problem = ab.HJBProblem(hazardous(float(np.exp(r)) / ARRIVAL))
-        solution = _reference(problem, FINE)
-        truth["idle"].append((solution.problem, solution.value, r))
-    print("| five states | seed | errors | seconds of all regimes | compilation | result |")
+        solution = _reference(ab.HJBProblem(hazardous(float(np.exp(r)) / ARRIVAL)), FINE)
+        idle.append((solution.problem, solution.value, r))
+    whole = ab.HJBProblem(knowing())
+    points = ab.validation.region_points(whole, 512)
+    researching = _reference(whole, FIVE[2], _reference(whole, FIVE[0]))
+    print("| five states | seed | errors | seconds | compilation | result |", flush=True)
     for seed in range(seeds):
-        for name, model in {"after": knowing("mature"), "idle": knowing(idle=True), "before": knowing()}.items():
+        for name, model in {"idle": knowing(idle=True), "before": knowing()}.items():
             solver = GaussNewton(architecture=architecture, parameters=900, steps=2000, patience=15)
-            s = trained(ab.HJBProblem(model), solver, seed, budget)
-            points = ab.validation.region_points(s.problem, 512)
-            if name == "before":
-                reference = _reference(s.problem, FIVE[2], _reference(s.problem, FIVE[0]))
-                e = [errors(s.problem, s.value, reference.problem, reference.value, points)]
+            s = trained(ab.HJBProblem(model, box=BELOW), solver, seed, budget)
+            after = s.destinations[0].member(0)
+            _row("after", seed, [_errors_of_five(after, points, *settled)], after)
+            if name == "idle":
+                _row(name, seed, [_errors_of_five(s, points, *case) for case in idle], s)
             else:
-                e = [_errors_of_five(s, points, *case) for case in truth[name]]
-            parts = (s, *s.destinations)
-            took, compiled = (sum(p.stats[k] for p in parts) for k in ("seconds", "compile_seconds"))
-            lines = "; ".join(map(_line, e))
-            print(f"| {name} | {seed} | {lines} | {took:.0f} | {compiled:.0f} | {result_name(s.result)} |", flush=True)
+                _row(name, seed, [errors(s.problem, s.value, researching.problem, researching.value, points)], s)
+
+
+def _row(name, seed, found, solution):
+    stats = solution.stats
+    print(
+        f"| {name} | {seed} | {'; '.join(map(_line, found))} | {stats['seconds']:.0f} | {stats['compile_seconds']:.0f} "
+        f"| {result_name(solution.result)} |",
+        flush=True,
+    )
 
 
 def _errors_of_five(solution, points, problem, value, knowledge):

@@ -136,6 +136,13 @@ class AbstractModel(eqx.Module):
         """
         return jnp.zeros(())
 
+    def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
+        """How large what the asymptote leaves out is at a state, relative to others: networks are multiplied by it.
+
+        Good: the share of the future that is lived before a jump, if the asymptote has what comes after it.
+        """
+        return jnp.ones(())
+
     def closures(self) -> Point:
         """For each state the closures of its low and its high face."""
         return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))

@@ -139,6 +139,10 @@ class HJBProblem(eqx.Module):
         """What the model knows of its value function, given what comes after its jumps."""
         return self.model.asymptote(t, x, self.after(t, x))
 
+    def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
+        """How large what that leaves out is at a state, relative to others."""
+        return self.model.remainder_scale(t, x)
+
     def _terms(self, t, x, u, value, costate, hessian, after) -> _Terms:
         model = self.model
         prices = jnp.concatenate([costate, _stack(model.additive_costates())])

@@ -76,15 +76,30 @@ class TransitionBox(AbstractModel):
         what the steps of the technology lead to, discounted until they come, and until then $b = k + f$ with $f$ where
         temperature stands still, $-\Lambda(y)$ if damages are known.
         """
-        if after and self.damage_jump is not None and not self.revealed and not self.reset_temperature:
+        if after and self._awaits_revelation:
             number = self._jump_names().index("damage_jump")
             return self.ambiguity.jump_equivalent(number, after[number], self.damage_jump.prior)
         worth = (x.log_capital if "log_capital" in x._fields else 0.0) + self._damage_value(x.temperature)
         # the steps are the first jumps, each with one outcome
-        rates = [self._arrival(stage, x) for stage in self._steps()] if after else []
+        rates = self._step_rates(x) if after else []
         discount = self.preferences.discount_rate
         gained = sum((rate * value[0] for rate, value in zip(rates, after, strict=False)), start=discount * worth)
         return gained / sum(rates, start=discount)
+
+    def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
+        r"""$\delta/(\delta+\sum_n\lambda_n)$: only until a step comes does it matter what $b$ leaves out."""
+        if self._awaits_revelation:
+            return jnp.ones(())
+        discount = self.preferences.discount_rate
+        return discount / sum(self._step_rates(x), start=discount)
+
+    @property
+    def _awaits_revelation(self) -> bool:
+        """Whether the next jumps include one that only reveals which damage function is true."""
+        return self.damage_jump is not None and not self.revealed and not self.reset_temperature
+
+    def _step_rates(self, x: Point) -> list[Scalar]:
+        return [self._arrival(stage, x) for stage in self._steps()]
 
     def _damage_value(self, y: Scalar) -> Scalar:
         if self.revealed or self.damage_jump is None:

@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -91,6 +91,14 @@ class AbstractBasis(abc.ABC):
         return self.points, workspace.evaluate(unknowns)
 
 
+class Known(NamedTuple):
+    """What models know of their value functions at points."""
+
+    value: Float[np.ndarray, "family point"]
+    slope: Float[np.ndarray, "family point state"]
+    left: Float[np.ndarray, "family point"]  # how large what that leaves out is
+
+
 Basis = TypeVar("Basis", bound=AbstractBasis)
 
 
@@ -129,14 +137,13 @@ class CollocationWorkspace(Generic[Basis]):
         return slopes, bends
 
     @functools.cached_property
-    def _asymptote(self) -> tuple[Float[np.ndarray, "family point"], Float[np.ndarray, "family point state"]]:
-        """What the model knows of its value function at the points, and its slopes."""
+    def known(self) -> Known:
+        """What the model knows of its value function at the points."""
         pieces = [
             tuple(np.asarray(leaf)[:, :keep] for leaf in _known(self.followed, jnp.asarray(self.basis.points[index])))
             for index, keep in self._chunks(len(self.basis.points))
         ]
-        value, slope = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
-        return value, slope
+        return Known(*(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True)))
 
     def asymptote(self) -> Float[np.ndarray, "family point"]:
         """What the model knows of its value function, and the slopes that are known at faces: where to start from.
@@ -144,9 +151,15 @@ class CollocationWorkspace(Generic[Basis]):
         Marginal values have the right sign. From a flat guess controls begin at their bounds, and polynomials may stay on the
         branch on which they are.
         """
-        known = self._asymptote[0]
+        return self.known.value + self.known.left * self._sloping()
+
+    def remainder(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family point"]:
+        """What the asymptote and the known slopes leave out of values at the points, over how large the model says it is."""
+        return (values - self.known.value) / self.known.left - self._sloping()
+
+    def _sloping(self) -> Float[np.ndarray, "family point"]:
         middle = np.mean(self.problem.region, axis=1)
-        return known + np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - middle)
+        return np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - middle)
 
     def known_slopes(self) -> Float[np.ndarray, "family state"]:
         """Slopes known at faces beyond those of the model's asymptote, averaged over each; 0 for states of which none is."""
@@ -156,7 +169,7 @@ class CollocationWorkspace(Generic[Basis]):
             for side, closure in enumerate(sides):
                 if isinstance(closure, Growth):
                     on = self.basis.on_face(a, side)
-                    known.append(np.mean(self.slopes[a, side][:, on] - self._asymptote[1][:, on, a], axis=1))
+                    known.append(np.mean(self.slopes[a, side][:, on] - self.known.slope[:, on, a], axis=1))
             if known:
                 slopes[:, a] = np.mean(known, axis=0)
         return slopes
@@ -232,11 +245,12 @@ class CollocationWorkspace(Generic[Basis]):
 
 
 @eqx.filter_jit
-def _known(problem: HJBProblem, points):
-    """What models know of their value functions, and its slopes: family point, family point state."""
+def _known(problem: HJBProblem, points) -> Known:
+    t = jnp.zeros(())
 
     def of_member(p):
-        return jax.vmap(jax.value_and_grad(lambda z: p.asymptote(jnp.zeros(()), p.state(z))))(points)
+        value, slope = jax.vmap(jax.value_and_grad(lambda z: p.asymptote(t, p.state(z))))(points)
+        return Known(value, slope, jax.vmap(lambda z: p.remainder_scale(t, p.state(z)))(points))
 
     return eqx.filter_vmap(of_member)(problem)
 

@@ -21,9 +21,12 @@ class Asymptote(eqx.Module):
     def at(self, z: Float[Array, " state"]) -> Scalar:
         return self.problem.asymptote(jnp.zeros(()), self.problem.state(z))
 
+    def remainder_scale(self, z: Float[Array, " state"]) -> Scalar:
+        return self.problem.remainder_scale(jnp.zeros(()), self.problem.state(z))
+
 
 class NetworkValue(AbstractValue):
-    r"""A network on the unit box around what is known: $V(x) = a(x) + v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)$.
+    r"""A network on the unit box around what is known: $V(x) = a(x) + r(x)\big[v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)\big]$.
 
     States go to the unit box, what is known of the value and of its slopes is taken out and the rest is measured in its own range,
     so the network is asked for a smooth function of size one whatever the model.
@@ -32,7 +35,7 @@ class NetworkValue(AbstractValue):
 
     - `network`: $N$, from the states in [-1, 1] and the label to a scalar.
     - `box`: $b$, the map to the unit box.
-    - `asymptote`: $a$, what the model knows of its value function.
+    - `asymptote`: $a$, what the model knows of its value function, and $r$, how large what that leaves out is (1 if it does not say).
     - `level`, `scale`: $v_0$ and $s$, in the unit of the value.
     - `slope`, `middle`: $p$, slopes that are known beyond those of $a$ (0 where none is), and $\bar x$.
     - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
@@ -69,7 +72,8 @@ class NetworkValue(AbstractValue):
 
     def learnt(self, z: Float[Array, " state"]) -> Scalar:
         """What the network adds to the asymptote."""
-        return self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
+        left = self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
+        return self.asymptote.remainder_scale(z) * left
 
     def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
         """What a network is given at a coordinate vector: states on the unit box, kinks, label."""

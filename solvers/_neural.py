@@ -167,7 +167,7 @@ class AbstractNeural(AbstractSolver):
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
         slope = at.known_slopes()
-        rest = values - at.asymptote()
+        rest = at.remainder(values)
         scale = np.std(rest, axis=1)
         size = np.maximum(np.ptp(values, axis=1), 1e-12 + np.abs(np.mean(values, axis=1)) * 1e-6)
         return state._replace(

@@ -14,7 +14,7 @@ import abatax as ab
 from abatax.neural_operators import MLP
 from abatax.solvers import RESULTS, DeepGalerkin, GaussNewton, PolicyIteration, result_name
 from abatax.solvers._box_map import box_map
-from abatax.solvers._collocation_workspace import family_at
+from abatax.solvers._collocation_workspace import CollocationWorkspace, family_at
 from abatax.solvers._labels import labels_of
 from abatax.solvers._network_start import first_basis, kinks_of
 from abatax.solvers._optimizers import make_optimizer
@@ -238,6 +238,22 @@ def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
     flow = delta * (alone - known) + 0.03 * model.ambiguity.jump_term(0, gains, jnp.ones(1))
     np.testing.assert_allclose(flow, 0.0, atol=1e-12)
     assert abs(known - alone) > 1.0
+
+
+def test_what_is_not_known_before_the_technology_counts_until_it_comes():
+    """$V - a = \\delta(\\tilde b - b)/(\\delta + \\lambda)$ with $\\tilde b$ instead of $b$, and networks learn $\\tilde b - b$."""
+    model, delta = ab.models.NetZero(technology=ab.models.NetZero.knowledge(), damage_jump=None), 0.01
+    problem = ab.HJBProblem(model, continuations=(lambda t, x: jnp.stack([_bowls(t, x)[0]]),))
+    family = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    basis = first_basis(family, np.zeros((1, 0)), lambda _, n: MLP(n, width=4, depth=1, key=jr.key(0)), 64, 0.5)
+    rate = np.exp(basis.points[:, list(model.states._fields).index("log_knowledge")]) / 746.67
+    scale = delta / (delta + rate)
+    at = CollocationWorkspace(family, 1, basis)
+    values = at.known.value + scale * 3.0
+    np.testing.assert_allclose(at.known.left[0], scale, rtol=1e-12)
+    np.testing.assert_allclose(at.remainder(values) - at.remainder(at.known.value), 3.0, rtol=1e-9)
+    basis.scaled(np.array([3.0]), np.array([0.0]), np.zeros((1, 5)))
+    np.testing.assert_allclose(basis.values_at(basis.start(), basis.points), values, rtol=1e-12)
 
 
 def _bowls(t, x):
