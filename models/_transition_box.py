@@ -26,7 +26,7 @@ class TransitionBox(AbstractModel):
         damage_jump: Any
         reset_temperature: bool
         has_knowledge: bool
-        revealed: bool
+        awaits_revelation: bool
         stage: str
         technology: Any
         ambiguity: Any
@@ -76,7 +76,7 @@ class TransitionBox(AbstractModel):
         what the steps of the technology lead to, discounted until they come, and until then $b = k + f$ with $f$ where
         temperature stands still, $-\Lambda(y)$ if damages are known.
         """
-        if after and self._awaits_revelation:
+        if after and self._will_only_reveal:
             number = self._jump_names().index("damage_jump")
             return self.ambiguity.jump_equivalent(number, after[number], self.damage_jump.prior)
         worth = (x.log_capital if "log_capital" in x._fields else 0.0) + self._damage_value(x.temperature)
@@ -88,21 +88,21 @@ class TransitionBox(AbstractModel):
 
     def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
         r"""$\delta/(\delta+\sum_n\lambda_n)$: only until a step comes does it matter what $b$ leaves out."""
-        if self._awaits_revelation:
+        if self._will_only_reveal:
             return jnp.ones(())
         discount = self.preferences.discount_rate
         return discount / sum(self._step_rates(x), start=discount)
 
     @property
-    def _awaits_revelation(self) -> bool:
-        """Whether the next jumps include one that only reveals which damage function is true."""
-        return self.damage_jump is not None and not self.revealed and not self.reset_temperature
+    def _will_only_reveal(self) -> bool:
+        """Whether the damage jump is to come and leaves temperature where it is."""
+        return self.awaits_revelation and not self.reset_temperature
 
     def _step_rates(self, x: Point) -> list[Scalar]:
         return [self._arrival(stage, x) for stage in self._steps()]
 
     def _damage_value(self, y: Scalar) -> Scalar:
-        if self.revealed or self.damage_jump is None:
+        if not self.awaits_revelation:
             return -self.damages.log_damages(y)
         number, prior = self._jump_names().index("damage_jump"), self.damage_jump.prior
         return damage_asymptote(
@@ -116,7 +116,7 @@ class TransitionBox(AbstractModel):
 
     def costate_signs(self) -> dict[str, int]:
         # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer
-        if not self.revealed and self.damage_jump is not None and self.reset_temperature:
+        if self.awaits_revelation and self.reset_temperature:
             return {}
         # at given capital and ratio emitting capital matters through emissions alone, but for the research that capital pays for
         alone = not self.has_knowledge or "log_capital" in self.states._fields
@@ -124,7 +124,7 @@ class TransitionBox(AbstractModel):
         return {"temperature": -1} | ({self.states._fields[0]: -1} if harms else {})
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
-        if not self.revealed and self.damage_jump is not None:
+        if self.awaits_revelation:
             kinks = self.damage_jump.kinks
         elif np.any(np.asarray(self.damages.curvature) > 0.0):
             kinks = (self.damages.threshold,)

@@ -64,6 +64,11 @@ class TransitionJumps(AbstractModel):
         return self.phase.endswith("_revealed")
 
     @property
+    def awaits_revelation(self) -> bool:
+        """Whether a jump will reveal the damage function."""
+        return self.damage_jump is not None and not self.revealed
+
+    @property
     def has_knowledge(self) -> bool:
         """Whether knowledge is a state."""
         return isinstance(self.technology, KnowledgeHazard)
@@ -83,7 +88,7 @@ class TransitionJumps(AbstractModel):
 
     def _jump_names(self) -> tuple[str, ...]:
         steps = tuple(_NAMES[stage] for stage in self._steps())
-        return (*steps, "damage_jump") if self.damage_jump is not None and not self.revealed else steps
+        return (*steps, "damage_jump") if self.awaits_revelation else steps
 
     def jumps(self) -> tuple[Jump, ...]:
         steps = [self._improvement(stage) for stage in self._steps()]

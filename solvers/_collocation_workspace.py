@@ -246,6 +246,7 @@ class CollocationWorkspace(Generic[Basis]):
 
 @eqx.filter_jit
 def _known(problem: HJBProblem, points) -> Known:
+    """What models know of their value functions: over the family, points first."""
     t = jnp.zeros(())
 
     def of_member(p):

@@ -28,8 +28,8 @@ _STAGES = ("monotone start", "fit", "training")
 # A draw that leaves more than this share of the least error so far brought nothing.
 _NOTICEABLE = 0.95
 # How well networks are fitted to the monotone start, relative. With one or two states it has nodes enough to be near the solution,
-# and a close fit saves training: errors of `uncertain_damages` are a third in equal seconds. With more it is coarse and only decides
-# on the branch, and where the value is not smooth no fit gets below 2e-3.
+# and a close fit saves training: errors of `uncertain_damages` (one state) are a third in equal seconds. With more it is coarse
+# and only decides on the branch, and where the value is not smooth no fit gets below 2e-3.
 _WELL_KNOWN, _BRANCH = 2, 1e-2
 # Every time step is so much longer than the one before; over this many times 1/delta it makes no difference.
 _LONGER, _FOREVER = 1.2, 1e3

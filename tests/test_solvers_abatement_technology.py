@@ -162,6 +162,8 @@ def test_without_noise_the_solution_is_the_best_path():
 
 
 # -- grids, boxes, methods --------------------------------------------------------------------------------------------
+
+
 @pytest.mark.slow
 def test_a_larger_box_and_a_finer_grid_change_nothing(usual):
     here = at(usual)
