@@ -58,7 +58,8 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-
   table { font-size: 8.5pt; }
   tr { break-inside: avoid; }
   .scroll { overflow: visible; }
-  .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .figures { display: block; }
+  .figures > div { margin-bottom: 1rem; }
 }
 """
 
