@@ -141,7 +141,10 @@ def test_nothing_is_spent_where_it_buys_nothing():
     assert float(model.best_control(TIME, x, jnp.zeros(()), costate, jnp.zeros((3, 3))).intensity_reduction) == 0.0
 
 
-@pytest.mark.parametrize("technology", [FixedHazard(), NetZero.knowledge()], ids=["fixed", "knowledge"])
+@pytest.mark.parametrize(
+    "technology",
+    [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(NetZero.knowledge(), id="knowledge")],
+)
 def test_closed_form_is_the_numerical_maximiser(technology):
     problem = HJBProblem(small_model("net_zero", technology=technology))
     dimension = len(problem.model.states)

@@ -163,7 +163,10 @@ def both_controls(model, x, slope):
     return jax.vmap(at)(x, slope)
 
 
-@pytest.mark.parametrize("technology", [FixedHazard(), KnowledgeHazard()], ids=["fixed", "knowledge"])
+@pytest.mark.parametrize(
+    "technology",
+    [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(KnowledgeHazard(), id="knowledge")],
+)
 def test_closed_form_is_the_numerical_maximiser(technology):
     model = small_model("two_capital", technology=technology)
     closed, numerical, at_closed, at_numerical = both_controls(model, *sample(model))

@@ -159,11 +159,11 @@ def test_collocation_is_believed_where_drift_keeps_the_state_inside(solver, vola
 
 # from the monotone solution, and from the known slopes
 NETWORKS = [GaussNewton(parameters=80, points=150, steps=20, start=start) for start in (1, 0)]
-NETWORKS += [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=start) for start in (1, 0)]
+FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=start) for start in (1, 0)]
 
 
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
-@pytest.mark.parametrize("solver", NETWORKS)
+@pytest.mark.parametrize("solver", [*NETWORKS, FIRST_ORDER[0], pytest.param(FIRST_ORDER[1], marks=pytest.mark.slow)])
 def test_networks_do_not_believe_false_branches_either(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
     assert not solution.converged
