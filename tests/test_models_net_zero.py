@@ -143,7 +143,10 @@ def test_nothing_is_spent_where_it_buys_nothing():
 
 @pytest.mark.parametrize(
     "technology",
-    [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(NetZero.knowledge(), id="knowledge")],
+    [
+        pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow),
+        pytest.param(NetZero.knowledge(), id="knowledge"),
+    ],
 )
 def test_closed_form_is_the_numerical_maximiser(technology):
     problem = HJBProblem(small_model("net_zero", technology=technology))
