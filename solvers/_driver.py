@@ -41,7 +41,7 @@ def solve(
     *,
     key: PRNGKeyArray | None = None,
     guess: Callable[[Scalar, Point], Scalar] | Solution | None = None,
-    max_steps: int = 500,
+    max_steps: int | None = None,
     max_seconds: float = math.inf,
     throw: bool = True,
     progress: AbstractProgress | None = None,
@@ -55,7 +55,7 @@ def solve(
     *,
     key: PRNGKeyArray | None = None,
     guess: Point | None = None,
-    max_steps: int = 500,
+    max_steps: int | None = None,
     throw: bool = True,
     progress: AbstractProgress | None = None,
     checkpoint: str | Path | None = None,
@@ -66,7 +66,7 @@ def solve(
     *,
     key: PRNGKeyArray | None = None,
     guess: Any = None,
-    max_steps: int = 500,
+    max_steps: int | None = None,
     max_seconds: float = math.inf,
     throw: bool = True,
     progress: AbstractProgress | None = None,
@@ -87,7 +87,7 @@ def solve(
       parameters), from which every regime starts; the model's `first_guess`, or flat, if left out. A guess from which the
       solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
       `DiscreteProblem`: controls by period.
-    - `max_steps`: most iterations per regime.
+    - `max_steps`: most iterations per regime; if left out the solver's `most_steps`, 500 and what training takes on top.
     - `max_seconds`: most seconds per regime, compilation and `watch` apart; a step that has begun is finished.
     - `throw`: raise if a regime does not converge, instead of returning it with its result code.
     - `progress`: an `AbstractProgress`.
@@ -137,7 +137,7 @@ _NOT_THE_GUESS = ("successful", "max_steps_reached", "unresolved")
 class _Options(NamedTuple):
     key: PRNGKeyArray
     guess: Any
-    max_steps: int
+    max_steps: int | None
     progress: AbstractProgress
     folder: Path | None
     max_seconds: float
@@ -178,7 +178,12 @@ def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solutio
 
 @_answer.register
 def _(problem: DiscreteProblem, solver: AbstractPathSolver, options: _Options) -> Trajectory:
-    return solver.optimise(problem, options.guess, options.max_steps, options.progress)
+    return solver.optimise(problem, options.guess, _most(solver, options), options.progress)
+
+
+def _most(solver: Any, options: _Options) -> int:
+    """Iterations after which a regime is given up."""
+    return solver.most_steps if options.max_steps is None else options.max_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +259,8 @@ class _Run:
         state, workspace = solver.init(problem, size, keys[0], guess)
         kept = Checkpoint(options.folder, regime, solver, (problem, guess))
         state, step = kept.restore(state)
-        while not solver.terminate(state) and step < options.max_steps and clock.seconds() < options.max_seconds:
+        most = _most(solver, options)
+        while not solver.terminate(state) and step < most and clock.seconds() < options.max_seconds:
             state = solver.step(problem, state, workspace, jr.fold_in(keys[1], step))
             step += 1
             numbers, stage = solver.progress(state)

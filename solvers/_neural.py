@@ -104,6 +104,11 @@ class AbstractNeural(AbstractSolver):
         neural_operators.architecture(self.architecture)
         check_sampling(self.sampling)
 
+    @property
+    def most_steps(self) -> int:
+        """Those of training come after those of the monotone start and of the fit to it."""
+        return super().most_steps + self.steps
+
     @abc.abstractmethod
     def prepare(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> Any:
         """The solver's own part of the state when training begins."""

@@ -11,12 +11,18 @@ from ._interior_point import InteriorPointLoop
 from ._path_program import controls_of, program_of, vector
 from ._progress import AbstractProgress
 from ._result import RESULTS, result_advice, result_name
+from ._solver import MOST_STEPS
 from ._timing import compile_clock
 from ._trajectory import Trajectory, follow
 
 
 class AbstractPathSolver(eqx.Module):
     """How a problem in discrete time is solved: its controls are optimised through the dynamics."""
+
+    @property
+    def most_steps(self) -> int:
+        """Iterations after which `solve` gives up, unless it is told otherwise."""
+        return MOST_STEPS
 
     @abc.abstractmethod
     def optimise(

@@ -21,6 +21,9 @@ class Finish(NamedTuple):
     values: np.ndarray  # values on it, "family *nodes"
 
 
+MOST_STEPS = 500  # far more than Newton's method takes, so that what wanders ends
+
+
 class AbstractSolver(eqx.Module):
     """How a problem is solved: four verbs on immutable objects, driven by `solve`.
 
@@ -56,6 +59,11 @@ class AbstractSolver(eqx.Module):
     @abc.abstractmethod
     def finish(self, problem: HJBProblem, state: Any, workspace: Any) -> Finish:
         """The value function, the result code and statistics."""
+
+    @property
+    def most_steps(self) -> int:
+        """Iterations after which `solve` gives a regime up, unless it is told otherwise."""
+        return MOST_STEPS
 
     def coarser(self, problem: HJBProblem) -> "AbstractSolver | None":
         """What finds a solution to refine where this solver did not converge; None if there is nothing of the kind."""

@@ -70,6 +70,13 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_long_trainings_are_not_cut(monkeypatch):
+    monkeypatch.setattr("abatax.solvers._solver.MOST_STEPS", 8)
+    long = dataclasses.replace(ADAM, steps=15, start=0, tolerance=1e-12)
+    solution = ab.solve(ab.HJBProblem(MODEL), long, throw=False)
+    assert solution.stats["steps_training"] == 15 and long.most_steps == 23
+
+
 def test_networks_that_became_infinite_are_taken_back():
     wild = dataclasses.replace(ADAM, learning_rate=1e200, steps=4, resample=1)
     solution = ab.solve(ab.HJBProblem(MODEL), wild, throw=False)
