@@ -146,7 +146,7 @@ def reference(counts=REFERENCE, wider=1.2):
     problem, solution, made = ab.HJBProblem(unsettled(outcomes=5, ambiguity=ambiguity)), None, {}
     for nodes in counts:
         solution = made[nodes] = _refined(problem, nodes, solution)
-    wide = _refined(problem.replace(extension=wider), RUN, made[RUN])
+    wide = {nodes: _refined(problem.replace(extension=wider), nodes, made[nodes]) for nodes in (RUN, counts[-2])}
     first, middle, last = counts[-3:]
     early, late = (
         np.mean([(n - 1) / (m - 1) for m, n in zip(*pair, strict=True)]) for pair in ((first, middle), (middle, last))
@@ -163,8 +163,10 @@ def reference(counts=REFERENCE, wider=1.2):
             order = _measured_order(change, changes[0][name][0], late, early)
             cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
         print(f"| {place}: {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
-        moved = ab.validation.quantities(wide.problem, wide.value, points)
-        _distances(f"{place}: margins {wider} times, to the same nodes", moved, found[RUN])
+        for nodes, solution in wide.items():
+            moved = ab.validation.quantities(solution.problem, solution.value, points)
+            label = f"{place}: margins {wider} times, to the same {' x '.join(map(str, nodes))}"
+            _distances(label, moved, found[nodes])
 
 
 def _refined(problem, nodes, coarser):

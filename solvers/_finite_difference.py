@@ -56,6 +56,8 @@ class FiniteDifference(AbstractGridded):
     **Arguments:**
 
     - `points`: nodes per state, margins included; one number for all states or one per state.
+    - `grading`: size of the cells at the upper end of the region over that at its lower end; one number for all states or one per
+      state. Below 1 where the policy is steep at the upper end.
     - `levels`: number of nested grids, each with half the cells of the next.
     - `order`: 2, 4 or 6 for the Newton stage; 1 stops at the monotone scheme.
     - `leaning`: begin the Newton stage with differences that lean, where noise is faint. Saves the steps in which centred differences
@@ -63,7 +65,7 @@ class FiniteDifference(AbstractGridded):
     - `tolerance`: largest correction, relative to the range of $V$, at which a stage has converged.
     - `linear_solver`: how the sparse systems are solved.
 
-    **Raises:** `ValueError` if there are fewer points than the stencil needs.
+    **Raises:** `ValueError` if there are fewer points than the stencil needs, or `grading` is not positive.
 
     **Good values:** 161 points for one state, 41 per state for two, 17 to 33 for three; order 4.
 
@@ -82,6 +84,7 @@ class FiniteDifference(AbstractGridded):
     """
 
     points: int | tuple[int, ...] = eqx.field(static=True, default=0)
+    grading: float | tuple[float, ...] = eqx.field(static=True, default=1.0)
     levels: int = eqx.field(static=True, default=3)
     order: int = eqx.field(static=True, default=4)
     leaning: bool = eqx.field(static=True, default=False)
@@ -95,6 +98,9 @@ class FiniteDifference(AbstractGridded):
             raise ValueError(f"`solver.levels` is {self.levels}; it must be at least 1.")
         if not self.tolerance > 0:
             raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        for grading in self.grading if isinstance(self.grading, tuple) else (self.grading,):
+            if not 0 < grading < np.inf:
+                raise ValueError(f"`solver.grading` is {grading}; it must be > 0.")
         counts = self.points if isinstance(self.points, tuple) else (self.points,)
         for count in counts:
             if count != 0 and count < self.least_points:

@@ -12,6 +12,7 @@ class AbstractGridded(AbstractSolver):
     """A solver on nested tensor grids; subclasses say how the equation is solved there."""
 
     points: eqx.AbstractVar[int | tuple[int, ...]]
+    grading: eqx.AbstractVar[float | tuple[float, ...]]
     levels: eqx.AbstractVar[int]
     order: eqx.AbstractVar[int]
 
@@ -29,15 +30,21 @@ class AbstractGridded(AbstractSolver):
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state on the finest grid."""
         dimension = len(problem.region)
-        counts = self.points if isinstance(self.points, tuple) else (self.points,) * dimension
-        if len(counts) != dimension:
-            raise ValueError(f"`solver.points` has {len(counts)} entries; the problem has {dimension} states.")
+        counts = self._each("points", problem)
         default, found = {1: 161, 2: 49, 3: 21}.get(dimension, 13), []
         for field, least, count in zip(problem.model.states._fields, self.fewest(problem), counts, strict=True):
             if 0 < count < least:
                 raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
             found.append(count or max(default, least))
         return tuple(found)
+
+    def _each(self, name: str, problem: HJBProblem) -> tuple:
+        """An option's value for every state."""
+        value, dimension = getattr(self, name), len(problem.region)
+        every = value if isinstance(value, tuple) else (value,) * dimension
+        if len(every) != dimension:
+            raise ValueError(f"`solver.{name}` has {len(every)} entries; the problem has {dimension} states.")
+        return every
 
     def fewer(self, count: int, times: int, least: int) -> int:
         """Nodes of a state with so many times fewer cells, or as few as the scheme and `least`, for kinks, allow."""
@@ -57,10 +64,15 @@ class AbstractGridded(AbstractSolver):
         coarsening = 2 ** (self.levels - 1 - level)
         kinks = problem.model.breakpoints()
         axes = []
-        for field, region, domain, count in zip(
-            problem.model.states._fields, problem.region, problem.domain, self.counts(problem), strict=True
+        for field, region, domain, count, grading in zip(
+            problem.model.states._fields,
+            problem.region,
+            problem.domain,
+            self.counts(problem),
+            self._each("grading", problem),
+            strict=True,
         ):
             breaks = kinks.get(field, ())
             points = self.fewer(count, coarsening, least_nodes(domain, breaks))
-            axes.append(make_axis(region, domain, points, breaks))
+            axes.append(make_axis(region, domain, points, breaks, grading))
         return Discretisation(tuple(axes), max(self.order, 2), marched, quiet)

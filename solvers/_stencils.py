@@ -31,22 +31,30 @@ def least_nodes(domain: tuple[float, float], breaks: tuple[float, ...]) -> int:
     return _LEAST_CELLS * (inside + 1) + 1 if inside else 2
 
 
-def make_axis(region: tuple[float, float], domain: tuple[float, float], points: int, breaks: tuple[float, ...]) -> Axis:
+def make_axis(
+    region: tuple[float, float],
+    domain: tuple[float, float],
+    points: int,
+    breaks: tuple[float, ...],
+    grading: float = 1.0,
+) -> Axis:
     """Nodes with even spacing in the region of interest, stretched geometrically in the margins.
 
     The size of a cell at distance d from the region of length R is h (1 + STRETCH d / R), and near a kink it falls to
-    h / KINK_REFINEMENT; h follows from the number of points, and all cells shrink with it. Kinks become nodes.
+    h / KINK_REFINEMENT; h follows from the number of points, and all cells shrink with it. Kinks become nodes. With `grading` h
+    changes from one end of the region to the other, by that factor and evenly in its logarithm.
     """
     low, high = domain
     kinks = sorted(b for b in breaks if low < b < high)
     fine = np.linspace(low, high, 40001)
     outside = np.maximum(np.maximum(region[0] - fine, fine - region[1]), 0.0)
+    leant = grading ** (np.clip((fine - region[0]) / (region[1] - region[0]), 0.0, 1.0) - 0.5)
     to_kink = np.min([np.abs(fine - k) for k in kinks], axis=0) if kinks else np.full_like(fine, np.inf)
 
     def cells(h):
         """Number of cells between the low end of the domain and each point."""
         growth = min(STRETCH * h / (region[1] - region[0]), STEEPEST)
-        size = np.minimum(h + growth * outside, h / KINK_REFINEMENT + 1.2 * STEEPEST * to_kink)
+        size = np.minimum(h * leant + growth * outside, h / KINK_REFINEMENT + 1.2 * STEEPEST * to_kink)
         density = 1.0 / size
         return np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(fine)))
 

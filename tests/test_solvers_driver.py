@@ -140,6 +140,8 @@ def test_no_value_is_claimed_where_none_exists():
     [
         ({"order": 3}, "`solver.order` is 3; it must be 1, 2, 4 or 6"),
         ({"levels": 0}, "`solver.levels` is 0; it must be at least 1"),
+        ({"grading": 0.0}, "`solver.grading` is 0.0; it must be > 0"),
+        ({"grading": (1.0, -2.0)}, "`solver.grading` is -2.0; it must be > 0"),
         ({"tolerance": 0.0}, "`solver.tolerance` is 0.0; it must be > 0"),
         ({"points": 5}, "`solver.points` is 5; a scheme of order 4 needs at least 7 per state"),
         ({"points": -3}, "`solver.points` is -3"),
@@ -152,6 +154,8 @@ def test_wrong_solvers_are_named(fields, words):
 
 
 def test_wrong_number_of_counts_is_named():
+    with pytest.raises(ValueError, match=r"`solver\.grading` has 2 entries; the problem has 1 states"):
+        solve(PROBLEM, FiniteDifference(points=21, grading=(1.0, 0.5)))
     with pytest.raises(ValueError, match=r"`solver\.points` has 2 entries; the problem has 1 states"):
         solve(PROBLEM, FiniteDifference(points=(41, 41)))
 

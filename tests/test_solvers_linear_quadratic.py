@@ -59,7 +59,9 @@ def test_other_parameters(fields):
 
 @pytest.mark.parametrize("penalty", [np.inf, 0.5])
 def test_two_states_are_exact(penalty):
-    solution = solve(HJBProblem(model(2, penalty)), FiniteDifference(points=15))
+    # graded nodes make no difference to a quadratic
+    grading = 1.0 if penalty == np.inf else (0.3, 3.0)
+    solution = solve(HJBProblem(model(2, penalty)), FiniteDifference(points=15, grading=grading))
     points = np.random.default_rng(0).uniform(-2.5, 2.5, (101, 2))
     compare(solution, points, EXACT)
 

@@ -77,6 +77,18 @@ def test_axis_without_margin_or_kink_is_even():
     np.testing.assert_allclose(make_axis((0.0, 1.0), (0.0, 1.0), 11, ()).nodes, np.linspace(0.0, 1.0, 11), atol=1e-12)
 
 
+@pytest.mark.parametrize("grading", [0.2, 5.0])
+def test_graded_cells_change_by_the_factor_over_the_region(grading):
+    axis = make_axis((0.0, 4.0), (-1.0, 6.0), 161, (), grading)
+    x, cells = axis.nodes, np.diff(axis.nodes)
+    assert len(x) == 161 and (x[0], x[-1]) == (-1.0, 6.0)
+    middle = 0.5 * (x[1:] + x[:-1])
+    inside = (middle > 0.0) & (middle < 4.0)
+    slope, _ = np.polyfit(middle[inside], np.log(cells[inside]), 1)
+    assert slope * 4.0 == pytest.approx(np.log(grading), rel=0.02)
+    assert 3 in make_axis((0.0, 4.0), (0.0, 4.0), 41, (3.0,), grading).nodes  # kinks stay nodes
+
+
 def test_cells_are_smaller_at_a_kink():
     axis = make_axis((0.0, 5.0), (0.0, 5.0), 161, (2.0,))
     cells = np.diff(axis.nodes)
