@@ -107,11 +107,14 @@ def before(seeds, budget, architecture):
     coarse = _reference(problem, (15, 17, 19))
     reference = _reference(problem, (21, 29, 25), coarse)
     points = ab.validation.region_points(problem, 512)
+    visited = ab.validation.visited_points(ab.simulate(reference, num_paths=200), 512)  # before anything jumps
+    along = lambda s: _line(errors(s.problem, s.value, problem, reference.value, visited))
     print(
         "| net_zero before the technology: seed | regime | largest errors of its members | seconds | compilation | result |"
     )
     for (regime, found), best in zip(_regimes(coarse), _regimes(reference), strict=True):
         print(f"| 15 x 17 x 19 nodes | {regime} | {_line(_largest(found, best[1], points))} | | | |", flush=True)
+    print(f"| 15 x 17 x 19 nodes | before both, along paths | {along(coarse)} | | | |", flush=True)
     for seed in range(seeds):
         solver = GaussNewton(architecture=architecture, parameters=600, steps=1000, patience=8)
         s = trained(problem, solver, seed, budget)
@@ -122,6 +125,7 @@ def before(seeds, budget, architecture):
                 f"| {stats['compile_seconds']:.0f} | {result_name(found[0].result)}, {stats['unresolved']:.1e} left |",
                 flush=True,
             )
+        print(f"| {seed} | before both, along paths | {along(s)} | | | |", flush=True)
 
 
 def _regimes(solution):
