@@ -108,7 +108,7 @@ def before(seeds, budget, architecture):
     reference = _reference(problem, (21, 29, 25), coarse)
     points = ab.validation.region_points(problem, 512)
     visited = ab.validation.visited_points(ab.simulate(reference, num_paths=200), 512)  # before anything jumps
-    along = lambda s: _line(errors(s.problem, s.value, problem, reference.value, visited))
+    along = lambda s: _line(errors(s.problem, s.value, reference.problem, reference.value, visited))
     print(
         "| net_zero before the technology: seed | regime | largest errors of its members | seconds | compilation | result |"
     )
