@@ -189,7 +189,8 @@ def workspace_of(part: Solution, family: int, *, moved: bool = False) -> Workspa
     """The grid and scheme of a solution, rebuilt; `moved` if its kinks are not where they were."""
     order, leaning = part.stats["order"], part.stats["leaning"]
     counts = tuple(len(x) for x in part.nodes)
-    solver = FiniteDifference(points=counts, levels=1, order=order, leaning=leaning)
+    grading = tuple(part.stats.get("grading", (1.0,) * len(counts)))  # of solutions kept before there was any
+    solver = FiniteDifference(points=counts, grading=grading, levels=1, order=order, leaning=leaning)
     workspace = Workspace(solver, part.problem, family)
     workspace = workspace.leant if leaning and order > 1 else workspace
     nodes = workspace.grid(0).nodes

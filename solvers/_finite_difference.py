@@ -100,7 +100,7 @@ class FiniteDifference(AbstractGridded):
             raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
         for grading in self.grading if isinstance(self.grading, tuple) else (self.grading,):
             if not 0 < grading < np.inf:
-                raise ValueError(f"`solver.grading` is {grading}; it must be > 0.")
+                raise ValueError(f"`solver.grading` is {grading}; it must be > 0 and finite.")
         counts = self.points if isinstance(self.points, tuple) else (self.points,)
         for count in counts:
             if count != 0 and count < self.least_points:
@@ -309,6 +309,7 @@ class FiniteDifference(AbstractGridded):
             "steps_first_order": int(state.steps[:, 0].sum()),
             "steps_high_order": int(state.steps[:, 1].sum()),
             "leaning": self.leaning or bool(state.leaning),
+            "grading": self._each("grading", problem),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status == CONVERGED else 1,

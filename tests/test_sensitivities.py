@@ -195,3 +195,12 @@ def test_what_cannot_be_had_is_one_line_and_nothing_is_written(tmp_path, argumen
     done = call("solve", *arguments, "--sensitivities", "--out", tmp_path / "run")
     assert done.exit_code == 2 and word in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_graded_grids_are_rebuilt_as_they_were():
+    gain = {"gain": lambda read: read((1.0,)).control.control}
+    solve = lambda grading: ab.solve(
+        ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21, levels=1, grading=grading)
+    )
+    even, graded = (ab.sensitivities(solve(grading), gain).derivative for grading in (1.0, 0.4))
+    np.testing.assert_allclose(graded, even, atol=1e-8)  # a quadratic is exact on either

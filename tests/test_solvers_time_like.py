@@ -3,10 +3,10 @@
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import at_states
 from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
@@ -125,14 +125,13 @@ def test_states_with_noise_or_with_a_drift_of_both_signs_are_not_time_like():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_marching_reaches_the_exact_slope_with_its_order(sign):
     model = Depletion(sign=sign)
-    problem, t = HJBProblem(model), jnp.zeros(())
+    problem = HJBProblem(model)
     sizes = np.linspace(0.2, 3.0, 15)
     exact, errors = exact_size_of_slope(model, sizes), []
     for points in (21, 61):
         solution = ab.solve(problem, ab.solvers.FiniteDifference(points=(points, 11), levels=2))
-        at = lambda s, value=solution.value: value.derivatives(t, StockGap(sign * s, jnp.asarray(0.3)))[1][0]
-        slopes = jax.jit(jax.vmap(at))(jnp.asarray(sizes))
-        errors.append(np.max(np.abs(-sign * np.array(slopes) - exact)) / np.max(exact))
+        _, slope, _, _ = at_states(solution, np.column_stack([sign * sizes, np.full_like(sizes, 0.3)]))
+        errors.append(np.max(np.abs(-sign * slope[:, 0] - exact)) / np.max(exact))
     assert errors[-1] < 1e-4
     assert np.log(errors[0] / errors[1]) / np.log(3.0) > 2.0, errors
 
