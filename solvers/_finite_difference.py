@@ -309,7 +309,7 @@ class FiniteDifference(AbstractGridded):
             "steps_first_order": int(state.steps[:, 0].sum()),
             "steps_high_order": int(state.steps[:, 1].sum()),
             "leaning": self.leaning or bool(state.leaning),
-            "grading": self._each("grading", problem),
+            "grading": list(self._each("grading", problem)),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status == CONVERGED else 1,
