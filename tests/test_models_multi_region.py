@@ -228,6 +228,7 @@ def test_two_regions_by_finite_differences(exact):
     assert emissions < 5e-6 and slopes[0] < 5e-6 and np.all(slopes[1:] < 3e-2)
 
 
+@pytest.mark.slow
 def test_nine_regions_by_additive_features(exact):
     model = MultiRegion(regions=9, vulnerability=[MEAN] * 9)
     solution = solve(HJBProblem(model), Features(degree=16, interactions=1))

@@ -146,7 +146,11 @@ def test_utility_that_is_not_a_number_is_a_result():
 
 @pytest.mark.parametrize(
     "solver, tolerance",
-    [(Features(degree=20), 1e-5), (Features(degree=20, interactions=1), 2e-5), (Features(random=250), 2e-5)],
+    [
+        pytest.param(Features(degree=20), 1e-5, marks=pytest.mark.slow),
+        (Features(degree=20, interactions=1), 2e-5),
+        (Features(random=250), 2e-5),
+    ],
 )
 def test_climate_economy_in_two_states(solver, tolerance):
     temperature = np.linspace(0.1, 4.0, 40)

@@ -39,6 +39,7 @@ def test_every_regime_starts_from_its_own(coarse, cold):
         assert part.stats["steps"] < other.stats["steps"] and not part.stats["guess_dropped"]
 
 
+@pytest.mark.slow
 def test_where_the_guess_has_other_outcomes_that_regime_starts_anew(coarse):
     fewer = UncertainDamages(ambiguity=FEARED.ambiguity, damage_jump=ab.models.DamageJump(np.linspace(0.0, 0.3, 5)))
     warm = solve(HJBProblem(fewer), COARSE, guess=coarse)

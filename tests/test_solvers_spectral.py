@@ -133,6 +133,7 @@ def test_error_falls_geometrically():
     assert np.all(np.array(errors[-1]) < 1e-5)
 
 
+@pytest.mark.slow
 def test_three_states():
     model = AKClimate(productivity=ab.models.Productivity(cost=0.05))
     solution = solve(HJBProblem(model), Spectral(points=(4, 17, 13)))

@@ -122,7 +122,7 @@ def test_states_with_noise_or_with_a_drift_of_both_signs_are_not_time_like():
     assert of(ab.models.LinearQuadratic(volatility=0.0)) == (0,)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("sign", [pytest.param(1, marks=pytest.mark.slow), -1])
 def test_marching_reaches_the_exact_slope_with_its_order(sign):
     model = Depletion(sign=sign)
     problem = HJBProblem(model)

@@ -163,7 +163,7 @@ FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=
 
 
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
-@pytest.mark.parametrize("solver", [*NETWORKS, FIRST_ORDER[0], pytest.param(FIRST_ORDER[1], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("solver", [*NETWORKS, *(pytest.param(s, marks=pytest.mark.slow) for s in FIRST_ORDER)])
 def test_networks_do_not_believe_false_branches_either(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
     assert not solution.converged
