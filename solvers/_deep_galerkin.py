@@ -30,7 +30,7 @@ class Descent(NamedTuple):
 class DeepGalerkin(AbstractNeural):
     r"""The residual method: any optimiser of first order on the mean square residual at random points.
 
-    $$\min_p\ \frac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\delta\,s}\Big]^2 +
+    $$\min_p\ \frac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\sqrt{\delta\rho(x_i)}\,s}\Big]^2 +
         \beta\,\frac1M\sum_j\Big[\frac{L\,(\partial_nV_p - \bar p_j)}s\Big]^2$$
 
     on batches of the points of a draw, policies at the maximiser and not differentiated (envelope theorem). The second sum is over

@@ -21,13 +21,14 @@ class Damping(NamedTuple):
 class GaussNewton(AbstractNeural):
     r"""Levenberg-Marquardt on the residual of a network, policies from the first-order condition.
 
-    $$\min_p\ \tfrac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\delta\,s}\Big]^2,\qquad
+    $$\min_p\ \tfrac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\sqrt{\delta\rho(x_i)}\,s}\Big]^2,\qquad
         (J^\top J + \lambda cI)\,\Delta p = -J^\top r$$
 
     The policy is frozen at the maximiser while $J$ is taken: by the envelope theorem that is the whole derivative, and the step
-    is policy iteration in the space of the networks. $s$ is the range of the value function, $c$ the mean curvature; $\lambda$ rises
-    until the residual falls. Points are drawn anew every `resample` steps, and the networks that leave the least residual on fresh
-    points of the region of interest are returned.
+    is policy iteration in the space of the networks. $s$ is the range of the value function, $\rho$ the rate at which values are
+    discounted: $\delta$ and the intensities of jumps. $c$ is the mean curvature; $\lambda$ rises until the residual falls. Points are
+    drawn anew every `resample` steps, and the networks that leave the least residual on fresh points of the region of interest are
+    returned.
 
     Nothing is scaled by hand: see [`NetworkValue`][]. Up to five states a coarse monotone finite-difference solution decides
     on the branch; faces are closed and answers judged as by the other solvers: `unresolved` if the error left is above 1e-3.
@@ -96,7 +97,7 @@ class GaussNewton(AbstractNeural):
             mark = unknowns.tobytes()
             if mark not in evaluated:
                 evaluated.clear()
-                local = workspace.evaluate(unknowns)
+                local = workspace.levelled(workspace.evaluate(unknowns))
                 rows = basis.residuals(local, unknowns, delta, workspace.slopes)
                 if earlier is not None:
                     rows[:, : len(basis.points)] -= pace * (basis.values_at(unknowns, basis.points) - earlier)

@@ -119,6 +119,11 @@ class NetworkBasis(AbstractScattered):
         ahead, behind = (self.differentiate(unknowns + side * small * move)[1] for side in (1.0, -1.0))
         return (ahead - behind) / (2.0 * small)
 
+    def judged(self, workspace, unknowns):
+        """By what training lowers."""
+        points, local = super().judged(workspace, unknowns)
+        return points, workspace.levelled(local)
+
     # -- least squares ----------------------------------------------------------------------------------------
 
     def jacobian(self, value: NetworkValue, member: int, discount, drift, variance, points) -> np.ndarray:

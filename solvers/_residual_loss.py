@@ -36,7 +36,7 @@ _OF_MEMBERS = ("slopes", "bends", "after", "before", "known")
 
 
 class Losses(NamedTuple):
-    """What is to be small: weighted mean squares over $\\delta$ and the range of the value."""
+    """What is to be small: weighted mean squares over how fast values are discounted and their range."""
 
     equation: Float[Array, ""]
     faces: Float[Array, ""]  # slopes that are known
@@ -82,6 +82,14 @@ def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
     return h - row.pace * (v - row.before), row.closed * (found - row.slopes)
 
 
+def levelled(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
+    r"""$\sqrt{\delta\rho}$ at one point of one member, per year, as `CollocationWorkspace.levelled` weighs the equation."""
+    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(at_point(problem, value, row))
+    slope = jax.grad(lambda v: problem.hamiltonian(t, x, control, v, costate, hessian, row.after))(v)
+    rate = problem.model.preferences.discount_rate
+    return jnp.sqrt(rate * jnp.maximum(-jax.lax.stop_gradient(slope), rate))
+
+
 def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *more: Any) -> Any:
     """A function of (problem, value, row, more), for all members and rows: family, point."""
 
@@ -102,8 +110,9 @@ def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, contr
     """
 
     def both(p, v, row, *u):
-        h, missed = residual(p, v, row, *(u or (greedy(p, v, row),)))
-        unit = (p.model.preferences.discount_rate + row.pace) * v.scale
+        control = u[0] if u else greedy(p, v, row)
+        h, missed = residual(p, v, row, control)
+        unit = (levelled(p, v, row, control) + row.pace) * v.scale
         return jnp.square(row.weights * h / unit), jnp.square(row.weights * missed * lengths / v.scale)
 
     given = () if control is None else (control,)

@@ -12,7 +12,14 @@ from helpers import TIME
 
 import abatax as ab
 from abatax.neural_operators import MLP
-from abatax.solvers import RESULTS, DeepGalerkin, GaussNewton, PolicyIteration, result_name
+from abatax.solvers import (
+    RESULTS,
+    DeepGalerkin,
+    GaussNewton,
+    PolicyIteration,
+    _residual_loss as residual_loss,
+    result_name,
+)
 from abatax.solvers._box_map import box_map
 from abatax.solvers._collocation_workspace import CollocationWorkspace, family_at
 from abatax.solvers._labels import labels_of
@@ -232,6 +239,28 @@ def test_a_basis_adds_the_asymptote_to_what_is_learnt():
     np.testing.assert_allclose(
         model.ambiguity.jump_term(0, jnp.asarray(outcomes - certain), jump.prior), 0.0, atol=1e-15
     )
+
+
+def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
+    """By the root of the discount rate over it and the intensity; both kinds of training weigh the equation alike."""
+    jump = ab.models.DamageJump([0.0, 0.2], highest_rate=4.0)
+    model = ab.models.UncertainDamages(damage_jump=jump)
+    problem = ab.HJBProblem(model, continuations=(_bowls,))
+    family = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, problem)
+    basis = first_basis(family, np.zeros((1, 0)), lambda _, n: MLP(n, width=4, depth=1, key=jr.key(0)), 64, 0.5)
+    at, unknowns, delta = CollocationWorkspace(family, 1, basis), basis.start(), 0.01
+    local = at.evaluate(unknowns)
+    weighed = at.levelled(local)
+    expected = np.sqrt(delta / (delta + np.asarray(jax.vmap(jump.intensity)(jnp.asarray(basis.points[:, 0])))))
+    assert expected.min() < 0.06 and expected.max() == 1.0
+    np.testing.assert_allclose(weighed.residual, local.residual * expected, rtol=1e-10)
+    np.testing.assert_allclose(weighed.drift, local.drift * expected[:, None], rtol=1e-10)
+    lengths = jnp.asarray(np.ptp(problem.domain, axis=1))
+    losses = eqx.filter_jit(lambda *args: residual_loss.losses(*args))
+    found = losses(at.bare, basis.value(unknowns), residual_loss.pool_of(at, unknowns), lengths)
+    weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
+    square = np.mean((weights * weighed.residual / delta) ** 2)
+    np.testing.assert_allclose(found.equation, square, rtol=1e-10)
 
 
 def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
