@@ -135,7 +135,7 @@ def spread(made, finest):
         print(f"| {name} | " + " | ".join(f"{k} {100 * e:.2f} %" for k, e in errors.items()) + " |", flush=True)
 
 
-def reference(counts=REFERENCE, wider=1.2):
+def reference(counts=REFERENCE, wider=1.2, widest=1.32):
     """The scenario of `abatax run` on grids that refine each other: distances to the finest, and what the box does.
 
     Distances are taken over the box of the region and over the states that optimal paths go through before anything jumps: the
@@ -147,6 +147,9 @@ def reference(counts=REFERENCE, wider=1.2):
     for nodes in counts:
         solution = made[nodes] = _refined(problem, nodes, solution)
     wide = {nodes: _refined(problem.replace(extension=wider), nodes, made[nodes]) for nodes in (RUN, counts[-2])}
+    # in steps: from margins of once to 1.44 times a regime stalls
+    more = tuple(n + 1 for n in counts[-2])
+    beyond = _refined(problem.replace(extension=widest), more, wide[counts[-2]])
     first, middle, last = counts[-3:]
     early, late = (
         np.mean([(n - 1) / (m - 1) for m, n in zip(*pair, strict=True)]) for pair in ((first, middle), (middle, last))
@@ -167,6 +170,8 @@ def reference(counts=REFERENCE, wider=1.2):
             moved = ab.validation.quantities(solution.problem, solution.value, points)
             label = f"{place}: margins {wider} times, to the same {' x '.join(map(str, nodes))}"
             _distances(label, moved, found[nodes])
+        fields = [ab.validation.quantities(s.problem, s.value, points) for s in (beyond, wide[counts[-2]])]
+        _distances(f"{place}: margins {widest} times, {' x '.join(map(str, more))}, to {wider} times", *fields)
 
 
 def _refined(problem, nodes, coarser):
