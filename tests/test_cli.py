@@ -45,6 +45,10 @@ def test_models_lists_every_model_with_states_and_controls():
     assert result.exit_code == 0
     for word in ("linear_quadratic", "ak_climate", "uncertain_damages", "log_capital", "emissions"):
         assert word in result.output
+    lines = [line.replace(" ", "").split("│")[1:-1] for line in result.output.splitlines() if line.startswith("│")]
+    rows = {name: cells for name, *cells in lines if name}
+    assert rows["ak_climate"][0] == "3" and rows["ak_climate"][4:6] == ["closedform", "exact"]
+    assert rows["net_zero"][4:6] == ["closedform", "-"] and rows["dice2023"][4:6] == ["numerical", "bestpath"]
 
 
 def test_solve_writes_solution_and_run(solved):

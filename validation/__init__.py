@@ -6,6 +6,7 @@ from ._exact import (
     AKExact as AKExact,
     MultiRegionExact as MultiRegionExact,
     exact_value as exact_value,
+    has_exact_value as has_exact_value,
 )
 from ._fossil_limit import FossilLimit as FossilLimit
 from ._green_transition import GreenTransition as GreenTransition

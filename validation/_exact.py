@@ -1,5 +1,7 @@
 """Exact solutions: closed forms, and one-dimensional pieces put together."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -140,11 +142,32 @@ def _doubted(model: AKClimate | MultiRegion, first: int) -> bool:
 
 def exact_value(model: AbstractModel):
     """The exact value function of a model, or None if it has none."""
+    make = _maker(model)
+    return None if make is None else make(model)
+
+
+def has_exact_value(model: AbstractModel) -> bool:
+    """Whether a model has an exact value function, which takes no time to say.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.validation.has_exact_value(ab.models.AKClimate())
+        assert not ab.validation.has_exact_value(ab.models.NetZero())
+        ```
+    """
+    return _maker(model) is not None
+
+
+def _maker(model: AbstractModel) -> Callable | None:
+    """What makes the exact value function of a model."""
     if isinstance(model, LinearQuadratic) and isinstance(model.preferences, TimeAdditive):
-        return riccati(model)
+        return riccati
     if isinstance(model, AKClimate) and not (_costly(model) and _doubted(model, 2)):
-        return AKExact(model)
+        return AKExact
     if isinstance(model, MultiRegion) and not bool(jnp.any(model.coupling > 0)):
         separates = float(model.productivity.cost) == 0.0 or not _doubted(model, 1)
-        return MultiRegionExact(model) if separates else None
+        return MultiRegionExact if separates else None
     return None

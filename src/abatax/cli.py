@@ -20,29 +20,38 @@ app = typer.Typer(
 
 @app.command(epilog="Example: abatax models")
 def models() -> None:
-    """List the models: states, controls, what is in closed form, source."""
+    """List the models: dimension, states, controls, what is exact or in closed form, source."""
     with reporting():
         from rich.console import Console
         from rich.table import Table
 
-        from .models import MODELS, ClosedFormControl, default_model
+        from .models import MODELS, AbstractDiscreteModel, ClosedFormControl, default_model
+        from .validation import has_exact_value
+
+        def known(model) -> str:
+            """What is known of the value function; models in discrete time are optimised over paths instead."""
+            if isinstance(model, AbstractDiscreteModel):
+                return "best path"
+            return "exact" if has_exact_value(model) else "-"
 
         table = Table()
-        for column in ("model", "states", "controls", "jumps", "control"):
+        for column in ("model", "dimension", "states", "controls", "jumps", "control", "value"):
             table.add_column(column, no_wrap=True)
         table.add_column("source", overflow="fold")
         for name in MODELS:
             model = default_model(name)
             table.add_row(
                 name,
+                str(len(model.states)),
                 "\n".join(model.states._fields),
                 "\n".join(model.controls._fields),
                 "\n".join(jump.name for jump in model.jumps()) or "-",
                 "closed form" if isinstance(model, ClosedFormControl) else "numerical",
+                known(model),
                 model.source,
             )
         # a pipe has no width of its own: wide enough for every name
-        console = Console() if Console().is_terminal else Console(width=160)
+        console = Console() if Console().is_terminal else Console(width=180)
         console.print(table)
 
 
