@@ -166,12 +166,13 @@ def reference(counts=REFERENCE, wider=1.2, widest=1.32):
             order = _measured_order(change, changes[0][name][0], late, early)
             cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
         print(f"| {place}: {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
-        for nodes, solution in wide.items():
-            moved = ab.validation.quantities(solution.problem, solution.value, points)
+        moved = {nodes: ab.validation.quantities(s.problem, s.value, points) for nodes, s in wide.items()}
+        for nodes, fields in moved.items():
             label = f"{place}: margins {wider} times, to the same {' x '.join(map(str, nodes))}"
-            _distances(label, moved, found[nodes])
-        fields = [ab.validation.quantities(s.problem, s.value, points) for s in (beyond, wide[counts[-2]])]
-        _distances(f"{place}: margins {widest} times, {' x '.join(map(str, more))}, to {wider} times", *fields)
+            _distances(label, fields, found[nodes])
+        further = ab.validation.quantities(beyond.problem, beyond.value, points)
+        label = f"{place}: margins {widest} times, {' x '.join(map(str, more))}, to {wider} times"
+        _distances(label, further, moved[counts[-2]])
 
 
 def _refined(problem, nodes, coarser):

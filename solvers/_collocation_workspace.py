@@ -102,6 +102,11 @@ class Known(NamedTuple):
 Basis = TypeVar("Basis", bound=AbstractBasis)
 
 
+def residual_unit(delta: Any, slope: Any, xp: Any = np) -> Any:
+    r"""$\sqrt{\delta\rho}$, per year, from the discount rate and $-\rho = \partial H/\partial V$: see `levelled`."""
+    return xp.sqrt(delta * xp.maximum(-slope, delta))
+
+
 class CollocationWorkspace(Generic[Basis]):
     """The equation at the points of a basis. Nothing in it changes the result; it is rebuilt on resume."""
 
@@ -231,8 +236,10 @@ class CollocationWorkspace(Generic[Basis]):
             pieces.append(jax.tree.map(lambda leaf, keep=keep: np.asarray(leaf)[:, :keep], out))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
 
-    def levelled(self, local: Local) -> Local:
+    def levelled(self, local: Local, pace: float = 0.0, moved: Any = 0.0) -> Local:
         r"""The equation times $\sqrt{\delta/\rho}$, $\rho = -\partial H/\partial V$: discounting and the intensities of jumps.
+
+        In a false transient it is less `pace` (1/yr) times how far values have `moved`.
 
         By the comparison principle a residual $r$ leaves the value wrong by $r/\rho$ at most: where a jump is sure to come soon a
         residual is large and means little, and over $\delta$ alone little else would be learnt. Over $\rho$ the slopes there would
@@ -240,10 +247,10 @@ class CollocationWorkspace(Generic[Basis]):
         cost was off by 3 to 6e-3, .6 to 1.5e-3 and .8 to 2.8e-3, emissions by 1.5 to 2.5e-3, .4 to 1.4e-3 and .9 to 6.3e-3.
         """
         delta = self.discount_rate[:, None]
-        share = np.sqrt(delta / np.maximum(-local.discount, delta))
+        share = delta / residual_unit(delta, local.discount)
         return local._replace(
-            residual=local.residual * share,
-            discount=local.discount * share,
+            residual=(local.residual - pace * moved) * share,
+            discount=(local.discount - pace) * share,
             drift=local.drift * share[..., None],
             variance=local.variance * share[..., None, None],
         )

@@ -97,11 +97,9 @@ class GaussNewton(AbstractNeural):
             mark = unknowns.tobytes()
             if mark not in evaluated:
                 evaluated.clear()
-                local = workspace.levelled(workspace.evaluate(unknowns))
-                rows = basis.residuals(local, unknowns, delta, workspace.slopes)
-                if earlier is not None:
-                    rows[:, : len(basis.points)] -= pace * (basis.values_at(unknowns, basis.points) - earlier)
-                evaluated[mark] = local, rows
+                moved = 0.0 if earlier is None else basis.values_at(unknowns, basis.points) - earlier
+                local = workspace.levelled(workspace.evaluate(unknowns), pace, moved)
+                evaluated[mark] = local, basis.residuals(local, unknowns, delta, workspace.slopes)
             return evaluated[mark]
 
         def costs(unknowns):
@@ -109,7 +107,7 @@ class GaussNewton(AbstractNeural):
 
         def systems(unknowns):
             local, rows = at(unknowns)
-            return basis.systems(local, unknowns, rows, delta, np.full_like(delta, pace))
+            return basis.systems(local, unknowns, rows, delta, np.zeros_like(delta))
 
         with one_thread():
             before = np.where(np.isfinite(state.inner.damping), state.inner.damping, _FIRST_DAMPING)

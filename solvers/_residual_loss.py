@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import HJBProblem
-from ._collocation_workspace import CollocationWorkspace
+from ._collocation_workspace import CollocationWorkspace, residual_unit
 from ._network_basis import NetworkBasis
 from ._network_value import NetworkValue, three
 
@@ -76,18 +76,12 @@ def greedy(problem: HJBProblem, value: NetworkValue, row: Pool):
 
 
 def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
-    """The equation at one point of one member for a control (per year), and how far known slopes are missed."""
+    """The equation at one point of one member for a control and its unit (per year), and how far known slopes are missed."""
     t, x, v, costate, hessian, found = at_point(problem, value, row)
-    h = problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
-    return h - row.pace * (v - row.before), row.closed * (found - row.slopes)
-
-
-def levelled(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
-    r"""$\sqrt{\delta\rho}$ at one point of one member, per year, as `CollocationWorkspace.levelled` weighs the equation."""
-    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(at_point(problem, value, row))
-    slope = jax.grad(lambda v: problem.hamiltonian(t, x, control, v, costate, hessian, row.after))(v)
-    rate = problem.model.preferences.discount_rate
-    return jnp.sqrt(rate * jnp.maximum(-jax.lax.stop_gradient(slope), rate))
+    equation = lambda v: problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
+    h, slope = jax.value_and_grad(equation)(v)
+    unit = residual_unit(problem.model.preferences.discount_rate, jax.lax.stop_gradient(slope), jnp) + row.pace
+    return h - row.pace * (v - row.before), unit, row.closed * (found - row.slopes)
 
 
 def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *more: Any) -> Any:
@@ -110,10 +104,8 @@ def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, contr
     """
 
     def both(p, v, row, *u):
-        control = u[0] if u else greedy(p, v, row)
-        h, missed = residual(p, v, row, control)
-        unit = (levelled(p, v, row, control) + row.pace) * v.scale
-        return jnp.square(row.weights * h / unit), jnp.square(row.weights * missed * lengths / v.scale)
+        h, unit, missed = residual(p, v, row, *(u or (greedy(p, v, row),)))
+        return jnp.square(row.weights * h / (unit * v.scale)), jnp.square(row.weights * missed * lengths / v.scale)
 
     given = () if control is None else (control,)
     equation, faces = over_members(both, problem, values, pool, *given)

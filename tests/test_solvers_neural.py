@@ -12,19 +12,13 @@ from helpers import TIME
 
 import abatax as ab
 from abatax.neural_operators import MLP
-from abatax.solvers import (
-    RESULTS,
-    DeepGalerkin,
-    GaussNewton,
-    PolicyIteration,
-    _residual_loss as residual_loss,
-    result_name,
-)
+from abatax.solvers import RESULTS, DeepGalerkin, GaussNewton, PolicyIteration, result_name
 from abatax.solvers._box_map import box_map
 from abatax.solvers._collocation_workspace import CollocationWorkspace, family_at
 from abatax.solvers._labels import labels_of
 from abatax.solvers._network_start import first_basis, kinks_of
 from abatax.solvers._optimizers import make_optimizer
+from abatax.solvers._residual_loss import losses, pool_of
 from abatax.validation import exact_value, quantities, region_points, relative_errors
 
 MODEL = ab.models.LinearQuadratic()
@@ -256,11 +250,14 @@ def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
     np.testing.assert_allclose(weighed.residual, local.residual * expected, rtol=1e-10)
     np.testing.assert_allclose(weighed.drift, local.drift * expected[:, None], rtol=1e-10)
     lengths = jnp.asarray(np.ptp(problem.domain, axis=1))
-    losses = eqx.filter_jit(lambda *args: residual_loss.losses(*args))
-    found = losses(at.bare, basis.value(unknowns), residual_loss.pool_of(at, unknowns), lengths)
+    found = eqx.filter_jit(losses)(at.bare, basis.value(unknowns), pool_of(at, unknowns), lengths)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     square = np.mean((weights * weighed.residual / delta) ** 2)
     np.testing.assert_allclose(found.equation, square, rtol=1e-10)
+    # of a step of a false transient all counts less
+    step = at.levelled(local, 3.0, 0.5)
+    np.testing.assert_allclose(step.residual, (local.residual - 1.5) * expected, rtol=1e-10)
+    np.testing.assert_allclose(step.discount, (local.discount - 3.0) * expected, rtol=1e-10)
 
 
 def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
