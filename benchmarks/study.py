@@ -5,11 +5,13 @@ Each model is one call of `ab.compare`, so that what was interrupted goes on; th
 the folders it leaves. Usage:
 
     python benchmarks/study.py FOLDER [--models ak_climate,two_capital] [--solvers gauss_newton,features] [--architectures all]
-        [--seeds 3] [--steps 40] [--parameters 300] [--tables-only]
+        [--seeds 3] [--steps 40 | --budget SECONDS] [--parameters 300] [--tune TRIALS] [--options optimizer=soap,learning_rate=3e-3]
+        [--tables-only]
 """
 
 import argparse
 import functools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +53,11 @@ def run(name, asked, folder):
         solvers=asked.solvers.split(","),
         architectures=asked.architectures,
         seeds=asked.seeds,
-        steps=asked.steps,
+        steps=asked.steps if asked.budget is None else None,
+        budget=asked.budget,
         parameters=asked.parameters,
+        tuning=asked.tune,
+        options=asked.options,
         folder=folder / name,
         force=True,
     )
@@ -60,7 +65,7 @@ def run(name, asked, folder):
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
     """One row per solver and architecture, best first; spread is the largest over the smallest error of the seeds."""
-    rows = []
+    rows, tuned = [], bool((table["tuning_trials"] > 0).any())
     for (solver, architecture), part in table.groupby(["solver", "architecture"], sort=False):
         good = part[part["failure"] == ""]
         if good.empty:
@@ -80,8 +85,19 @@ def medians(table: pd.DataFrame) -> pd.DataFrame:
                 "CPU s": good["seconds"].median(),
                 "believed": f"{int(good['converged'].sum())} of {len(good)}",
             }
+            | (
+                {"search s": good["tuning_seconds"].iloc[0], "chosen": _chosen(good["options"].iloc[0])}
+                if tuned
+                else {}
+            )
         )
     return pd.DataFrame(rows).sort_values("policy", na_position="last")
+
+
+def _chosen(options: str) -> str:
+    """What a search chose, in words: its trials begin with the defaults."""
+    chosen = {k: v for part in json.loads(options).values() for k, v in part.items()} if options else {}
+    return ", ".join(f"{k} {v}" for k, v in chosen.items()) or "defaults"
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -128,6 +144,19 @@ def constant(table: pd.DataFrame) -> float:
     return float(table["constant_policy_error"].iloc[0])
 
 
+def _options(text: str) -> dict:
+    return {name: _value(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+
+
+def _value(text: str):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -136,7 +165,10 @@ def main():
     parser.add_argument("--architectures", default="all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--budget", type=float, help="seconds of every run, instead of steps")
     parser.add_argument("--parameters", type=int, default=300)
+    parser.add_argument("--tune", type=int, default=0, help="trials of a search for each architecture")
+    parser.add_argument("--options", type=_options, default={}, help="of the neural solvers: NAME=VALUE,...")
     parser.add_argument("--tables-only", action="store_true", help="of what is there, without running anything")
     asked = parser.parse_args()
     asked.architectures = (
@@ -149,7 +181,7 @@ def main():
             run(name, asked, asked.folder)
         if not kept.is_file():
             continue
-        words = {"architecture": str, "failure": str}
+        words = {"architecture": str, "failure": str, "options": str}
         tables[name] = pd.read_csv(kept, dtype=words).fillna(dict.fromkeys(words, ""))
         print(
             f"\n{name}: constant policy {constant(tables[name]):.1e}\n\n{markdown(medians(tables[name]))}", flush=True
