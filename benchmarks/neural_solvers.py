@@ -4,6 +4,7 @@ Why: a small residual is not a right answer, so every row shows the error of pol
 constant policy. Usage:
 
     python benchmarks/neural_solvers.py [--only ak_climate|...|net_zero|before|five] [--seeds 3] [--budget 60] [--architecture mlp]
+        [--sampling trajectories]
 """
 
 import argparse
@@ -101,7 +102,7 @@ def transition(name, seeds, budget, architecture):
     print(f"| {name} | median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
-def before(seeds, budget, architecture):
+def before(seeds, budget, architecture, sampling):
     """net_zero before the technology and the revelation of damages: twelve value functions, five damage functions in one network."""
     problem = ab.HJBProblem(unsettled(outcomes=5))
     coarse = _reference(problem, (15, 17, 19))
@@ -116,7 +117,7 @@ def before(seeds, budget, architecture):
         print(f"| 15 x 17 x 19 nodes | {regime} | {_line(_largest(found, best[1], points))} | | | |", flush=True)
     print(f"| 15 x 17 x 19 nodes | before both, along paths | {along(coarse)} | | | |", flush=True)
     for seed in range(seeds):
-        solver = GaussNewton(architecture=architecture, parameters=600, steps=1000, patience=8)
+        solver = GaussNewton(architecture=architecture, parameters=600, steps=1000, patience=8, sampling=sampling)
         s = trained(problem, solver, seed, budget)
         for (regime, found), best in zip(_regimes(s), _regimes(reference), strict=True):
             stats = found[0].stats
@@ -207,6 +208,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
     parser.add_argument("--architecture", default="mlp", help="of the studies of two_capital and net_zero")
+    parser.add_argument("--sampling", default="sobol", help="of the study before the technology")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     for study in (ak_climate, uncertain_damages):
@@ -215,9 +217,10 @@ def main():
     for name in TRANSITIONS:
         if asked.only in (None, name):
             transition(name, asked.seeds, asked.budget, asked.architecture)
-    for study in (before, five):
-        if asked.only in (None, study.__name__):
-            study(asked.seeds, asked.budget, asked.architecture)
+    if asked.only in (None, "before"):
+        before(asked.seeds, asked.budget, asked.architecture, asked.sampling)
+    if asked.only in (None, "five"):
+        five(asked.seeds, asked.budget, asked.architecture)
 
 
 if __name__ == "__main__":

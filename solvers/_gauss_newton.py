@@ -43,8 +43,8 @@ class GaussNewton(AbstractNeural):
     - `start`: 1 for the monotone start, 0 for none.
     - `steps`: most steps. `resample`: steps between draws. `patience`: draws without improvement before the end.
     - `tolerance`: error left, relative to the range of $V$, at which training ends.
-    - `sampling`: how points are drawn: `sobol`, `uniform`, `residual` (where the residual is large) or `trajectories` (where the
-      optimally controlled states go).
+    - `sampling`: how points are drawn: `sobol`, `uniform`, `residual` (where the residual is large) or `trajectories` (half of them
+      where optimally controlled states go: up to 80 years from the model's start, or from anywhere in the region).
     - `time_step`: years; more than 0 for false transients: every step of training moves the networks towards the value function
       of that time earlier, first by this time step and then by ever longer ones, until what is left is the stationary equation. Slower
       and steadier where policies oscillate.

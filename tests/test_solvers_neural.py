@@ -97,6 +97,15 @@ def test_points_stay_in_the_box_and_change(sampling):
     assert errors(solution)["control"] < 0.01
 
 
+def test_half_of_the_trajectories_begin_where_simulations_do():
+    solver, seen = dataclasses.replace(GAUSS, points=512, steps=1, resample=1, sampling="trajectories"), []
+    ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].inside))
+    travelled, start = np.ravel(seen[-1][::2]), float(MODEL.initial_state().state)
+    resting = np.mean(travelled == start)  # those that stop at once, one of twenty
+    assert 0.01 < resting < 0.05
+    assert np.mean(np.abs(travelled - start) < 0.5) > np.mean(np.abs(np.ravel(seen[0][::2]) - start) < 0.5)
+
+
 @pytest.mark.parametrize(
     "optimizer", ["soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "muon", "lbfgs"))]
 )
