@@ -117,7 +117,7 @@ def before(seeds, budget, architecture, sampling):
         print(f"| 15 x 17 x 19 nodes | {regime} | {_line(_largest(found, best[1], points))} | | | |", flush=True)
     print(f"| 15 x 17 x 19 nodes | before both, along paths | {along(coarse)} | | | |", flush=True)
     for seed in range(seeds):
-        solver = GaussNewton(architecture=architecture, parameters=600, steps=1000, patience=8, sampling=sampling)
+        solver = GaussNewton(architecture=architecture, parameters=600, steps=2000, patience=30, sampling=sampling)
         s = trained(problem, solver, seed, budget)
         for (regime, found), best in zip(_regimes(s), _regimes(reference), strict=True):
             stats = found[0].stats
