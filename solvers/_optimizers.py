@@ -14,6 +14,7 @@ OPTIMIZERS = ("adam", "adamw", "muon", "soap", "lbfgs")
 SCHEDULES = ("cosine", "constant", "exponential")
 # Share of the steps in which the learning rate rises, and what is left of it at the end.
 _WARM, _LEFT = 0.02, 1e-3
+_LONGEST = 1000  # steps of warming up: where seconds end a training nobody knows how many it will take
 
 
 def check_optimizer(optimizer: str, schedule: str) -> None:
@@ -34,7 +35,7 @@ def check_training(inner: int, batch: int, learning_rate: float) -> None:
 
 def learning_rates(schedule: str, steps: int, first: int, count: int) -> Float[np.ndarray, " step"]:
     """The learning rate over that at its height, for `count` steps from `first` of `steps`."""
-    warm = max(int(_WARM * steps), 1)
+    warm = max(min(int(_WARM * steps), _LONGEST), 1)
     if schedule == "constant":
         made = optax.constant_schedule(1.0)
     elif schedule == "exponential":

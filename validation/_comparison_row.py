@@ -118,7 +118,8 @@ def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem,
     if not isinstance(entry.solver, AbstractNeural):
         return solve(problem, entry.solver, **how)
     with variant(entry.architecture, trial.architecture) as name:
-        long = {"steps": UNBOUNDED, "patience": UNBOUNDED, "parameters": budget.parameters}
+        # schedules of learning rates end with the steps; where seconds decide they stay at their height
+        long = {"steps": budget.steps or UNBOUNDED, "patience": UNBOUNDED, "parameters": budget.parameters}
         long = {option: value for option, value in long.items() if option not in entry.fixed}
         solver = with_options(entry.solver, trial, name, **long)
         return solve(problem, Budgeted(solver, budget.steps or UNBOUNDED), max_steps=UNBOUNDED, **how)
