@@ -45,7 +45,8 @@ class DeepGalerkin(AbstractNeural):
     - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `resample`, `patience`, `tolerance`, `sampling`,
       `time_step`: see [`GaussNewton`][].
     - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
-    - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`.
+    - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`; the first and the last rise at first, for a fiftieth of
+      them and 1000 steps of the optimiser at most.
     - `steps`: of the driver, each `inner` steps of the optimiser on `batch` points.
     - `balance`: whether $\beta$ is adapted (otherwise 1).
 

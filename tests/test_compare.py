@@ -17,10 +17,8 @@ import abatax as ab
 from abatax.cli import app
 from abatax.scenarios import _comparison_run
 from abatax.scenarios._comparison_text import _significance, sentences
-from abatax.solvers import AbstractProgress, _deep_galerkin
-from abatax.solvers._optimizers import learning_rates
+from abatax.solvers import AbstractProgress
 from abatax.validation import _compare
-from abatax.validation._budgeted import UNBOUNDED
 from abatax.validation._comparison_table import rows_of, summary_of
 from abatax.validation._loss import policy_loss
 from abatax.validation._riccati import QuadraticValue
@@ -166,25 +164,6 @@ def test_seconds_as_budget_end_training():
 class _Idle(ab.models.AKClimate):
     def idle_controls(self):
         return ("investment",)
-
-
-def test_learning_rates_rise_and_fall_within_the_budget(monkeypatch):
-    seen = []
-
-    def noting(schedule, steps, first, count):
-        seen.append(learning_rates(schedule, steps, first, count))
-        return seen[-1]
-
-    monkeypatch.setattr(_deep_galerkin, "learning_rates", noting)
-    asked = {"solvers": ["deep_galerkin"], "architectures": ["mlp"], "seeds": 1, "parameters": 30, "steps": 4}
-    ab.compare(ab.models.LinearQuadratic(), options={"inner": 60, "batch": 8}, **asked)
-    rates = np.concatenate(seen)
-    assert len(rates) == 240 and np.max(rates) > 0.99 and rates[-1] < 0.01
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "exponential", "constant"])
-def test_where_seconds_decide_learning_rates_rise_soon_and_stay(schedule):
-    assert np.all(learning_rates(schedule, 50 * UNBOUNDED, 1000, 200) > 0.99)
 
 
 def test_controls_without_a_use_are_not_averaged():

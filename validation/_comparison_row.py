@@ -119,10 +119,11 @@ def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem,
         return solve(problem, entry.solver, **how)
     with variant(entry.architecture, trial.architecture) as name:
         # schedules of learning rates end with the steps; where seconds decide they stay at their height
-        long = {"steps": budget.steps or UNBOUNDED, "patience": UNBOUNDED, "parameters": budget.parameters}
+        steps = budget.steps or UNBOUNDED
+        long = {"steps": steps, "patience": UNBOUNDED, "parameters": budget.parameters}
         long = {option: value for option, value in long.items() if option not in entry.fixed}
         solver = with_options(entry.solver, trial, name, **long)
-        return solve(problem, Budgeted(solver, budget.steps or UNBOUNDED), max_steps=UNBOUNDED, **how)
+        return solve(problem, Budgeted(solver, steps), max_steps=UNBOUNDED, **how)
 
 
 def _parts(solution: Solution) -> list[dict[str, Any]]:
