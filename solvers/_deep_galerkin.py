@@ -42,7 +42,7 @@ class DeepGalerkin(AbstractNeural):
 
     **Arguments:**
 
-    - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `resample`, `patience`, `tolerance`, `sampling`,
+    - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`, `sampling`,
       `time_step`: see [`GaussNewton`][].
     - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
     - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`; the first and the last rise at first, for a fiftieth of
@@ -74,6 +74,7 @@ class DeepGalerkin(AbstractNeural):
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)
     start: int = eqx.field(static=True, default=1)
+    coarse: int | tuple[int, ...] = eqx.field(static=True, default=0)
     steps: int = eqx.field(static=True, default=200)
     resample: int = eqx.field(static=True, default=5)
     patience: int = eqx.field(static=True, default=1000)

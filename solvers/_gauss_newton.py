@@ -40,7 +40,10 @@ class GaussNewton(AbstractNeural):
     - `points`: inside the box, a quarter as many on the faces; 0 for a number that suits the states.
     - `focus`: share of the points inside that is spread over the region of interest.
     - `joint`: one network for all members of a family, with what tells them apart as input; otherwise one for each.
-    - `start`: 1 for the monotone start, 0 for none.
+    - `start`: 1 for a start from finite differences, 0 for none.
+    - `coarse`: nodes per state (one number for all or one per state) of a finite-difference solution of high order that networks
+      correct: they learn what it leaves, and never return what leaves a larger residual. 0 for networks that learn the whole value,
+      from a monotone solution on few nodes. `stats["unresolved_coarse"]` is the error left by the grid alone.
     - `steps`: most steps. `resample`: steps between draws. `patience`: draws without improvement before the end.
     - `tolerance`: error left, relative to the range of $V$, at which training ends.
     - `sampling`: how points are drawn: `sobol`, `uniform`, `residual` (where the residual is large) or `trajectories` (half of them
@@ -75,6 +78,7 @@ class GaussNewton(AbstractNeural):
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)
     start: int = eqx.field(static=True, default=1)
+    coarse: int | tuple[int, ...] = eqx.field(static=True, default=0)
     steps: int = eqx.field(static=True, default=200)
     resample: int = eqx.field(static=True, default=10)
     patience: int = eqx.field(static=True, default=5)

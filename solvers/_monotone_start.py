@@ -1,4 +1,4 @@
-"""The coarse monotone solution from which other solvers start: it decides which root is found."""
+"""The coarse solution from which other solvers start: it decides which root is found."""
 
 import math
 from typing import Any
@@ -67,6 +67,33 @@ def bends_of(nodes: tuple[np.ndarray, ...], values: Float[np.ndarray, "family ..
 
 def _on(counts: tuple[int, ...]) -> FiniteDifference:
     return FiniteDifference(points=counts, levels=2, order=1, tolerance=1e-6)
+
+
+def check_nodes(nodes: int | tuple[int, ...]) -> None:
+    """**Raises:** `ValueError` if a solution of high order needs more of them."""
+    least = FiniteDifference().least_points
+    for count in nodes if isinstance(nodes, tuple) else (nodes,):
+        if count < least:
+            raise ValueError(
+                f"`solver.coarse` is {nodes}; a grid of high order needs at least {least} nodes per state."
+            )
+
+
+def coarse_start(problem: HJBProblem, nodes: int | tuple[int, ...]) -> FiniteDifference:
+    """A solver of high order on few nodes, whose solution networks correct.
+
+    Its differences lean where noise is too faint for the cells: there centred ones wander, on few nodes always.
+
+    **Raises:** `ValueError` if there are not as many numbers as states, or kinks need more nodes.
+    """
+    fields, kinks = problem.model.states._fields, FiniteDifference().fewest(problem)
+    counts = nodes if isinstance(nodes, tuple) else tuple(max(nodes, least) for least in kinks)
+    if len(counts) != len(fields):
+        raise ValueError(f"`solver.coarse` has {len(counts)} entries; the problem has {len(fields)} states.")
+    for field, count, least in zip(fields, counts, kinks, strict=True):
+        if count < least:
+            raise ValueError(f"`solver.coarse` is {count} for `{field}`; its kinks need at least {least}.")
+    return FiniteDifference(points=counts, leaning=True)
 
 
 def can_start_from(status: int) -> bool:

@@ -15,7 +15,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from ..models import HJBProblem
-from ._network_value import NetworkValue, three
+from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 from ._scattered import AbstractScattered
 
 # Points per call of the compiled kernels: few shapes, so few compilations.
@@ -72,6 +72,16 @@ class NetworkBasis(AbstractScattered):
             self.template, level=jnp.asarray(level), scale=jnp.asarray(scale), slope=jnp.asarray(slope)
         )
 
+    @property
+    def corrects(self) -> bool:
+        """Whether the networks learn what a solution on few nodes leaves."""
+        return isinstance(self.template.base, CoarseSolution)
+
+    def correcting(self, base: AbstractBase, draw: int, inside: Float[np.ndarray, "point state"]) -> "NetworkBasis":
+        """The same networks on another base, at the points of a draw."""
+        self.template = dataclasses.replace(self.template, base=base)
+        return self.redrawn(draw, inside)
+
     def value(self, unknowns) -> NetworkValue:
         parameters = self.trees(np.broadcast_to(unknowns, (self.family, self.size)))
         static = eqx.filter(self.template.network, eqx.is_inexact_array, inverse=True)
@@ -92,20 +102,20 @@ class NetworkBasis(AbstractScattered):
 
     def differentiate_at(self, unknowns, points):
         learnt = self._over(_learnt, self.value(unknowns), points)
-        return tuple(a + b for a, b in zip(self.asymptote_at(points), learnt, strict=True))
+        return tuple(a + b for a, b in zip(self.base_at(points), learnt, strict=True))
 
     def values_at(self, unknowns, points):
         value = self.value(unknowns)
         if points is self.points:
-            return self._asymptote[0] + self._over(_learnt_values, value, points)[0]
+            return self._base[0] + self._over(_learnt_values, value, points)[0]
         return self._over(_values, value, points)[0]
 
-    def asymptote_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
-        """What models know of their value functions at points, its slopes and hessians: training does not change it."""
-        return self._asymptote if points is self.points else self._over(_known, self.template, points)
+    def base_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
+        """What is known of the value functions at points, their slopes and hessians: training does not change it."""
+        return self._base if points is self.points else self._over(_known, self.template, points)
 
     @functools.cached_property
-    def _asymptote(self) -> tuple[np.ndarray, ...]:
+    def _base(self) -> tuple[np.ndarray, ...]:
         return self._over(_known, self.template, self.points)
 
     def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -170,10 +180,10 @@ class NetworkBasis(AbstractScattered):
     def correct(self, local, unknowns, residuals, scale, shift):
         return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
 
-    def fit(self, values, enough: float = FITTED):
+    def fit(self, values, enough: float = FITTED, damping: float = 1e-2):
         """Parameters that bring the networks to values at the points, from those that the template has.
 
-        `enough` is the relative error at which the fit ends.
+        `enough` is the relative error at which the fit ends, `damping` that of the first step.
         """
         n, d = self.points.shape
         one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
@@ -187,9 +197,9 @@ class NetworkBasis(AbstractScattered):
             rows = [self.jacobian(value, f, one, none, flat, self.points) / unit[f] for f in range(self.family)]
             return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, off(unknowns), strict=True)])
 
-        unknowns, damping = self.start(), np.full(1 if self.joint else self.family, 1e-2)
+        unknowns, now = self.start(), np.full(1 if self.joint else self.family, damping)
         for _ in range(_FIT):
-            unknowns, damping, cost = descend(unknowns, damping, systems, lambda u: self.costs(off(u)))
+            unknowns, now, cost = descend(unknowns, now, systems, lambda u: self.costs(off(u)))
             if np.all(cost < enough**2):
                 break
         return unknowns
@@ -274,7 +284,7 @@ def _learnt(value, points):
 
 @eqx.filter_jit
 def _known(value, points):
-    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.asymptote.at, z))(points))(value)
+    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.base.at, z))(points))(value)
 
 
 @eqx.filter_jit

@@ -49,7 +49,7 @@ def first_basis(
 
     value = NetworkValue(
         network=network,
-        asymptote=Asymptote(HJBProblem(problem.model, continuations=problem.continuations)),
+        base=Asymptote(HJBProblem(problem.model, continuations=problem.continuations)),
         box=jax.tree.map(repeated, box),
         level=jnp.zeros(family),
         scale=jnp.ones(family),

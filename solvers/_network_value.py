@@ -1,5 +1,7 @@
 """A value function that is a network, scaled by the problem."""
 
+import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +15,19 @@ from ..models._types import Point, Scalar
 from ._box_map import BoxMap
 
 
-class Asymptote(eqx.Module):
+class AbstractBase(eqx.Module):
+    """What is known of a value function before a network learns the rest."""
+
+    @abc.abstractmethod
+    def at(self, z: Float[Array, " state"]) -> Scalar:
+        """The value at a coordinate vector, as far as it is known."""
+
+    @abc.abstractmethod
+    def remainder_scale(self, z: Float[Array, " state"]) -> Scalar:
+        """How large what that leaves out is, relative to the range of what is learnt."""
+
+
+class Asymptote(AbstractBase):
     """What a model knows of its value function, given what comes after its jumps."""
 
     problem: HJBProblem
@@ -23,6 +37,24 @@ class Asymptote(eqx.Module):
 
     def remainder_scale(self, z: Float[Array, " state"]) -> Scalar:
         return self.problem.remainder_scale(jnp.zeros(()), self.problem.state(z))
+
+
+# What a grid of few nodes leaves to be learnt, relative to the range of the value: of that order, so that the first steps are not far
+# too long.
+_LEFT = 2e-2
+
+
+class CoarseSolution(AbstractBase):
+    """A solution on few nodes, of high order: networks learn what it leaves."""
+
+    problem: HJBProblem  # for the names of its states
+    value: Callable[[Scalar, Point], Scalar]
+
+    def at(self, z: Float[Array, " state"]) -> Scalar:
+        return self.value(jnp.zeros(()), self.problem.state(z))
+
+    def remainder_scale(self, z: Float[Array, " state"]) -> Scalar:
+        return jnp.full((), _LEFT)
 
 
 class NetworkValue(AbstractValue):
@@ -35,7 +67,8 @@ class NetworkValue(AbstractValue):
 
     - `network`: $N$, from the states in [-1, 1] and the label to a scalar.
     - `box`: $b$, the map to the unit box.
-    - `asymptote`: $a$, what the model knows of its value function, and $r$, how large what that leaves out is (1 if it does not say).
+    - `base`: $a$, what the model knows of its value function, and $r$, how large what that leaves out is (1 if it does not say); or a
+      solution on few nodes.
     - `level`, `scale`: $v_0$ and $s$, in the unit of the value.
     - `slope`, `middle`: $p$, slopes that are known beyond those of $a$ (0 where none is), and $\bar x$.
     - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
@@ -53,7 +86,7 @@ class NetworkValue(AbstractValue):
     """
 
     network: Any
-    asymptote: Asymptote
+    base: AbstractBase
     box: BoxMap
     level: Float[Array, "*family"]
     scale: Float[Array, "*family"]
@@ -68,12 +101,12 @@ class NetworkValue(AbstractValue):
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
         """The value at a coordinate vector."""
-        return self.asymptote.at(z) + self.learnt(z)
+        return self.base.at(z) + self.learnt(z)
 
     def learnt(self, z: Float[Array, " state"]) -> Scalar:
-        """What the network adds to the asymptote."""
+        """What the network adds to the base."""
         left = self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
-        return self.asymptote.remainder_scale(z) * left
+        return self.base.remainder_scale(z) * left
 
     def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
         """What a network is given at a coordinate vector: states on the unit box, kinks, label."""

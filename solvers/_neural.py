@@ -10,27 +10,32 @@ import numpy as np
 from jaxtyping import Float
 
 from .. import neural_operators
+from ..models import HJBProblem
 from ._collocation_workspace import CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
 from ._judgement import judge
 from ._labels import labels_of
 from ._linear import one_thread
-from ._monotone_start import bent_start, can_start_from
+from ._monotone_start import bent_start, can_start_from, check_nodes, coarse_start
 from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
+from ._network_value import CoarseSolution
 from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
-from ._status import CODES, RUNNING
+from ._status import CODES, CONVERGED, RUNNING
 
-_MONOTONE, _FITTING, _TRAINING = 0, 1, 2
-_STAGES = ("monotone start", "fit", "training")
+_START, _FITTING, _TRAINING = 0, 1, 2
+_STAGES = ("finite differences", "fit", "training")
 # A draw that leaves more than this share of the least error so far brought nothing.
 _NOTICEABLE = 0.95
 # How well networks are fitted to the monotone start, relative. With one or two states it has nodes enough to be near the solution,
 # and a close fit saves training: errors of `uncertain_damages` (one state) are a third in equal seconds. With more it is coarse
 # and only decides on the branch, and where the value is not smooth no fit gets below 2e-3.
 _WELL_KNOWN, _BRANCH = 2, 1e-2
+# Networks that correct a solution begin with no correction, and may not blur what it knows: relative error and first damping of that
+# fit, which is all but linear.
+_NOTHING = (1e-8, 1e-10)
 # Every time step is so much longer than the one before; over this many times 1/delta it makes no difference.
 _LONGER, _FOREVER = 1.2, 1e3
 
@@ -38,8 +43,8 @@ _LONGER, _FOREVER = 1.2, 1e3
 class NeuralState(NamedTuple):
     """Where the training is. All leaves are numpy, so that a checkpoint is a file of arrays."""
 
-    start: FiniteDifferenceState | tuple[()]  # of the monotone start, if there is one
-    stage: np.ndarray  # 0 monotone start, 1 fit, 2 training
+    start: FiniteDifferenceState | tuple[()]  # of the finite differences with which it starts, if it does
+    stage: np.ndarray  # 0 finite differences, 1 fit, 2 training
     unknowns: Float[np.ndarray, "network unknown"]
     level: Float[np.ndarray, " family"]
     scale: Float[np.ndarray, " family"]
@@ -54,13 +59,14 @@ class NeuralState(NamedTuple):
     status: np.ndarray  # where it stands
     steps: np.ndarray  # taken in each stage
     left: np.ndarray  # the error left by what is returned
+    left_coarse: np.ndarray  # and by the solution that the networks correct, if they do
 
 
 class NeuralWorkspace(NamedTuple):
     """What can be rebuilt at any time. The equation at the points of the current draw is kept in `held`."""
 
     held: dict[int, CollocationWorkspace[NetworkBasis]]
-    coarse: FiniteDifference | None  # the solver of the monotone start, if there is one
+    coarse: FiniteDifference | None  # the solver of the start, if there is one
     start: Any  # its workspace
     first: Float[
         np.ndarray, "family point"
@@ -76,6 +82,7 @@ class AbstractNeural(AbstractSolver):
     focus: eqx.AbstractVar[float]
     joint: eqx.AbstractVar[bool]
     start: eqx.AbstractVar[int]
+    coarse: eqx.AbstractVar[int | tuple[int, ...]]
     steps: eqx.AbstractVar[int]
     resample: eqx.AbstractVar[int]
     tolerance: eqx.AbstractVar[float]
@@ -95,6 +102,10 @@ class AbstractNeural(AbstractSolver):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
+        if self.coarse and not self.start:
+            raise ValueError(f"`solver.start` is 0; with `solver.coarse` = {self.coarse} it must be 1.")
+        if self.coarse:
+            check_nodes(self.coarse)
         if not 0.0 <= self.focus < 1.0:
             raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
         if not self.time_step >= 0:
@@ -106,7 +117,7 @@ class AbstractNeural(AbstractSolver):
 
     @property
     def most_steps(self) -> int:
-        """Those of training come after those of the monotone start and of the fit to it."""
+        """Those of training come after those of the finite differences and of the fit to them."""
         return super().most_steps + self.steps
 
     @abc.abstractmethod
@@ -135,14 +146,14 @@ class AbstractNeural(AbstractSolver):
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
         basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
         at, begun, start = CollocationWorkspace(problem, family, basis), (), None
-        coarse = bent_start(problem, family, key) if self.start else None  # it decides on the branch
+        coarse = self._coarse(problem, family, key)  # it decides on the branch
         first = at.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
         if coarse is not None:
             begun, start = coarse.init(problem, family, key, guess)
         nets = 1 if basis.joint else family
         state = NeuralState(
             start=begun,
-            stage=np.array(_FITTING if coarse is None else _MONOTONE),
+            stage=np.array(_FITTING if coarse is None else _START),
             unknowns=basis.start(),
             level=np.zeros(family),
             scale=np.ones(family),
@@ -157,9 +168,16 @@ class AbstractNeural(AbstractSolver):
             status=np.array(RUNNING),
             steps=np.zeros(3, dtype=int),
             left=np.array(np.inf),
+            left_coarse=np.array(np.nan),
         )
         state = self._scaled(state, at, first)
         return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, coarse, start, first)
+
+    def _coarse(self, problem: HJBProblem, family: int, key: Any) -> FiniteDifference | None:
+        """The finite differences with which training starts."""
+        if not self.start:
+            return None
+        return coarse_start(problem, self.coarse) if self.coarse else bent_start(problem, family, key)
 
     def _networks(self, key) -> Callable[[int, int], Any]:
         """The initial networks: of a number and of inputs."""
@@ -172,6 +190,9 @@ class AbstractNeural(AbstractSolver):
 
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
+        if at.basis.corrects:  # nothing but the range is left to be told
+            level, slope = np.zeros_like(state.level), np.zeros_like(state.slope)
+            return state._replace(level=level, scale=np.ptp(values, axis=1), slope=slope)
         slope = at.known_slopes()
         rest = at.remainder(values)
         scale = np.std(rest, axis=1)
@@ -185,51 +206,70 @@ class AbstractNeural(AbstractSolver):
         steps = state.steps.copy()
         steps[stage] += 1
         state = state._replace(steps=steps)
-        if stage == _MONOTONE:
+        if stage == _START:
             with one_thread():
-                return self._monotone_step(state, workspace, key)
+                return self._first_step(state, workspace, key)
         at = self._at(state, workspace)
         if stage == _FITTING:
-            with one_thread():
-                guessed = state.start == ()
-                values = workspace.first if guessed else self._begun(state, at, workspace)
-                close = guessed or len(problem.region) <= _WELL_KNOWN
-                unknowns = at.basis.fit(values, FITTED if close else _BRANCH)
-            return state._replace(unknowns=unknowns, best=unknowns, stage=np.array(_TRAINING))
+            return self._fitted(state, at, workspace)
         state = self.improve(state, at, key)
         if int(state.status) != RUNNING or steps[_TRAINING] % self.resample:
             return state
         return self._look(state, at)
 
+    def _fitted(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], workspace: NeuralWorkspace):
+        """Networks fitted to where training starts: to the finite differences, to the guess, or to no correction at all."""
+        guessed, corrects = state.start == (), at.basis.corrects
+        with one_thread():
+            values = workspace.first if guessed else self._begun(state, at, workspace)
+            close = guessed or len(at.problem.region) <= _WELL_KNOWN
+            unknowns = at.basis.fit(values, *(_NOTHING if corrects else (FITTED if close else _BRANCH,)))
+        state = state._replace(unknowns=unknowns, best=unknowns, stage=np.array(_TRAINING))
+        if not corrects:
+            return state
+        # what training does not better is not returned
+        left = np.array(at.basis.unresolved(at, unknowns))
+        return state._replace(least=left, left_coarse=left)
+
     def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace[NetworkBasis]:
         """The equation at the points of the state's draw."""
-        draw = int(state.draw)
-        if draw not in workspace.held:
-            old = next(iter(workspace.held.values()))
+        draw, old = int(state.draw), next(iter(workspace.held.values()))
+        begun = bool(self.coarse) and int(state.stage) != _START and not old.basis.corrects
+        if begun or draw not in workspace.held:
+            if begun:
+                base = CoarseSolution(HJBProblem(old.problem.model), self._solved(state, old, workspace))
+                basis = old.basis.correcting(base, draw, state.inside)
+            else:
+                basis = old.basis.redrawn(draw, state.inside)
             workspace.held.clear()
-            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, old.basis.redrawn(draw, state.inside))
+            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, basis)
         at = workspace.held[draw]
         at.basis.scaled(state.level, state.scale, state.slope)
         return at
 
-    def _monotone_step(self, state, workspace, key):
-        """One step of the monotone start; its solution scales the networks and is what they are fitted to."""
+    def _first_step(self, state, workspace, key):
+        """One step of the finite differences; their solution scales the networks, which are fitted to it or correct it."""
         at, coarse = next(iter(workspace.held.values())), workspace.coarse
         assert coarse is not None  # the stage exists only with it
         begun = coarse.step(at.problem, state.start, workspace.start, key)
         state = state._replace(start=begun, norm=np.full_like(state.norm, float(np.max(begun.norm))))
         if not coarse.terminate(begun):
             return state
-        if not can_start_from(int(begun.status)):
+        if int(begun.status) != CONVERGED if self.coarse else not can_start_from(int(begun.status)):
             return state._replace(status=begun.status)
-        return self._scaled(state._replace(stage=np.array(_FITTING)), at, self._begun(state, at, workspace))
+        state = state._replace(stage=np.array(_FITTING))
+        at = self._at(state, workspace)
+        return self._scaled(state, at, self._begun(state, at, workspace))
 
-    def _begun(self, state, at, workspace):
-        """The values of the monotone solution at the points."""
+    def _solved(self, state, at, workspace):
+        """The value functions of the finite differences, leaves stacked."""
         coarse = workspace.coarse
         assert coarse is not None  # the stage exists only with it
-        value = coarse.finish(at.problem, state.start, workspace.start).value
-        return family_at(at.problem, value, at.basis.points)
+        return coarse.finish(at.problem, state.start, workspace.start).value
+
+    def _begun(self, state, at, workspace):
+        """Their values at the points."""
+        return family_at(at.problem, self._solved(state, at, workspace), at.basis.points)
 
     def _look(self, state, at):
         """The error left on fresh points of the region: the best networks are kept; then other points, or the end."""
@@ -258,7 +298,7 @@ class AbstractNeural(AbstractSolver):
         status = int(state.status)
         at = self._at(state, workspace)
         stats: dict[str, Any] = {
-            "steps_monotone": int(state.steps[_MONOTONE]),
+            "steps_monotone": int(state.steps[_START]),
             "steps_training": int(state.steps[_TRAINING]),
             "unknowns": int(state.unknowns.size),
             "points": len(at.basis.points),
@@ -266,7 +306,9 @@ class AbstractNeural(AbstractSolver):
             "scale_value": float(np.max(state.scale)),
         } | self.remarks(state)
         coarse = workspace.coarse
-        if coarse is not None and int(state.stage) == _MONOTONE:  # what is known is the monotone solution
+        if self.coarse and coarse is not None:
+            stats |= {"coarse": list(coarse.counts(problem)), "unresolved_coarse": float(state.left_coarse)}
+        if coarse is not None and int(state.stage) != _TRAINING:  # what is known is the solution of finite differences
             kept = coarse.finish(problem, state.start, workspace.start)
             return kept._replace(result=CODES[status], stats=kept.stats | stats)
         unknowns = state.best if np.isfinite(state.least) else state.unknowns

@@ -69,6 +69,7 @@ class PolicyIteration(AbstractNeural):
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)
     start: int = eqx.field(static=True, default=1)
+    coarse: int | tuple[int, ...] = eqx.field(static=True, default=0)
     steps: int = eqx.field(static=True, default=200)
     resample: int = eqx.field(static=True, default=5)
     patience: int = eqx.field(static=True, default=1000)

@@ -55,7 +55,7 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
     before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
-    known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.asymptote_at(basis.points))
+    known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.base_at(basis.points))
     return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace))
 
 

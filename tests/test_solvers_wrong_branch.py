@@ -159,6 +159,7 @@ def test_collocation_is_believed_where_drift_keeps_the_state_inside(solver, vola
 
 # from the monotone solution, and from the known slopes
 NETWORKS = [GaussNewton(parameters=80, points=150, steps=20, start=start) for start in (1, 0)]
+NETWORKS.append(GaussNewton(parameters=80, points=150, steps=20, coarse=(7, 17)))
 FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=start) for start in (1, 0)]
 
 
@@ -176,8 +177,10 @@ def test_networks_know_when_noise_leaves_the_solution_open(volatility, half_widt
     assert not solve(boxed(volatility, half_width), NETWORKS[0], throw=False).converged
 
 
-def test_networks_flag_a_marginal_value_of_the_wrong_sign():
-    solution = solve(HJBProblem(_Increasing()), GaussNewton(parameters=60, points=64, steps=20), throw=False)
+@pytest.mark.parametrize("coarse", [0, 9])
+def test_networks_flag_a_marginal_value_of_the_wrong_sign(coarse):
+    solver = GaussNewton(parameters=60, points=64, steps=20, coarse=coarse)
+    solution = solve(HJBProblem(_Increasing()), solver, throw=False)
     assert result_name(solution.result) == "wrong_sign"
 
 
