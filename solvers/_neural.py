@@ -302,7 +302,7 @@ class AbstractNeural(AbstractSolver):
             "steps_training": int(state.steps[_TRAINING]),
             "unknowns": int(state.unknowns.size),
             "points": len(at.basis.points),
-            "unresolved": float(state.left),
+            "unresolved": float(np.minimum(state.left, state.least)),  # of the networks returned, not of the last ones
             "scale_value": float(np.max(state.scale)),
         } | self.remarks(state)
         coarse = workspace.coarse

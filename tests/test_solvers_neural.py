@@ -71,6 +71,21 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_what_is_left_is_told_of_the_networks_returned():
+    looks = []
+    solver = dataclasses.replace(ADAM, learning_rate=0.1, schedule="constant", resample=1, steps=8, tolerance=1e-12)
+    solution = ab.solve(
+        ab.HJBProblem(MODEL),
+        solver,
+        max_steps=solver.most_steps,
+        throw=False,
+        watch=lambda w: looks.append((float(w.finish.args[1].left), w.finish().stats["unresolved"])),
+    )
+    found = np.array([look for look in looks if np.isfinite(look[0])])
+    np.testing.assert_array_equal(found[:, 1], np.minimum.accumulate(found[:, 0]))
+    assert solution.stats["unresolved"] == found[:, 0].min() < found[:-1, 0].max()
+
+
 def test_long_trainings_are_not_cut(monkeypatch):
     monkeypatch.setattr("abatax.solvers._solver.MOST_STEPS", 8)
     long = dataclasses.replace(ADAM, steps=15, start=0, tolerance=1e-12)
