@@ -4,7 +4,7 @@ Why: a small residual is not a right answer, so every row shows the error of pol
 constant policy. Usage:
 
     python benchmarks/neural_solvers.py [--only ak_climate|...|net_zero|before|five] [--seeds 3] [--budget 60] [--architecture mlp]
-        [--sampling trajectories] [--coarse 15,17,19]
+        [--sampling trajectories] [--coarse 15,17,19] [--reference 27,37,31]
 """
 
 import argparse
@@ -102,11 +102,11 @@ def transition(name, seeds, budget, architecture):
     print(f"| {name} | median | {_line({k: float(np.median([e[k] for e in found])) for k in found[0]})} | | | |")
 
 
-def before(seeds, budget, architecture, sampling, nodes):
+def before(seeds, budget, architecture, sampling, nodes, fine):
     """net_zero before the technology and the revelation of damages: twelve value functions, five damage functions in one network."""
     problem = ab.HJBProblem(unsettled(outcomes=5))
-    coarse = _reference(problem, (15, 17, 19))
-    reference = _reference(problem, (21, 29, 25), coarse)
+    coarse = _reference(problem, nodes or (15, 17, 19))
+    reference = _reference(problem, fine, coarse)
     points = ab.validation.region_points(problem, 512)
     visited = ab.validation.visited_points(ab.simulate(reference, num_paths=200), 512)  # before anything jumps
     everywhere = {"box": points, "paths": visited}
@@ -115,9 +115,7 @@ def before(seeds, budget, architecture, sampling, nodes):
     )
     for (regime, found), best in zip(_regimes(coarse), _regimes(reference), strict=True):
         for where, at in everywhere.items():
-            print(
-                f"| 15 x 17 x 19 nodes | {regime}, {where} | {_line(_largest(found, best[1], at))} | | | |", flush=True
-            )
+            print(f"| grid | {regime}, {where} | {_line(_largest(found, best[1], at))} | | | |", flush=True)
     for seed in range(seeds):
         solver = GaussNewton(
             architecture=architecture, parameters=600, steps=2000, patience=30, sampling=sampling, coarse=nodes
@@ -210,6 +208,11 @@ def _line(e):
     return ", ".join(f"{name} {size:.1e}" for name, size in e.items())
 
 
+def _nodes(typed):
+    found = tuple(map(int, typed.split(",")))
+    return found if len(found) > 1 else found[0]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=("ak_climate", "uncertain_damages", *TRANSITIONS, "before", "five"))
@@ -217,7 +220,10 @@ def main():
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per regime, compilation apart")
     parser.add_argument("--architecture", default="mlp", help="of the studies of two_capital and net_zero")
     parser.add_argument("--sampling", default="sobol", help="of the study before the technology")
-    parser.add_argument("--coarse", default="0", help="nodes per state of a grid that networks correct, in that study")
+    parser.add_argument(
+        "--coarse", type=_nodes, default=0, help="nodes per state of a grid that networks correct, in that study"
+    )
+    parser.add_argument("--reference", type=_nodes, default=(21, 29, 25), help="nodes per state of its reference")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     for study in (ak_climate, uncertain_damages):
@@ -227,8 +233,7 @@ def main():
         if asked.only in (None, name):
             transition(name, asked.seeds, asked.budget, asked.architecture)
     if asked.only in (None, "before"):
-        nodes = tuple(map(int, asked.coarse.split(",")))
-        before(asked.seeds, asked.budget, asked.architecture, asked.sampling, nodes if len(nodes) > 1 else nodes[0])
+        before(asked.seeds, asked.budget, asked.architecture, asked.sampling, asked.coarse, asked.reference)
     if asked.only in (None, "five"):
         five(asked.seeds, asked.budget, asked.architecture)
 

@@ -190,13 +190,12 @@ class AbstractNeural(AbstractSolver):
 
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
+        size = np.maximum(np.ptp(values, axis=1), 1e-12 + np.abs(np.mean(values, axis=1)) * 1e-6)
         if at.basis.corrects:  # nothing but the range is left to be told
-            level, slope = np.zeros_like(state.level), np.zeros_like(state.slope)
-            return state._replace(level=level, scale=np.ptp(values, axis=1), slope=slope)
+            return state._replace(level=np.zeros_like(state.level), scale=size, slope=np.zeros_like(state.slope))
         slope = at.known_slopes()
         rest = at.remainder(values)
         scale = np.std(rest, axis=1)
-        size = np.maximum(np.ptp(values, axis=1), 1e-12 + np.abs(np.mean(values, axis=1)) * 1e-6)
         return state._replace(
             level=np.mean(rest, axis=1), scale=np.where(scale > 1e-3 * size, scale, size), slope=slope
         )
@@ -255,7 +254,9 @@ class AbstractNeural(AbstractSolver):
         state = state._replace(start=begun, norm=np.full_like(state.norm, float(np.max(begun.norm))))
         if not coarse.terminate(begun):
             return state
-        if int(begun.status) != CONVERGED if self.coarse else not can_start_from(int(begun.status)):
+        status = int(begun.status)
+        usable = status == CONVERGED if self.coarse else can_start_from(status)
+        if not usable:
             return state._replace(status=begun.status)
         state = state._replace(stage=np.array(_FITTING))
         at = self._at(state, workspace)
