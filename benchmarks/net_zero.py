@@ -242,7 +242,7 @@ def path(outcomes, points=(15, 17, 25), noise=0.2, years=(0.0, 10.0, 20.0, 30.0,
     beside(solution, best, years)
 
 
-def beside(solution, best, years):
+def beside(solution, best, years, name="finite differences"):
     """Slopes and controls of a solution and of the best path, at years of the path."""
     t = jnp.zeros(())
     for year in years:
@@ -251,7 +251,7 @@ def beside(solution, best, years):
         _, costate, _ = ab.models.derivatives(t, x, solution.value)
         found = (*costate, *solution.policy(t, x))
         other = (*(p[k] for p in best.costates), *(u[k] for u in best.controls))
-        for method, numbers in (("finite differences", found), ("best path", other)):
+        for method, numbers in ((name, found), ("best path", other)):
             print(
                 f"| {best.times[k]:.0f} | {method} | " + " | ".join(f"{float(v):.5f}" for v in numbers) + " |",
                 flush=True,

@@ -4,7 +4,9 @@ Why: with so many states grids are coarse, and only a method that shares neither
 limit is right. `OpenLoop` maximises over paths of the controls until the technology comes; what that leads to is worth what
 finite differences say, which three states check. A path has no noise, so that finite differences are given a fifth of it. Usage:
 
-    python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 300]
+    python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 300] [--networks 270]
+
+With `--networks` trained networks come beside the path too, which took nothing from the grids.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import time
 import jax
 import jax.numpy as jnp
 from net_zero import beside, economy_of, physics
+from neural_solvers import BELOW
 from two_capital import RESEARCH_BOX, RESEARCH_GRIDS, awaiting
 
 import abatax as ab
@@ -37,7 +40,18 @@ def researching(name, noise):
     return ab.models.NetZero(economy=economy_of(noise), technology=technology, damage_jump=None, **physics(noise))
 
 
-def compare(name, horizon):
+def trained(problem, budget):
+    """Networks on the same problem, so many seconds for each regime."""
+    solver = ab.solvers.GaussNewton(architecture="mlp", parameters=900, steps=2000, patience=15)
+    start = time.perf_counter()
+    solution = ab.solve(problem, solver, max_seconds=budget, throw=False)
+    parts = {"before": solution, "after": solution.destinations[0]}
+    ends = ", ".join(f"{part} {ab.solvers.result_name(s.result)}" for part, s in parts.items())
+    print(f"networks: {ends}, {time.perf_counter() - start:.0f} s with compilation", flush=True)
+    return solution
+
+
+def compare(name, horizon, budget):
     grids, guess = CASES[name]
     still, solution = researching(name, 0.0), None
     box = RESEARCH_BOX if name == "two_capital" else {}
@@ -55,17 +69,20 @@ def compare(name, horizon):
     columns = ("year", "method", *still.states._fields, *still.controls._fields)
     print("| " + " | ".join(columns) + " |")
     beside(solution, best, YEARS)
+    if budget:
+        beside(trained(problem.replace(box=BELOW) if name == "net_zero" else problem, budget), best, YEARS, "networks")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=tuple(CASES))
     parser.add_argument("--horizon", type=float, default=300.0, help="years; by then the technology has come")
+    parser.add_argument("--networks", type=float, default=0.0, help="seconds of training per regime; 0 for none")
     asked = parser.parse_args()
     print(f"device: {jax.devices()[0].device_kind}")
     for name in CASES if asked.only is None else (asked.only,):
         print(f"\n{name}")
-        compare(name, asked.horizon)
+        compare(name, asked.horizon, asked.networks)
 
 
 if __name__ == "__main__":
