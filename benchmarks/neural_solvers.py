@@ -38,6 +38,10 @@ RATES = (2.3, 2.8, 3.3, 4.0)  # log of knowledge at which five states with idle 
 BELOW = {"log_knowledge": (2.0, 4.0)}
 
 
+def for_five_states(architecture="mlp"):
+    return GaussNewton(architecture=architecture, parameters=900, steps=2000, patience=15)
+
+
 def trained(problem, solver, seed, budget):
     """Seconds end the training, or the solver's own steps; the driver counts those of the start too."""
     return ab.solve(problem, solver, key=jr.key(seed), max_seconds=budget, max_steps=2000, throw=False)
@@ -170,8 +174,7 @@ def five(seeds, budget, architecture):
     print("| five states | seed | errors | seconds | compilation | result |", flush=True)
     for seed in range(seeds):
         for name, model in {"idle": knowing(idle=True), "before": knowing()}.items():
-            solver = GaussNewton(architecture=architecture, parameters=900, steps=2000, patience=15)
-            s = trained(ab.HJBProblem(model, box=BELOW), solver, seed, budget)
+            s = trained(ab.HJBProblem(model, box=BELOW), for_five_states(architecture), seed, budget)
             after = s.destinations[0].member(0)
             _row("after", seed, [_errors_of_five(after, points, *settled)], after)
             if name == "idle":

@@ -6,7 +6,7 @@ finite differences say, which three states check. A path has no noise, so that f
 
     python benchmarks/research_paths.py [--only two_capital|net_zero] [--horizon 300] [--networks 270]
 
-With `--networks` trained networks come beside the path too, which took nothing from the grids.
+With `--networks` trained networks come beside the path too; they begin with a coarse start of their own, not with these grids.
 """
 
 import argparse
@@ -16,17 +16,18 @@ import time
 import jax
 import jax.numpy as jnp
 from net_zero import beside, economy_of, physics
-from neural_solvers import BELOW
+from neural_solvers import BELOW, for_five_states, trained
 from two_capital import RESEARCH_BOX, RESEARCH_GRIDS, awaiting
 
 import abatax as ab
 
 FIFTH = 0.2  # of the noise
 YEARS = (0.0, 10.0, 20.0, 40.0)
-# Nodes, each grid started from the one before, and controls with which the search for the path begins (per year).
+# Nodes, each grid started from the one before, controls with which the search for the path begins (per year), and the region of
+# interest for grids and for networks.
 CASES = {
-    "two_capital": (RESEARCH_GRIDS, (0.06, 0.08, 0.002)),
-    "net_zero": (((7, 13, 7, 7, 7), (7, 13, 7, 11, 9)), (0.06, 0.08, 0.002, 0.001)),
+    "two_capital": (RESEARCH_GRIDS, (0.06, 0.08, 0.002), RESEARCH_BOX, RESEARCH_BOX),
+    "net_zero": (((7, 13, 7, 7, 7), (7, 13, 7, 11, 9)), (0.06, 0.08, 0.002, 0.001), {}, BELOW),
 }
 
 
@@ -40,21 +41,9 @@ def researching(name, noise):
     return ab.models.NetZero(economy=economy_of(noise), technology=technology, damage_jump=None, **physics(noise))
 
 
-def trained(problem, budget):
-    """Networks on the same problem, so many seconds for each regime."""
-    solver = ab.solvers.GaussNewton(architecture="mlp", parameters=900, steps=2000, patience=15)
-    start = time.perf_counter()
-    solution = ab.solve(problem, solver, max_seconds=budget, throw=False)
-    parts = {"before": solution, "after": solution.destinations[0]}
-    ends = ", ".join(f"{part} {ab.solvers.result_name(s.result)}" for part, s in parts.items())
-    print(f"networks: {ends}, {time.perf_counter() - start:.0f} s with compilation", flush=True)
-    return solution
-
-
 def compare(name, horizon, budget):
-    grids, guess = CASES[name]
+    grids, guess, box, wider = CASES[name]
     still, solution = researching(name, 0.0), None
-    box = RESEARCH_BOX if name == "two_capital" else {}
     problem = ab.HJBProblem(researching(name, FIFTH), box=box)
     for points in grids:
         start = time.perf_counter()
@@ -70,7 +59,10 @@ def compare(name, horizon, budget):
     print("| " + " | ".join(columns) + " |")
     beside(solution, best, YEARS)
     if budget:
-        beside(trained(problem.replace(box=BELOW) if name == "net_zero" else problem, budget), best, YEARS, "networks")
+        networks = trained(problem.replace(box=wider), for_five_states(), 0, budget)
+        for part, s in (("before", networks), ("after", networks.destinations[0])):
+            print(f"networks, {part}: {ab.solvers.result_name(s.result)}, {s.stats['seconds']:.0f} s", flush=True)
+        beside(networks, best, YEARS, "networks")
 
 
 def main():

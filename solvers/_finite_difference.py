@@ -6,7 +6,7 @@ import numpy as np
 from ._branch import false_branch
 from ._finite_difference_state import FiniteDifferenceState as FiniteDifferenceState
 from ._godunov import lowest_after, on_nodes
-from ._gridded import AbstractGridded
+from ._gridded import AbstractGridded, check_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
@@ -101,13 +101,9 @@ class FiniteDifference(AbstractGridded):
         for grading in self.grading if isinstance(self.grading, tuple) else (self.grading,):
             if not 0 < grading < np.inf:
                 raise ValueError(f"`solver.grading` is {grading}; it must be > 0 and finite.")
-        counts = self.points if isinstance(self.points, tuple) else (self.points,)
-        for count in counts:
-            if count != 0 and count < self.least_points:
-                raise ValueError(
-                    f"`solver.points` is {count}; a scheme of order {self.order} needs at least"
-                    f" {self.least_points} per state."
-                )
+        for count in self.points if isinstance(self.points, tuple) else (self.points,):
+            if count != 0:
+                check_nodes("points", count, self.order)
 
     # -- the driver's protocol --------------------------------------------------------------------------
 

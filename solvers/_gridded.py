@@ -1,11 +1,46 @@
 """The tensor grids of a solver: how many nodes each state has, where they lie, and how few will do."""
 
+from typing import Any
+
 import equinox as eqx
 
 from ..models import HJBProblem
 from ._discretisation import Discretisation
 from ._solver import AbstractSolver
 from ._stencils import least_nodes, make_axis
+
+
+def least_of(order: int) -> int:
+    """Fewest nodes per state of a scheme of some order."""
+    return max(order, 2) + 3
+
+
+def check_nodes(name: str, nodes: int | tuple[int, ...], order: int) -> None:
+    """**Raises:** `ValueError` naming an option whose nodes are too few for a scheme of some order."""
+    for count in nodes if isinstance(nodes, tuple) else (nodes,):
+        if count < least_of(order):
+            raise ValueError(
+                f"`solver.{name}` is {count}; a scheme of order {order} needs at least {least_of(order)} per state."
+            )
+
+
+def per_state(name: str, value: Any, problem: HJBProblem) -> tuple:
+    """An option's value for every state, from one for all or one each.
+
+    **Raises:** `ValueError` if there are not as many as states.
+    """
+    dimension = len(problem.region)
+    every = value if isinstance(value, tuple) else (value,) * dimension
+    if len(every) != dimension:
+        raise ValueError(f"`solver.{name}` has {len(every)} entries; the problem has {dimension} states.")
+    return every
+
+
+def check_kinks(name: str, counts: tuple[int, ...], fewest: tuple[int, ...], problem: HJBProblem) -> None:
+    """**Raises:** `ValueError` naming an option whose nodes (0 for a default) are too few for the kinks of a state."""
+    for field, count, least in zip(problem.model.states._fields, counts, fewest, strict=True):
+        if 0 < count < least:
+            raise ValueError(f"`solver.{name}` is {count} for `{field}`; its kinks need at least {least}.")
 
 
 class AbstractGridded(AbstractSolver):
@@ -19,7 +54,7 @@ class AbstractGridded(AbstractSolver):
     @property
     def least_points(self) -> int:
         """Fewest nodes per state that the widest stencil and the nested grids can work with."""
-        return max(self.order, 2) + 3
+        return least_of(self.order)
 
     def fewest(self, problem: HJBProblem) -> tuple[int, ...]:
         """Fewest nodes per state that resolve the problem's kinks."""
@@ -29,22 +64,14 @@ class AbstractGridded(AbstractSolver):
 
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state on the finest grid."""
-        dimension = len(problem.region)
+        default, least = {1: 161, 2: 49, 3: 21}.get(len(problem.region), 13), self.fewest(problem)
         counts = self._each("points", problem)
-        default, found = {1: 161, 2: 49, 3: 21}.get(dimension, 13), []
-        for field, least, count in zip(problem.model.states._fields, self.fewest(problem), counts, strict=True):
-            if 0 < count < least:
-                raise ValueError(f"`solver.points` is {count} for `{field}`; its kinks need at least {least}.")
-            found.append(count or max(default, least))
-        return tuple(found)
+        check_kinks("points", counts, least, problem)
+        return tuple(count or max(default, fewest) for count, fewest in zip(counts, least, strict=True))
 
     def _each(self, name: str, problem: HJBProblem) -> tuple:
         """An option's value for every state."""
-        value, dimension = getattr(self, name), len(problem.region)
-        every = value if isinstance(value, tuple) else (value,) * dimension
-        if len(every) != dimension:
-            raise ValueError(f"`solver.{name}` has {len(every)} entries; the problem has {dimension} states.")
-        return every
+        return per_state(name, getattr(self, name), problem)
 
     def fewer(self, count: int, times: int, least: int) -> int:
         """Nodes of a state with so many times fewer cells, or as few as the scheme and `least`, for kinks, allow."""

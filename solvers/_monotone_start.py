@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from ..models import HJBProblem
 from ._finite_difference import FiniteDifference
+from ._gridded import check_kinks, per_state
 from ._linear import one_thread
 from ._status import CONVERGED, STALLED, WRONG_SIGN
 
@@ -69,30 +70,17 @@ def _on(counts: tuple[int, ...]) -> FiniteDifference:
     return FiniteDifference(points=counts, levels=2, order=1, tolerance=1e-6)
 
 
-def check_nodes(nodes: int | tuple[int, ...]) -> None:
-    """**Raises:** `ValueError` if a solution of high order needs more of them."""
-    least = FiniteDifference().least_points
-    for count in nodes if isinstance(nodes, tuple) else (nodes,):
-        if count < least:
-            raise ValueError(
-                f"`solver.coarse` is {nodes}; a grid of high order needs at least {least} nodes per state."
-            )
-
-
 def coarse_start(problem: HJBProblem, nodes: int | tuple[int, ...]) -> FiniteDifference:
-    """A solver of high order on few nodes, whose solution networks correct.
+    """A solver of high order on few nodes, whose solution networks correct; one number for all states gives way to kinks.
 
     Its differences lean where noise is too faint for the cells: there centred ones wander, on few nodes always.
 
     **Raises:** `ValueError` if there are not as many numbers as states, or kinks need more nodes.
     """
-    fields, kinks = problem.model.states._fields, FiniteDifference().fewest(problem)
-    counts = nodes if isinstance(nodes, tuple) else tuple(max(nodes, least) for least in kinks)
-    if len(counts) != len(fields):
-        raise ValueError(f"`solver.coarse` has {len(counts)} entries; the problem has {len(fields)} states.")
-    for field, count, least in zip(fields, counts, kinks, strict=True):
-        if count < least:
-            raise ValueError(f"`solver.coarse` is {count} for `{field}`; its kinks need at least {least}.")
+    counts, fewest = per_state("coarse", nodes, problem), FiniteDifference().fewest(problem)
+    if not isinstance(nodes, tuple):
+        counts = tuple(map(max, counts, fewest))
+    check_kinks("coarse", counts, fewest, problem)
     return FiniteDifference(points=counts, leaning=True)
 
 

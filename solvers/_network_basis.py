@@ -54,9 +54,12 @@ class NetworkBasis(AbstractScattered):
         kinks = tuple(zip(value.kinked, np.asarray(value.kinks[0]), strict=True))
         super().__init__(problem, box, count, focus, kinks, draw)
 
-    def redrawn(self, draw: int, inside: Float[np.ndarray, "point state"] | None = None) -> "NetworkBasis":
-        """The same networks at fresh points; those inside the box may be given."""
-        fresh = NetworkBasis(self.problem, self.template, self.joint, self.count, self.focus, draw)
+    def redrawn(
+        self, draw: int, inside: Float[np.ndarray, "point state"] | None = None, base: AbstractBase | None = None
+    ) -> "NetworkBasis":
+        """The same networks at fresh points; those inside the box may be given, and another base."""
+        template = self.template if base is None else dataclasses.replace(self.template, base=base)
+        fresh = NetworkBasis(self.problem, template, self.joint, self.count, self.focus, draw)
         if inside is not None:
             fresh.points[: self.count] = inside
         return fresh
@@ -76,11 +79,6 @@ class NetworkBasis(AbstractScattered):
     def corrects(self) -> bool:
         """Whether the networks learn what a solution on few nodes leaves."""
         return isinstance(self.template.base, CoarseSolution)
-
-    def correcting(self, base: AbstractBase, draw: int, inside: Float[np.ndarray, "point state"]) -> "NetworkBasis":
-        """The same networks on another base, at the points of a draw."""
-        self.template = dataclasses.replace(self.template, base=base)
-        return self.redrawn(draw, inside)
 
     def value(self, unknowns) -> NetworkValue:
         parameters = self.trees(np.broadcast_to(unknowns, (self.family, self.size)))

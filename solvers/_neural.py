@@ -14,10 +14,11 @@ from ..models import HJBProblem
 from ._collocation_workspace import CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
+from ._gridded import check_nodes
 from ._judgement import judge
 from ._labels import labels_of
 from ._linear import one_thread
-from ._monotone_start import bent_start, can_start_from, check_nodes, coarse_start
+from ._monotone_start import bent_start, can_start_from, coarse_start
 from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
 from ._network_value import CoarseSolution
@@ -102,10 +103,10 @@ class AbstractNeural(AbstractSolver):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
-        if self.coarse and not self.start:
-            raise ValueError(f"`solver.start` is 0; with `solver.coarse` = {self.coarse} it must be 1.")
         if self.coarse:
-            check_nodes(self.coarse)
+            check_nodes("coarse", self.coarse, FiniteDifference().order)
+            if not self.start:
+                raise ValueError(f"`solver.start` is 0; with `solver.coarse` = {self.coarse} it must be 1.")
         if not 0.0 <= self.focus < 1.0:
             raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
         if not self.time_step >= 0:
@@ -235,11 +236,8 @@ class AbstractNeural(AbstractSolver):
         draw, old = int(state.draw), next(iter(workspace.held.values()))
         begun = bool(self.coarse) and int(state.stage) != _START and not old.basis.corrects
         if begun or draw not in workspace.held:
-            if begun:
-                base = CoarseSolution(HJBProblem(old.problem.model), self._solved(state, old, workspace))
-                basis = old.basis.correcting(base, draw, state.inside)
-            else:
-                basis = old.basis.redrawn(draw, state.inside)
+            base = self._coarse_solution(state, old, workspace) if begun else None
+            basis = old.basis.redrawn(draw, state.inside, base)
             workspace.held.clear()
             workspace.held[draw] = CollocationWorkspace(old.problem, old.family, basis)
         at = workspace.held[draw]
@@ -268,8 +266,14 @@ class AbstractNeural(AbstractSolver):
         assert coarse is not None  # the stage exists only with it
         return coarse.finish(at.problem, state.start, workspace.start).value
 
+    def _coarse_solution(self, state, at, workspace) -> CoarseSolution:
+        """What networks are to correct."""
+        return CoarseSolution(HJBProblem(at.problem.model), self._solved(state, at, workspace))
+
     def _begun(self, state, at, workspace):
-        """Their values at the points."""
+        """The values of the finite differences at the points."""
+        if at.basis.corrects:  # known already
+            return at.basis.base_at(at.basis.points)[0]
         return family_at(at.problem, self._solved(state, at, workspace), at.basis.points)
 
     def _look(self, state, at):

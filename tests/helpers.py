@@ -30,6 +30,14 @@ DISTRUST = {
 }
 
 
+def errors(solution, truth=None, count=64):
+    """Relative errors over the region of interest, against the closed form or another solution."""
+    problem, points = solution.problem, ab.validation.region_points(solution.problem, count)
+    exact = ab.validation.exact_value(problem.model) if truth is None else truth.value
+    found, best = (ab.validation.quantities(problem, value, points) for value in (solution.value, exact))
+    return {k: e[0] for k, e in ab.validation.relative_errors(found, best).items()}
+
+
 def small_model(name, ambiguity=None, **fields):
     """A model with few members and outcomes, so that it compiles and runs quickly."""
     ambiguity = ab.models.Ambiguity() if ambiguity is None else ambiguity

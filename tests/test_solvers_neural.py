@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import TIME
+from helpers import TIME, errors
 
 import abatax as ab
 from abatax.neural_operators import MLP
@@ -19,7 +19,7 @@ from abatax.solvers._labels import labels_of
 from abatax.solvers._network_start import first_basis, kinks_of
 from abatax.solvers._optimizers import make_optimizer
 from abatax.solvers._residual_loss import losses, pool_of
-from abatax.validation import exact_value, quantities, region_points, relative_errors
+from abatax.validation import quantities, region_points, relative_errors
 
 MODEL = ab.models.LinearQuadratic()
 AVERSE = ab.models.LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=0.3))
@@ -29,13 +29,6 @@ ADAM = DeepGalerkin(parameters=60, points=64, steps=30, inner=40, batch=64, lear
 TURNS = PolicyIteration(parameters=60, points=64, steps=30, inner=40, batch=64, learning_rate=5e-3)
 # Relative error of the control that each must reach; a constant control has an error of 1.
 REACH = {"gauss_newton": (GAUSS, 2e-3), "deep_galerkin": (ADAM, 1e-2), "policy_iteration": (TURNS, 3e-2)}
-
-
-def errors(solution):
-    problem = solution.problem
-    points = region_points(problem, 64)
-    found = quantities(problem, solution.value, points)
-    return {k: e[0] for k, e in relative_errors(found, quantities(problem, exact_value(problem.model), points)).items()}
 
 
 @pytest.mark.parametrize("model", [MODEL, AVERSE], ids=["neutral", "averse"])
