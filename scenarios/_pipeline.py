@@ -25,22 +25,22 @@ from ._meta import meta
 from ._netcdf import open_netcdf, open_netcdf_groups, write_netcdf
 from ._quantiles import summarise
 from ._report import write_report
+from ._resume import CHECKPOINT, discard_checkpoint, may_resume, resumable
 from ._settings import RunSettings
 from ._storage import read_run, save
 from ._tornado import save_tornado
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
-_CHECKPOINT = ".checkpoint"
 _MANY = 3  # states from which on one coarser grid stands for refining each
 
 
-def prepare_folder(folder: Path, names: tuple[str, ...], force: bool) -> Path:
-    """Make sure a folder can be written and nothing in it would be overwritten; a stopped run's folder may go on.
+def prepare_folder(folder: Path, names: tuple[str, ...], force: bool, settings: RunSettings | None = None) -> Path:
+    """Make sure a folder can be written and nothing in it would be overwritten; a stopped run of the same settings may go on.
 
     **Raises:** `ValueError` or `FileExistsError`: one line.
     """
-    if not (folder / _CHECKPOINT).is_dir():
+    if settings is None or not may_resume(folder, settings):
         check_absent(folder, names, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,17 +78,18 @@ def solve_run(
     """
     problem: Any = settings.problem(neutral=neutral)
     solver: Any = settings.make_solver()
-    checkpoint, progress = folder / _CHECKPOINT, progress or NoProgress()
+    checkpoint, progress = folder / CHECKPOINT, progress or NoProgress()
     key, coarse = jr.key(settings.seed), None
-    if from_coarse and isinstance(solver, FiniteDifference) and len(problem.region) >= _MANY:
-        fewer = dataclasses.replace(solver, points=coarse_counts(solver, problem))
-        named, kept = NamedProgress("coarse", progress), checkpoint / "coarse"
-        coarse = solve(problem, fewer, key=key, throw=False, progress=named, checkpoint=kept)
-    start = coarse if coarse is not None and coarse.converged else None
-    solution = solve(problem, solver, key=key, guess=start, throw=False, progress=progress, checkpoint=checkpoint)
+    with resumable(folder, settings):
+        if from_coarse and isinstance(solver, FiniteDifference) and len(problem.region) >= _MANY:
+            fewer = dataclasses.replace(solver, points=coarse_counts(solver, problem))
+            named, kept = NamedProgress("coarse", progress), checkpoint / "coarse"
+            coarse = solve(problem, fewer, key=key, throw=False, progress=named, checkpoint=kept)
+        start = coarse if coarse is not None and coarse.converged else None
+        solution = solve(problem, solver, key=key, guess=start, throw=False, progress=progress, checkpoint=checkpoint)
     run = save(solution, folder, solver=solver, force=True, seed=settings.seed)
     if not keep_checkpoint:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        discard_checkpoint(folder)
     return run | {"solution": solution, "solver_object": solver, "coarse": coarse}
 
 
@@ -275,7 +276,7 @@ def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress 
             neutral.wait()
     export_run(folder, "all", force=True)
     progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
-    shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
+    discard_checkpoint(folder)
     return {"converged": averse["converged"], "advice": averse["advice"], "table": str(report)}
 
 

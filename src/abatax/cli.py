@@ -101,7 +101,7 @@ def solve(
         if sensitivities:
             check_asked(problem, settings.make_solver(), reference)
             written += "sensitivities.csv", "sensitivities.png", "sensitivities.svg"
-        folder = prepare_folder(default_folder(out, settings.model), written, force)
+        folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
         with live_progress() as progress:
             if reference:
                 solved = reference_run(settings, folder, progress=progress)
@@ -164,7 +164,8 @@ def run(
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         hjb_only(settings.problem(), "run")
-        folder = prepare_folder(default_folder(out, settings.model), ("solution.nc", "run.json", "report.html"), force)
+        written = "solution.nc", "run.json", "report.html"
+        folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
         with live_progress() as progress:
             done = full_run(settings, folder, progress=progress)
         print(done["table"])
