@@ -213,6 +213,10 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         bounds = self.controls.emissions
         return price.slope(x.cumulative_emissions, bounds.low, bounds.high)
 
+    def grid_points(self) -> dict[str, int]:
+        # social cost and emissions within 3e-4 of their limit over 100 years: docs/fossil_reserves.md
+        return {"log_reserves": 33, "cumulative_emissions": 61, "log_capital": 7}
+
     def initial_state(self) -> Point:
         return ReservesCarbonCapital(
             jnp.log(self.exploration.initial_reserves), self.initial_carbon, jnp.log(self.economy.initial_capital)

@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
 from ..models._types import Point, Scalar
+from ._attempts import Attempts
 from ._checkpoint import Checkpoint
 from ._kinds import check_kind, default_solver, pose
 from ._near import Near, near
@@ -95,8 +96,9 @@ def solve(
     - `watch`: called with a [`Watched`][] after every step, for curves of error against time.
 
     **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
-    family, one solve. Where finite differences wander, half the cells are solved first and refined
-    (`stats["refined"]`). For a `DiscreteProblem` a [`Trajectory`][], which needs no `key` and no `checkpoint`.
+    family, one solve. If Newton's method diverges on a grid, half the cells are solved first and refined (`stats["refined"]`), and
+    if that diverges too, a planner who doubts less is solved first (`stats["continued"]`). For a `DiscreteProblem` a
+    [`Trajectory`][], which needs no `key` and no `checkpoint`.
 
     **Raises:** `SolverError` under `throw` if a regime did not converge; `ValueError` if the solver is of another kind.
 
@@ -126,12 +128,6 @@ def solve(
     if throw and not solution.converged:
         raise SolverError(solution.advice, solution)
     return solution
-
-
-# Ends after which a coarser grid may help: the steps wandered, and nothing says that the problem is at fault.
-_WANDERED = ("stalled", "nonfinite", "oscillating")
-# Ends for which a guess is not to blame.
-_NOT_THE_GUESS = ("successful", "max_steps_reached", "unresolved")
 
 
 class _Options(NamedTuple):
@@ -208,7 +204,13 @@ class _Run:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
         start, clock = time.perf_counter(), compile_clock()
-        finish, how = self._attempts(problem, size, jr.split(key), guess, destinations)
+        keys = jr.split(key)
+
+        def iterate(solver: AbstractSolver, problem: HJBProblem, guess) -> tuple[Finish, int]:
+            return self._iterate(solver, problem, size, keys, guess)
+
+        attempts = Attempts(iterate, destinations, functools.partial(self.options.progress.done, regime))
+        finish, how = attempts.solve(self.solver, problem, guess)
         compile_seconds = compile_clock() - clock
         seconds = time.perf_counter() - start - compile_seconds
         stats = finish.stats | how | {"seconds": seconds, "compile_seconds": compile_seconds}
@@ -220,38 +222,6 @@ class _Run:
         )
         self.options.progress.done(regime, outcome)
         return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
-
-    def _attempts(
-        self, problem: HJBProblem, size: int, keys, guess, destinations: tuple[Solution, ...]
-    ) -> tuple[Finish, dict[str, Any]]:
-        """The solve, and where it did not converge what may help: a flat guess instead, the solution on a coarser grid.
-
-        What the first attempt computed is kept if neither helps. Statistics say what was tried, and the steps of all of it.
-        """
-        regime, done, taken = problem.model.regime, self.options.progress.done, []
-
-        def attempt(solver: AbstractSolver, guess) -> tuple[Finish, str]:
-            finish, steps = self._iterate(solver, problem, size, keys, guess)
-            taken.append(steps)
-            return finish, result_name(finish.result)
-
-        finish, name = attempt(self.solver, guess)
-        dropped, refined = guess is not None and name not in _NOT_THE_GUESS, False
-        if dropped:
-            done(regime, f"{name} from the guess: starting again from a flat one")
-            again, ended = attempt(self.solver, None)
-            if ended == "successful":
-                finish, name = again, ended
-        coarser = self.solver.coarser(problem) if name in _WANDERED else None
-        if coarser is not None:
-            done(regime, f"{name}: half the cells first")
-            coarse, ended = attempt(coarser, None)
-            if ended == "successful":
-                known = Solution(problem, coarse.value, coarse.nodes, coarse.result, coarse.stats, destinations)
-                again, ended = attempt(self.solver, Near(known))
-                refined = ended == "successful"
-                finish = again if refined else finish
-        return finish, {"steps": sum(taken), "guess_dropped": dropped, "refined": refined}
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
@@ -306,7 +276,7 @@ class _Clock:
 def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ...]) -> Solution:
     """The solution of a family of regimes whose value function the model knows."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
-    untried = {"steps": 0, "guess_dropped": False, "refined": False}
+    untried = {"steps": 0, "guess_dropped": False, "refined": False, "continued": []}
     stats = {"exact": True, "seconds": 0.0, "compile_seconds": 0.0} | untried
     return Solution(problem, value, nodes, RESULTS.successful, stats, destinations)
 

@@ -55,7 +55,8 @@ class FiniteDifference(AbstractGridded):
 
     **Arguments:**
 
-    - `points`: nodes per state, margins included; one number for all states or one per state.
+    - `points`: nodes per state, margins included; one number for all states or one per state. Left out: the model's
+      `grid_points`, and for states that it does not name 161 with one state, 49 with two, 21 with three, 13 with more.
     - `grading`: size of the cells at the upper end of the region over that at its lower end; one number for all states or one per
       state. Below 1 where the policy is steep at the upper end.
     - `levels`: number of nested grids, each with half the cells of the next.

@@ -64,10 +64,11 @@ class AbstractGridded(AbstractSolver):
 
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state on the finest grid."""
-        default, least = {1: 161, 2: 49, 3: 21}.get(len(problem.region), 13), self.fewest(problem)
-        counts = self._each("points", problem)
+        usual, least = {1: 161, 2: 49, 3: 21}.get(len(problem.region), 13), self.fewest(problem)
+        counts, suggested = self._each("points", problem), problem.model.grid_points()
         check_kinks("points", counts, least, problem)
-        return tuple(count or max(default, fewest) for count, fewest in zip(counts, least, strict=True))
+        states = zip(problem.model.states._fields, counts, least, strict=True)
+        return tuple(count or max(suggested.get(name, usual), fewest) for name, count, fewest in states)
 
     def _each(self, name: str, problem: HJBProblem) -> tuple:
         """An option's value for every state."""

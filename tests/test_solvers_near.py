@@ -97,6 +97,36 @@ def test_what_wanders_on_half_the_cells_too_says_so():
     assert result_name(solution.result) == "stalled" and not solution.stats["refined"]
 
 
+class Timid(FiniteDifference):
+    """Diverges for every planner who is more averse than `most`, unless it starts from a planner nearly as averse."""
+
+    most: float = 0.3
+    steps: float = 0.3
+
+    def init(self, problem, family, key, guess):
+        state, workspace = super().init(problem, family, key, guess)
+        aversion = float(problem.model.ambiguity.shocks.max())
+        known = float(guess.solution.problem.model.ambiguity.shocks.max()) if isinstance(guess, Near) else 0.0
+        diverges = aversion > max(self.most, known + self.steps + 1e-12)
+        return state._replace(status=np.array(STALLED)) if diverges else state, workspace
+
+
+def test_an_averse_planner_is_reached_from_milder_ones():
+    model = LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=1.0))
+    problem, x = HJBProblem(model), np.linspace(-2.5, 2.5, 9)[:, None]
+    solution, known = solve(problem, Timid(points=41)), solve(problem, FiniteDifference(points=41))
+    # half the aversion diverges from flat, a quarter does not; from there steps of a quarter
+    assert solution.stats["continued"] == [0.25, 0.5, 0.75, 1.0] and solution.stats["refined"]
+    assert known.stats["continued"] == []
+    np.testing.assert_allclose(at_states(solution, x)[0], at_states(known, x)[0], atol=1e-10)
+
+
+def test_where_no_milder_planner_converges_the_first_result_is_kept():
+    model = LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=1.0))
+    solution = solve(HJBProblem(model), Timid(points=41, most=0.0, steps=0.0), throw=False)
+    assert result_name(solution.result) == "stalled" and solution.stats["continued"] == []
+
+
 def test_half_the_cells_still_resolve_kinks():
     problem = HJBProblem(FEARED)
     assert FiniteDifference(points=161).coarser(problem).points == (81,)
