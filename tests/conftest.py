@@ -34,8 +34,6 @@ import jax  # noqa: E402
 import jax.random as jr  # noqa: E402
 import pytest  # noqa: E402
 
-from abatax.solvers._compiled import release_programs  # noqa: E402
-
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -53,6 +51,8 @@ def pytest_configure(config):
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
     """Kept until there are too many: many modules solve the same small problems."""
+    from abatax.solvers._compiled import release_programs  # jaxtyping's hook must be in place before abatax is imported
+
     yield
     release_programs()
 

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from abatax import HJBProblem
-from abatax.models import AKClimate, LinearQuadratic
+from abatax.models import MODELS, AbstractModel, AKClimate, LinearQuadratic, default_model
+from abatax.solvers import FiniteDifference
 
 
 def test_box_replaces_the_region_of_interest():
@@ -53,3 +54,23 @@ def test_a_start_outside_the_box_is_named():
     problem = HJBProblem(LinearQuadratic(), box={"state": (5.0, 6.0)})
     with pytest.raises(ValueError, match="`state` starts at 1, outside its box of"):
         problem.check_start()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_suggested_nodes_are_those_of_states_and_hold_the_kinks(name):
+    model = default_model(name)
+    if not isinstance(model, AbstractModel):
+        return  # a path in discrete time has no grid
+    problem, suggested = HJBProblem(model), model.grid_points()
+    assert set(suggested) <= set(model.states._fields)
+    counts, least = FiniteDifference().counts(problem), FiniteDifference().fewest(problem)
+    for state, count, fewest in zip(model.states._fields, counts, least, strict=True):
+        assert count == max(suggested.get(state, count), fewest)
+    asked = tuple(count + 2 for count in counts)
+    assert FiniteDifference(points=asked).counts(problem) == asked
+
+
+def test_models_of_more_states_are_solved_on_the_nodes_that_documentation_measures():
+    assert FiniteDifference().counts(HJBProblem(default_model("fossil_reserves"))) == (33, 61, 7)
+    assert FiniteDifference().counts(HJBProblem(default_model("knowledge_capital"))) == (7, 31, 9)
+    assert FiniteDifference().counts(HJBProblem(default_model("net_zero"))) == (15, 17, 25)
