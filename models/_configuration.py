@@ -5,6 +5,7 @@ import math
 import typing
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,7 +101,12 @@ def build(name: str, parameters: dict[str, Any]) -> Any:
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
-    model = _make(model_class(name), parameters, name)
+    if not isinstance(parameters, dict):
+        raise ValueError(f"`parameters` is {parameters!r}; it must be a table of the fields of `{name}`.")
+    try:
+        model = _make(model_class(name), parameters, name)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"`{name}`: {error}.") from None
     if isinstance(model, AbstractModel):
         check_channels(model)
     return model
@@ -118,6 +124,25 @@ def check_channels(model: AbstractModel) -> None:
             )
 
 
+# Types of fields that are no parameters but choices.
+_CHOICES = {str: "a word", bool: "true or false", int: "a whole number"}
+
+
+def _choice_or_value(value: Any, kind: Any, where: str) -> Any:
+    if kind in _CHOICES:
+        if type(value) is not kind:
+            raise ValueError(f"`{where}` is {value!r}; it must be {_CHOICES[kind]}.")
+        return value
+    kinds = [t for t in typing.get_args(kind) or (kind,) if t is not type(None)]
+    if not isinstance(value, dict) and value is not None and all(_is_block(t) for t in kinds):
+        raise ValueError(f"`{where}` is {value!r}; it must be a block with its `type`.")
+    return _value(value, where)
+
+
+def _is_block(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, eqx.Module)
+
+
 def _make(cls: type, given: dict[str, Any], where: str) -> Any:
     given = {key: value for key, value in given.items() if key != "type"}
     if cls is Ambiguity:
@@ -130,7 +155,7 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
         field = next(f for f in dataclasses.fields(cls) if f.name == key)
         if value is None and type(None) not in typing.get_args(field.type):
             raise ValueError(f"`{key}` is none; `{where}` cannot do without it.")
-        made = arguments[key] = _value(value, f"{where}.{key}")
+        made = arguments[key] = _choice_or_value(value, field.type, f"{where}.{key}")
         fit = [t for t in typing.get_args(field.type) or (field.type,) if isinstance(t, type) and t is not Any]
         if isinstance(value, dict) and fit and not isinstance(made, tuple(fit)):
             names = sorted(b for b, t in BLOCKS.items() if issubclass(t, tuple(fit)))
@@ -140,7 +165,7 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
 
 def _value(value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        return _numbers(value, where) if isinstance(value, (list, float)) or value in ("inf", "nan") else value
+        return value if value is None else _numbers(value, where)
     kind = value.get("type")
     if kind not in BLOCKS:
         raise ValueError(f"`{where}.type` is {kind!r}: {nearest(str(kind), BLOCKS)}")
@@ -151,8 +176,8 @@ def _numbers(value: Any, where: str) -> Any:
     if isinstance(value, list):
         return [_numbers(v, where) for v in value]
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        return float(_no_truth(value))
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"`{where}` is {value!r}; it must be a number.") from None
 
 
@@ -185,14 +210,11 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
             complete["ambiguity"][channel] = penalties[0]
     # a block before the fields in it, however they are listed
     for dotted, value in sorted(settings.items(), key=lambda item: item[0].count(".")):
-        _set(complete, dotted, value)
-    try:
-        return build(name, complete)
-    except TypeError as error:
-        raise ValueError(f"`{name}`: {error}.") from None
+        _set(complete, model_class(name), dotted, value)
+    return build(name, complete)
 
 
-def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
+def _set(tree: dict[str, Any], cls: type, dotted: str, value: Any) -> None:
     *blocks, last = dotted.split(".")
     at = tree
     for depth, block in enumerate(blocks):
@@ -202,15 +224,43 @@ def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
         if not isinstance(at[block], dict):
             raise ValueError(f"unknown field `{dotted}`: `{'.'.join(blocks[: depth + 1])}` has no fields of its own.")
         at = at[block]
+        cls = BLOCKS[at["type"]]
     known = [k for k in at if k != "type"]
     if last not in known:
         raise ValueError(f"unknown field `{dotted}`: {nearest(last, known)}")
-    at[last] = _read(dotted, value, at[last])
+    kind = next((f.type for f in dataclasses.fields(cls) if f.name == last), None)
+    at[last] = _read_absent(dotted, value, kind) if at[last] is None else _read(dotted, value, at[last])
+
+
+def _read_absent(dotted: str, value: Any, kind: Any) -> Any:
+    """Interpret a value as typed for a field that is none, by the type of the field: a block, a list or one number."""
+    if _is_none(value):
+        return None
+    kinds = [t for t in typing.get_args(kind) if t is not type(None)]
+    fitting = sorted(name for name, block in BLOCKS.items() if any(t is block for t in kinds))
+    if fitting:
+        if isinstance(value, str) and value in BLOCKS:
+            return _default_block(dotted, value)
+        raise ValueError(f"`{dotted}` is {value!r}; name a block: {', '.join(fitting)}, or none.")
+    parts = value if isinstance(value, list) else str(value).split(",") if isinstance(value, str) else [value]
+    numbers = [_number(dotted, part) for part in parts]
+    if any(getattr(t, "dim_str", "...") != "..." for t in kinds):  # an axis of its own
+        return numbers
+    if isinstance(value, list) or len(numbers) != 1:
+        raise ValueError(f"`{dotted}` is {','.join(map(str, parts))}; it must be one number.")
+    return numbers[0]
+
+
+def _is_none(value: Any) -> bool:
+    return isinstance(value, str) and value.lower() == "none" or value is None
+
+
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def _read(dotted: str, value: Any, default: Any) -> Any:
     """Interpret a value as typed, by the type of the default."""
-    if str(value).lower() == "none":
+    if _is_none(value):
         return None
     if isinstance(default, dict):
         if default["type"] == "Ensemble":
@@ -221,16 +271,18 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
         raise ValueError(
             f"`{dotted}` is a block, not {value!r}; name another block, or set one of its fields: {fields}."
         )
-    if isinstance(value, str) and isinstance(default, str) and default not in ("inf", "-inf", "nan"):
+    if isinstance(default, str) and default not in ("inf", "-inf", "nan"):
+        if not isinstance(value, str):
+            raise ValueError(f"`{dotted}` is {value!r}; it must be a word, such as {default}.")
         return value
-    if default is None and isinstance(value, str) and value in BLOCKS:
-        return _default_block(dotted, value)
-    if default is None:
-        parts = [_number(dotted, v) for v in (value if isinstance(value, list) else str(value).split(","))]
-        return parts
+    if isinstance(default, bool):
+        truth = _TRUTH.get(str(value).lower())
+        if truth is None:
+            raise ValueError(f"`{dotted}` is {value!r}; it must be true or false.")
+        return truth
     if isinstance(default, int):
         number = _number(dotted, value)
-        if number != int(number):
+        if not math.isfinite(number) or number != int(number):
             raise ValueError(f"`{dotted}` is {value}; it must be a whole number.")
         return int(number)
     if isinstance(value, str) and "," in value:
@@ -243,6 +295,13 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
     return [number] if isinstance(default, list) else number
 
 
+def _no_truth(value: Any) -> Any:
+    """Python takes true for 1."""
+    if isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _default_block(dotted: str, name: str) -> dict[str, Any]:
     try:
         return parameters_of(BLOCKS[name]())
@@ -250,10 +309,10 @@ def _default_block(dotted: str, name: str) -> dict[str, Any]:
         raise ValueError(f"`{dotted}` is {name}, which has no default values; set it in Python.") from None
 
 
-def _number(dotted: str, value: Any) -> float | str:
+def _number(dotted: str, value: Any) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(_no_truth(value))
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.") from None
     if math.isnan(number):
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.")

@@ -81,10 +81,10 @@ class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
     """
 
     regions: int = eqx.field(static=True, default=2)
-    weights: Float[Array, "..."] | None = eqx.field(
+    weights: Float[Array, "*family region"] | None = eqx.field(
         default=None, converter=lambda v: None if v is None else parameter(v)
     )
-    vulnerability: Float[Array, "..."] | None = eqx.field(
+    vulnerability: Float[Array, "*family region"] | None = eqx.field(
         default=None, converter=lambda v: None if v is None else parameter(v)
     )
     coupling: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)

@@ -15,12 +15,11 @@ from ..validation._compare import check_numbers, entries_of, run_comparison
 from ..validation._target import Target, make_target
 from ._comparison_report import write_comparison
 from ._files import complete_file
-from ._pipeline import check_absent, hjb_only, prepare_folder
+from ._pipeline import COMPARISON_ROWS, check_absent, hjb_only, prepare_folder
 from ._reference_store import _VERSION, ReferenceStore, _source
 
 FILES = "comparison.csv", "comparison.nc", "comparison.html"
 SECONDS = 20.0  # the budget if none is given
-_ROWS = ".comparison"  # finished rows, one file each
 
 
 def compare(
@@ -88,11 +87,11 @@ def compare(
     kept: MutableMapping[str, Any] = {}
     if folder is not None:
         folder = Path(folder)
-        if not (folder / _ROWS).is_dir() or (folder / FILES[-1]).exists():  # otherwise it was interrupted
-            check_absent(folder, FILES, force)
+        if not (folder / COMPARISON_ROWS).is_dir() or (folder / FILES[-1]).exists():  # otherwise it was interrupted
+            check_absent(folder, FILES, force, "choose another folder with --out, or ")
     target = _target(problem, reference, store, progress)
     if folder is not None:
-        kept = _Rows(prepare_folder(folder, (), True) / _ROWS)
+        kept = _Rows(prepare_folder(folder, (), True) / COMPARISON_ROWS)
     comparison = run_comparison(
         problem,
         entries,

@@ -11,6 +11,7 @@ import jax.random as jr
 import pandas as pd
 import xarray as xr
 
+from .._writing import check_writable, remove_leftovers
 from ..models import HJBProblem, nearest
 from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, simulate, solve
 from ..solvers._linear import one_thread
@@ -32,33 +33,48 @@ from ._tornado import save_tornado
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
+COMPARISON_ROWS = ".comparison"  # finished rows of a comparison, one file each
 _MANY = 3  # states from which on one coarser grid stands for refining each
 
 
 def prepare_folder(folder: Path, names: tuple[str, ...], force: bool, settings: RunSettings | None = None) -> Path:
     """Make sure a folder can be written and nothing in it would be overwritten; a stopped run of the same settings may go on.
 
+    The folder is made with the first file in it, so that what is refused later leaves none.
+
     **Raises:** `ValueError` or `FileExistsError`: one line.
     """
     if settings is None or not may_resume(folder, settings):
-        check_absent(folder, names, force)
+        check_absent(folder, names, force, "choose another folder with --out, or ")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        check_writable(folder)
     except OSError as error:
         raise ValueError(f"--out {folder} cannot be written: {error.strerror}; choose another folder.") from None
+    tidy(folder)
     return folder
 
 
-def check_absent(folder: Path, names: tuple[str, ...], force: bool) -> None:
-    """Raise if one of the files exists and must not be overwritten."""
+def tidy(folder: Path) -> None:
+    """Remove from the folder of a run what processes that were killed have not finished to write."""
+    every = [folder, folder / NEUTRAL]
+    inner = CHECKPOINT, f"{CHECKPOINT}/coarse", "figures", COMPARISON_ROWS
+    remove_leftovers(*every, *(part / name for part in every for name in inner))
+
+
+def check_absent(folder: Path, names: tuple[str, ...], force: bool, instead: str = "") -> None:
+    """Raise if one of the files exists and must not be overwritten, or is a folder; `instead` is further advice."""
     for name in names:
         if (folder / name).exists() and not force:
-            raise FileExistsError(
-                f"{folder / name} exists; choose another folder with --out, or overwrite with --force."
-            )
+            raise FileExistsError(f"{folder / name} exists; {instead}overwrite it with --force.")
+        if (folder / name).is_dir() and Path(name).suffix != ".zarr":
+            raise ValueError(f"{folder / name} is a folder; remove it, or choose another folder.")
+
+
+def outlook(folder: Path) -> str:
+    """How a solve that was interrupted goes on."""
+    if any((folder / CHECKPOINT).rglob("*.npz")) or any((folder / COMPARISON_ROWS).glob("*.json")):
+        return f"what is finished is kept; the same command with --out {folder} goes on from there."
+    return "nothing was finished yet; start again."
 
 
 def solve_run(
@@ -196,11 +212,8 @@ class _Scenarios:
     def write_zarr(self, path: Path) -> None:
         if importlib.util.find_spec("zarr") is None:
             raise ValueError("--format zarr needs zarr: pip install 'abatax[zarr]'.")
-        if path.exists():
-            shutil.rmtree(path)
-        beside = path.with_name(f".{path.name}.partial")
-        scenario_dataset(self.summary, self.run).to_zarr(beside, mode="w")
-        beside.rename(path)
+        with complete_file(path) as beside:
+            scenario_dataset(self.summary, self.run).to_zarr(beside, mode="w")
 
     def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         tables = pd.concat([to_iamc(p) for p in self.all_paths], ignore_index=True)

@@ -2,14 +2,15 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..models import DiscreteProblem, HJBProblem, configure, model_class, nearest
+from ..models._words import shortened
 from ..solvers import AbstractPathSolver, AbstractSolver
 from ..solvers._kinds import check_kind, default_solver, pose
 from ..solvers._registry import SOLVERS, make_solver
@@ -20,11 +21,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+# Whole numbers are not written as true, 1.0 or "1".
+Whole = Annotated[int, Field(strict=True)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
 class SimulationSettings(_Strict):
     """How the solution is simulated."""
 
-    years: int = Field(default=80, ge=1, le=500)
-    paths: int = Field(default=1000, ge=2, le=100_000)
+    years: Whole = Field(default=80, ge=1, le=500)
+    paths: Whole = Field(default=1000, ge=2, le=100_000)
 
 
 class RunSettings(_Strict):
@@ -51,9 +58,9 @@ class RunSettings(_Strict):
     """
 
     model: str
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     parameters: dict[str, Any] = {}
-    box: dict[str, tuple[float, float]] = {}
+    box: dict[str, tuple[Bound, Bound]] = {}
     solver: dict[str, Any] = {}
     simulation: SimulationSettings = SimulationSettings()
 
@@ -105,22 +112,72 @@ def read_settings(path: str | Path) -> RunSettings:
     path = Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        check_tables(content)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; give a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply; tables hold the fields of one block each.") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     try:
         settings = RunSettings.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = SimulationSettings.model_fields if field.startswith("simulation.") else RunSettings.model_fields
-            raise ValueError(f"{path}: unknown field `{field}`: {nearest(field.split('.')[-1], known)}") from None
-        given = "" if first["type"] == "missing" else f" is {first['input']!r}"
-        raise ValueError(f"{path}: `{field}`{given}: {first['msg'].lower()}.") from None
+        raise ValueError(f"{path}: {_first(error)}") from None
     model_class(settings.model)
     return settings
+
+
+def check_tables(content: dict[str, Any]) -> None:
+    """Raise if parameters, box or options hold a table without entries, a field twice, or tables in tables without end."""
+    for name in ("parameters", "box", "solver"):
+        tables = [(name, content.get(name), 1)]
+        fields: set[str] = set()
+        while tables:
+            where, table, depth = tables.pop()
+            if not isinstance(table, dict):
+                if where in fields:
+                    raise ValueError(f"`{where}` is given twice; leave one out.")
+                fields.add(where)
+            elif not table and depth > 1:
+                raise ValueError(f"`{where}` is an empty table; give it a value, or leave it out.")
+            elif depth > _DEEPEST:
+                raise ValueError(f"`{shortened(where)}` is nested too deeply; tables hold the fields of one block each.")
+            else:
+                tables += [(f"{where}.{key}", value, depth + 1) for key, value in table.items()]
+
+
+_DEEPEST = 10  # tables in each other; models have three
+
+
+def check_seed(seed: int | None, name: str = "--seed") -> int | None:
+    """The seed. **Raises:** `ValueError` if it is not one that a file may have."""
+    return None if seed is None else _checked(Seed, name, seed)
+
+
+def check_simulation(years: int, paths: int) -> None:
+    """Raise if options are outside the bounds of a file; a single path may be simulated."""
+    for name, value in (("years", years), ("paths", max(paths, 2) if paths == 1 else paths)):
+        _checked(Annotated[Whole, SimulationSettings.model_fields[name]], f"--{name}", value)
+
+
+def _checked(kind: Any, name: str, value: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"`{name}` is {value}: {error.errors()[0]['msg'].lower()}.") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first of several errors in one line."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = SimulationSettings.model_fields if field.startswith("simulation.") else RunSettings.model_fields
+        return f"unknown field `{shortened(field)}`: {nearest(field.split('.')[-1], known)}"
+    given = "" if first["type"] == "missing" else f" is {shortened(repr(first['input']))}"
+    return f"`{field}`{given}: {first['msg'].lower()}."
 
 
 def apply(settings: RunSettings, assignments: list[str]) -> RunSettings:

@@ -1,4 +1,3 @@
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -6,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._writing import complete_file
 from ._fingerprint import fingerprint
 
 
@@ -38,14 +38,12 @@ class Checkpoint:
             return
         leaves = jax.tree.leaves(state)
         arrays = {f"leaf_{n}": np.asarray(leaf) for n, leaf in enumerate(leaves)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.npz")
-        np.savez(
-            beside,
-            allow_pickle=False,
-            mark=np.asarray(self.mark),
-            leaves=np.asarray(len(leaves)),
-            step=np.asarray(step),
-            **arrays,
-        )
-        os.replace(beside, self.path)
+        with complete_file(self.path) as beside:
+            np.savez(
+                beside,
+                allow_pickle=False,
+                mark=np.asarray(self.mark),
+                leaves=np.asarray(len(leaves)),
+                step=np.asarray(step),
+                **arrays,
+            )

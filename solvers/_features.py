@@ -5,9 +5,12 @@ import equinox as eqx
 from ._collocation import AbstractCollocation
 from ._feature_basis import LeastSquares
 from ._feature_map import make_features
+from ._memory import check_dense
+from ._options import check_real, check_tolerance, check_whole
 
 # More features than this do not fit a dense least-squares problem in reasonable time.
 _MOST = 8000
+_MOST_OVERSAMPLED = 1e3
 
 
 class Features(AbstractCollocation):
@@ -67,15 +70,11 @@ class Features(AbstractCollocation):
 
     def __check_init__(self):
         for name, least in (("degree", 0), ("random", 0), ("interactions", 0), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
-        if not self.oversampling >= 1.0:
-            raise ValueError(f"`solver.oversampling` is {self.oversampling}; it must be at least 1.")
+            check_whole(name, getattr(self, name), least)
+        check_real("oversampling", self.oversampling, 1.0, _MOST_OVERSAMPLED)
         if self.start not in (0, 1):
             raise ValueError(f"`solver.start` is {self.start}; it must be 0 or 1.")
-        if not self.tolerance > 0:
-            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        check_tolerance(self.tolerance)
 
     def basis(self, problem, family):
         del family
@@ -95,6 +94,8 @@ class Features(AbstractCollocation):
                 f"`solver.degree` is {degree}: with {dimension} states and `solver.interactions` = {self.interactions} that"
                 f" makes {count} features, more than {_MOST}; lower it, or declare fewer interactions."
             )
+        rows = math.ceil(self.oversampling * count)
+        check_dense(f"{count} features at {rows} points", "a lower `solver.degree` or fewer random ones", rows, count)
         features = make_features(problem.region, problem.domain, degree, random, self.interactions, self.seed)
         return LeastSquares(problem, features, self.oversampling)
 

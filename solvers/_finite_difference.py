@@ -11,6 +11,7 @@ from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
 from ._near import Near
+from ._options import check_real, check_tolerance, check_whole
 from ._solver import Finish
 from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED
 from ._workspace import Workspace
@@ -29,6 +30,8 @@ _PATIENCE = 5
 
 # Policy iteration that ends in a cycle of this size, relative to the range of V, is near enough for Newton steps to begin.
 _TO_AND_FRO = 1e-2
+_MOST_LEVELS = 20  # half the cells on each: no grid is finer than that many times
+_STEEPEST = 1e4  # cells at one end of a region over those at the other
 # After so many steps of policy iteration none of which came much nearer, none will.
 _ENDLESS = 40
 
@@ -95,13 +98,10 @@ class FiniteDifference(AbstractGridded):
     def __check_init__(self):
         if self.order not in (1, 2, 4, 6):
             raise ValueError(f"`solver.order` is {self.order}; it must be 1, 2, 4 or 6.")
-        if self.levels < 1:
-            raise ValueError(f"`solver.levels` is {self.levels}; it must be at least 1.")
-        if not self.tolerance > 0:
-            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        check_whole("levels", self.levels, 1, _MOST_LEVELS)
+        check_tolerance(self.tolerance)
         for grading in self.grading if isinstance(self.grading, tuple) else (self.grading,):
-            if not 0 < grading < np.inf:
-                raise ValueError(f"`solver.grading` is {grading}; it must be > 0 and finite.")
+            check_real("grading", grading, 1.0 / _STEEPEST, _STEEPEST)
         for count in self.points if isinstance(self.points, tuple) else (self.points,):
             if count != 0:
                 check_nodes("points", count, self.order)

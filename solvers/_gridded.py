@@ -6,6 +6,7 @@ import equinox as eqx
 
 from ..models import HJBProblem
 from ._discretisation import Discretisation
+from ._options import check_whole
 from ._solver import AbstractSolver
 from ._stencils import least_nodes, make_axis
 
@@ -18,6 +19,7 @@ def least_of(order: int) -> int:
 def check_nodes(name: str, nodes: int | tuple[int, ...], order: int) -> None:
     """**Raises:** `ValueError` naming an option whose nodes are too few for a scheme of some order."""
     for count in nodes if isinstance(nodes, tuple) else (nodes,):
+        check_whole(name, count, 0)
         if count < least_of(order):
             raise ValueError(
                 f"`solver.{name}` is {count}; a scheme of order {order} needs at least {least_of(order)} per state."

@@ -15,6 +15,7 @@ _POINTWISE = (
 _ENTRY = 40  # per entry of a sparse matrix: value, indices, the sums that assemble it, multigrid levels below
 _KRYLOV = 70 * 8  # per node: directions of GMRES between restarts
 _FILL = 32  # per node, node of the shorter state and square of the order: factors in two dimensions while they grow
+_COPIES = 4 * 8  # per entry of a dense matrix: the matrix, its parts, and the factors while they are made
 _SHARE = 0.8  # of the memory of the machine that one solve may take
 
 
@@ -88,6 +89,29 @@ def check_memory(counts: tuple[int, ...], family: int, order: int) -> None:
         f"`solver.points` is {','.join(map(str, counts))}: that takes about {_text(memory_needed(counts, family, order))}"
         f" of memory, and {_text(_SHARE * there)} may be used here; {advice}."
     )
+
+
+def check_dense(what: str, remedy: str, rows: int, columns: int) -> None:
+    """Refuse a dense matrix that would not fit in memory.
+
+    **Arguments:** `what`: the options that ask for it, with their values. `remedy`: what to take instead.
+
+    **Raises:** `ValueError` with the memory it would take.
+    """
+    check_bytes(what, remedy, _COPIES * rows * columns)
+
+
+def check_bytes(what: str, remedy: str, needed: int) -> None:
+    """Refuse what would not fit in memory.
+
+    **Raises:** `ValueError` with the memory it would take.
+    """
+    there = memory_there()
+    if there is not None and needed > _SHARE * there:
+        raise ValueError(
+            f"{what}: that takes about {_text(needed)} of memory, and {_text(_SHARE * there)} may be used here; take"
+            f" {remedy}."
+        )
 
 
 def _is_factorised(states: int, nodes: int) -> bool:

@@ -1,6 +1,7 @@
 """What neural solvers share: a start on the right branch, networks scaled by the problem, fresh points, and the judgement."""
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,10 +19,12 @@ from ._gridded import check_nodes
 from ._judgement import judge
 from ._labels import labels_of
 from ._linear import one_thread
+from ._memory import check_dense
 from ._monotone_start import bent_start, can_start_from, coarse_start
 from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
 from ._network_value import CoarseSolution
+from ._options import check_tolerance, check_whole
 from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
 from ._status import CODES, CONVERGED, RUNNING
@@ -100,19 +103,16 @@ class AbstractNeural(AbstractSolver):
             ("resample", 1),
             ("patience", 1),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= {least}.")
+            check_whole(name, getattr(self, name), least)
         if self.coarse:
             check_nodes("coarse", self.coarse, FiniteDifference().order)
             if not self.start:
                 raise ValueError(f"`solver.start` is 0; with `solver.coarse` = {self.coarse} it must be 1.")
         if not 0.0 <= self.focus < 1.0:
             raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
-        if not self.time_step >= 0:
-            raise ValueError(f"`solver.time_step` is {self.time_step}; it must be >= 0 years.")
-        if not self.tolerance > 0:
-            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        if not 0.0 <= self.time_step < math.inf:
+            raise ValueError(f"`solver.time_step` is {self.time_step}; it must be >= 0 years and finite.")
+        check_tolerance(self.tolerance)
         neural_operators.architecture(self.architecture)
         check_sampling(self.sampling)
 
@@ -144,6 +144,8 @@ class AbstractNeural(AbstractSolver):
     # -- the driver's protocol --------------------------------------------------------------------------
 
     def init(self, problem, family, key, guess):
+        size = f"`solver.points` is {self.points} and `solver.parameters` {self.parameters}"
+        check_dense(size, "fewer of them", max(self.points, self.parameters), self.parameters)
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
         basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
         at, begun, start = CollocationWorkspace(problem, family, basis), (), None

@@ -1,5 +1,6 @@
 """Optimisers of first order, by name, with their schedules."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from ._options import check_whole
 from ._soap import soap
 
 OPTIMIZERS = ("adam", "adamw", "muon", "soap", "lbfgs")
@@ -27,10 +29,9 @@ def check_optimizer(optimizer: str, schedule: str) -> None:
 def check_training(inner: int, batch: int, learning_rate: float) -> None:
     """**Raises:** `ValueError` if a number is out of its range."""
     for name, value in (("inner", inner), ("batch", batch)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`solver.{name}` is {value}; it must be a whole number >= 1.")
-    if not learning_rate > 0:
-        raise ValueError(f"`solver.learning_rate` is {learning_rate}; it must be > 0.")
+        check_whole(name, value, 1)
+    if not 0.0 < learning_rate < math.inf:
+        raise ValueError(f"`solver.learning_rate` is {learning_rate}; it must be > 0 and finite.")
 
 
 def learning_rates(schedule: str, steps: int, first: int, count: int) -> Float[np.ndarray, " step"]:

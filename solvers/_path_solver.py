@@ -8,6 +8,7 @@ import numpy as np
 from ..models import DiscreteProblem
 from ..models._types import Point
 from ._interior_point import InteriorPointLoop
+from ._options import check_tolerance
 from ._path_program import controls_of, program_of, vector
 from ._progress import AbstractProgress
 from ._result import RESULTS, result_advice, result_name
@@ -62,8 +63,7 @@ class InteriorPoint(AbstractPathSolver):
     tolerance: float = eqx.field(static=True, default=1e-8)
 
     def __check_init__(self):
-        if not self.tolerance > 0:
-            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        check_tolerance(self.tolerance)
 
     def optimise(
         self, problem: DiscreteProblem, guess: Point | None, max_steps: int, progress: AbstractProgress

@@ -1,9 +1,11 @@
 """Names on the command line, and solvers from plain options."""
 
 import dataclasses
+import math
 from typing import Any
 
 from ..models import nearest
+from ..models._words import shortened
 from ._deep_galerkin import DeepGalerkin
 from ._features import Features
 from ._finite_difference import FiniteDifference
@@ -55,9 +57,11 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
         try:
             numbers = tuple(_TRUTH[str(part).strip().lower()] if kind is bool else kind(part) for part in parts)
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, OverflowError):
             wanted = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
-            raise ValueError(f"`solver.{key}` is {value!r}; it must be {wanted}.") from None
+            raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {wanted}.") from None
+        if kind is not bool and not all(math.isfinite(number) for number in numbers):
+            raise ValueError(f"`solver.{key}` is {value!r}; it must be a finite number.")
         given[key] = numbers[0] if len(numbers) == 1 else numbers
     return cls(**given)
 

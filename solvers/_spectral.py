@@ -1,11 +1,16 @@
+import math
+
 import equinox as eqx
 
 from ..models import HJBProblem
 from ._chebyshev import ChebyshevAxis, chebyshev_axis
 from ._collocation import AbstractCollocation
+from ._memory import check_dense
+from ._options import check_tolerance, check_whole
 from ._polynomials import Polynomials
 
 _LEAST = 4
+_MOST_ELEMENTS = 30  # each towards a kink a fraction of the one before
 
 
 class Spectral(AbstractCollocation):
@@ -59,12 +64,10 @@ class Spectral(AbstractCollocation):
         for count in self.points if isinstance(self.points, tuple) else (self.points,):
             if count != 0 and count < _LEAST:
                 raise ValueError(f"`solver.points` is {count}; it must be at least {_LEAST} per state.")
-        if self.refinement < 1:
-            raise ValueError(f"`solver.refinement` is {self.refinement}; it must be at least 1.")
+        check_whole("refinement", self.refinement, 1, _MOST_ELEMENTS)
         if self.start not in (0, 1):
             raise ValueError(f"`solver.start` is {self.start}; it must be 0 or 1.")
-        if not self.tolerance > 0:
-            raise ValueError(f"`solver.tolerance` is {self.tolerance}; it must be > 0.")
+        check_tolerance(self.tolerance)
 
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state and element."""
@@ -88,6 +91,11 @@ class Spectral(AbstractCollocation):
 
     def basis(self, problem, family):
         del family
+        counts, kinks = self.counts(problem), problem.model.breakpoints()
+        elements = (1 if not kinks.get(field) else 2 for field in problem.model.states._fields)
+        nodes = [count * number for count, number in zip(counts, elements, strict=True)]
+        unknowns = math.prod(nodes)
+        check_dense(f"`solver.points` is {','.join(map(str, counts))}", "fewer points", unknowns, unknowns)
         return Polynomials(self.axes(problem))
 
 

@@ -6,7 +6,6 @@ Importing abatax switches JAX to double precision (float64). The parts below are
 import importlib as _importlib
 import os as _os
 import sys as _sys
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 # A value function discounted at 1 % per year needs more digits than float32 has. If JAX has not been imported yet, its
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from .solvers import Solution as Solution, sensitivities as sensitivities, simulate as simulate, solve as solve
     from .validation import validate as validate
 
-__version__ = _version("abatax")
+    __version__: str
 
 _FOLDERS = ("models", "neural_operators", "scenarios", "solvers", "validation")
 _VERBS = {
@@ -68,6 +67,8 @@ def __getattr__(name: str):
         return _importlib.import_module(f".{name}", __name__)
     if name in _VERBS:
         return getattr(_importlib.import_module(f".{_VERBS[name]}", __name__), name)
+    if name == "__version__":
+        return _importlib.import_module("importlib.metadata").version("abatax")
     raise AttributeError(f"module `abatax` has no attribute `{name}`")
 
 

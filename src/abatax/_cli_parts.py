@@ -1,15 +1,20 @@
 """What the commands share: options, where results go, errors in one line."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-NOT_CONVERGED = 3
+from ._interrupt import end_interrupted, was_interrupted
+
+FAILED, REFUSED, NOT_CONVERGED = 1, 2, 3
 
 Set = Annotated[
     list[str] | None,
@@ -21,8 +26,32 @@ Set = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; runs/MODEL-TIMESTAMP if left out.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all randomness.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all randomness.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by solve or run.")]
+
+
+_UsageError: Any = typer.BadParameter.mro()[1]
+
+
+class OneLineErrors(TyperGroup):
+    """Commands whose misuse is told in one line, as every other error is."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except _UsageError as error:
+            if "NoArgsIsHelp" in type(error).__name__:
+                error.show()
+            else:
+                where = error.ctx.command_path if error.ctx is not None else "abatax"
+                text = " ".join(error.format_message().split()).rstrip(".")
+                print(f"error: {text}; see `{where} --help`.", file=sys.stderr)
+            sys.exit(REFUSED)
+        except typer.Abort:
+            sys.exit(FAILED)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def default_folder(out: Path | None, model: str) -> Path:
@@ -46,13 +75,68 @@ def say(*lines: str) -> None:
 
 @contextmanager
 def reporting() -> Iterator[None]:
-    """What was asked wrongly becomes one line and exit code 2; everything else keeps its traceback."""
+    """Errors in one line: exit code 2 for a request that is wrong, 1 where the machine fails; others keep their traceback."""
     try:
         yield
-    except (ValueError, FileExistsError, PermissionError, NotADirectoryError) as error:
-        text = " ".join(str(error).split())
-        print(f"error: {text}", file=sys.stderr)
-        raise typer.Exit(2) from None
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except BaseException as error:
+        # compiled code hands on what was raised in it as an error of its own
+        if was_interrupted():
+            end_interrupted()
+        code = _exit_code(error)
+        if code is None:
+            raise
+        _withdraw()
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        raise typer.Exit(code) from None
+
+
+# Errors of the machine and not of the request; texts of JAX, whose errors have no kind of their own.
+_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
+_NO_MEMORY = "RESOURCE_EXHAUSTED", "Out of memory"
+_NO_DEVICE = "Unable to initialize backend", "Unknown backend"
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that one line explains; None if it needs its traceback."""
+    if isinstance(error, OSError):
+        return FAILED if error.errno in _FULL else REFUSED
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _says(error, *_NO_MEMORY, *_NO_DEVICE)):
+        return FAILED
+    return REFUSED if isinstance(error, ValueError) else None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or _says(error, *_NO_MEMORY):
+        return f"memory ran out; take fewer points, members or paths. {text}".rstrip()
+    if isinstance(error, RuntimeError):
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        return f"JAX_PLATFORMS is {asked!r}, and there is no such device here; unset it, or set it to cpu."
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; nothing half-written is kept. Free some space, or choose another folder."
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return text
+
+
+def _says(error: BaseException, *texts: str) -> bool:
+    return any(text in str(error) for text in texts)
+
+
+def _withdraw() -> None:
+    """Leave no trace of a command that was refused after it had begun to write."""
+    if "abatax._writing" in sys.modules:
+        sys.modules["abatax._writing"].discard_incomplete()
+
+
+def check_device() -> None:
+    """Raise, before anything else is done, if the device that the environment asks for is not there."""
+    import jax
+
+    jax.devices()
 
 
 def live_progress():

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ._cli_parts import Force, Out, Set, default_folder, finish, live_progress, reporting, say
+from ._cli_parts import Force, Out, Set, check_device, default_folder, finish, live_progress, reporting, say
+from ._interrupt import after_an_interrupt
 
 
 def compare(
@@ -28,33 +29,31 @@ def compare(
 ) -> None:
     """Compare solvers and architectures on an equal budget; writes comparison.csv, .nc, .html and figures."""
     with reporting():
+        check_device()
         from .scenarios import compare as run_comparison
         from .scenarios._comparison_text import sentences
-        from .scenarios._pipeline import hjb_only
+        from .scenarios._pipeline import hjb_only, outlook
         from .scenarios._settings import RunSettings, apply
 
         settings = apply(RunSettings(model=model), set_ or [])
         options, settings = settings.solver, settings.model_copy(update={"solver": {}})
         folder: Path = default_folder(out, model)
-        try:
-            with live_progress() as progress:
-                comparison = run_comparison(
-                    hjb_only(settings.problem(), "compare"),
-                    solvers=_names(solvers),
-                    architectures=_names(architectures),
-                    seeds=seeds,
-                    budget=budget,
-                    steps=steps,
-                    parameters=parameters,
-                    tuning=tune,
-                    options=options,
-                    progress=progress,
-                    folder=folder,
-                    force=force,
-                )
-        except KeyboardInterrupt:
-            say(f"Interrupted. Finished runs are kept: the same command with --out {folder} goes on.")
-            raise
+        after_an_interrupt(lambda: outlook(folder))
+        with live_progress() as progress:
+            comparison = run_comparison(
+                hjb_only(settings.problem(), "compare"),
+                solvers=_names(solvers),
+                architectures=_names(architectures),
+                seeds=seeds,
+                budget=budget,
+                steps=steps,
+                parameters=parameters,
+                tuning=tune,
+                options=options,
+                progress=progress,
+                folder=folder,
+                force=force,
+            )
         say(*sentences(comparison))
         failed = bool((comparison.table["failure"] != "").all())
         finish(folder, not failed, "every run failed; the reasons are in comparison.csv.", "comparison.html")

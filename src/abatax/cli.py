@@ -1,15 +1,32 @@
 """The command line: thin verbs over the package. Heavy imports happen inside the verbs, so that --help is quick."""
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ._cli_parts import Folder, Force, Out, Seed, Set, default_folder, finish, live_progress, reporting, say
+from ._cli_parts import (
+    Folder,
+    Force,
+    OneLineErrors,
+    Out,
+    Seed,
+    Set,
+    check_device,
+    default_folder,
+    finish,
+    live_progress,
+    reporting,
+    say,
+)
 from ._compare_command import compare
+from ._interrupt import after_an_interrupt, end_interrupted, was_interrupted, watch_for_interrupts
 
 app = typer.Typer(
+    cls=OneLineErrors,
     help="Climate-economic control problems under uncertainty: solve, validate, simulate, export.",
     no_args_is_help=True,
     add_completion=False,
@@ -22,6 +39,7 @@ app = typer.Typer(
 def models() -> None:
     """List the models: dimension, states, controls, what is exact or in closed form, source."""
     with reporting():
+        check_device()
         from rich.console import Console
         from rich.table import Table
 
@@ -77,10 +95,11 @@ def solve(
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
     with reporting():
-        from .scenarios._pipeline import hjb_only, prepare_folder, solve_run
+        check_device()
+        from .scenarios._pipeline import hjb_only, outlook, prepare_folder, solve_run
         from .scenarios._reference_run import reference_run
         from .scenarios._sensitivity_run import check_asked, sensitivity_run
-        from .scenarios._settings import RunSettings, apply, read_settings
+        from .scenarios._settings import RunSettings, apply, check_seed, read_settings
         from .validation._reference import check_solver
 
         if config is not None:
@@ -92,7 +111,7 @@ def solve(
             settings = RunSettings(model=model)
         changed: dict[str, Any] = {"solver": settings.solver | ({"name": solver} if solver else {})}
         if seed is not None:
-            changed["seed"] = seed
+            changed["seed"] = check_seed(seed)
         settings = apply(settings.model_copy(update=changed), set_ or [])
         problem = settings.problem()  # complain before anything is written
         if reference:
@@ -102,6 +121,7 @@ def solve(
             check_asked(problem, settings.make_solver(), reference)
             written += "sensitivities.csv", "sensitivities.png", "sensitivities.svg"
         folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
+        after_an_interrupt(lambda: outlook(folder))
         with live_progress() as progress:
             if reference:
                 solved = reference_run(settings, folder, progress=progress)
@@ -117,8 +137,8 @@ def solve(
 @app.command(epilog="Example: abatax simulate runs/averse --years 100 --paths 2000 --seed 1")
 def simulate(
     folder: Folder,
-    years: Annotated[int, typer.Option(min=1, help="Horizon.")] = 80,
-    paths: Annotated[int, typer.Option(min=1, help="Number of paths.")] = 1000,
+    years: Annotated[int, typer.Option(help="Horizon, at most 500.")] = 80,
+    paths: Annotated[int, typer.Option(help="Number of paths, at most 100000.")] = 1000,
     seed: Seed = None,
     measure: Annotated[str, typer.Option(help="baseline or worst-case.")] = "baseline",
     no_shocks: Annotated[bool, typer.Option("--no-shocks", help="One path, no Brownian shock, no jump.")] = False,
@@ -126,11 +146,16 @@ def simulate(
 ) -> None:
     """Simulate a solution; writes paths.nc."""
     with reporting():
-        from .scenarios._pipeline import check_absent, simulate_run
+        check_device()
+        from .scenarios._pipeline import check_absent, simulate_run, tidy
+        from .scenarios._settings import check_seed, check_simulation
         from .scenarios._storage import load
 
+        check_simulation(years, paths)
+        check_seed(seed)
         solution, run = load(folder)
         check_absent(folder, ("paths.nc",), force)
+        tidy(folder)
         seed = int(run.get("seed", 0)) if seed is None else seed
         simulate_run(solution, folder, years=years, paths=paths, seed=seed, measure=measure, shocks=not no_shocks)
         finish(folder, run["converged"], run["advice"], "paths.nc")
@@ -144,8 +169,10 @@ def export(
 ) -> None:
     """Write scenario files and the report from simulated paths."""
     with reporting():
+        check_device()
         from .scenarios._pipeline import export_run
 
+        after_an_interrupt(lambda: f"what is written is complete; `abatax export {folder} --force` writes everything.")
         written = export_run(folder, format, force=force)
         say(*(str(path) for path in written))
 
@@ -159,13 +186,15 @@ def run(
 ) -> None:
     """Solve (averse and neutral), validate, simulate and export: the main job."""
     with reporting():
-        from .scenarios._pipeline import full_run, hjb_only, prepare_folder
+        check_device()
+        from .scenarios._pipeline import full_run, hjb_only, outlook, prepare_folder
         from .scenarios._settings import BUILT_IN, apply, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         hjb_only(settings.problem(), "run")
         written = "solution.nc", "run.json", "report.html"
         folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
+        after_an_interrupt(lambda: outlook(folder))
         with live_progress() as progress:
             done = full_run(settings, folder, progress=progress)
         print(done["table"])
@@ -178,9 +207,18 @@ app.command(
 
 
 def main() -> None:
-    """Entry point of the command `abatax`."""
+    """The command `abatax`, whose entry point is `abatax.__main__`."""
+    watch_for_interrupts()
+    # a name that the terminal's encoding lacks is shown escaped
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     _use_compilation_cache()
-    app()
+    try:
+        app()
+    finally:
+        if was_interrupted():
+            end_interrupted()
 
 
 # ---------------------------------------------------------------------------------------------------------
