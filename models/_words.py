@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-
 _LONGEST = 200  # characters of a name that may be a slip of the pen
 
 

@@ -158,6 +158,13 @@ def _check_names(table: pd.DataFrame) -> None:
                 raise ValueError(f'{column} is {text!r}; it may not contain ; : " ` or a line break, nor start with =.')
     repeated = table[table.duplicated(INDEX[:4])]
     if len(repeated):
+        model, scenario = repeated.iloc[0][INDEX[:2]]
+        same = table[(table[INDEX[0]] == model) & (table[INDEX[1]] == scenario)]
+        if same.duplicated(INDEX[:4], keep=False).all():  # every row, and not one variable
+            raise ValueError(
+                f"the scenario `{scenario}` of the model `{model}` is joined twice; join it once, or name one differently:"
+                " to_iamc(..., scenario=NAME)."
+            )
         raise ValueError(
             f"`{repeated.iloc[0]['Variable']}` is the IAMC name of two variables; give them different names."
         )

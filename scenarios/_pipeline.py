@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.util
-import shutil
 from pathlib import Path
 from typing import Any
 

@@ -143,7 +143,9 @@ def check_tables(content: dict[str, Any]) -> None:
             elif not table and depth > 1:
                 raise ValueError(f"`{where}` is an empty table; give it a value, or leave it out.")
             elif depth > _DEEPEST:
-                raise ValueError(f"`{shortened(where)}` is nested too deeply; tables hold the fields of one block each.")
+                raise ValueError(
+                    f"`{shortened(where)}` is nested too deeply; tables hold the fields of one block each."
+                )
             else:
                 tables += [(f"{where}.{key}", value, depth + 1) for key, value in table.items()]
 

@@ -15,9 +15,9 @@ from ._solver import AbstractSolver, Finish
 
 # Results after which a coarser grid or a milder problem may help: Newton's method diverged, and nothing says that the problem
 # has no solution.
-_DIVERGED = ("stalled", "nonfinite", "oscillating")
+_DIVERGED = ("stalled", "unsettled", "nonfinite", "oscillating")
 # Results for which a guess is not to blame.
-_NOT_THE_GUESS = ("successful", "max_steps_reached", "unresolved")
+_NOT_THE_GUESS = ("successful", "max_steps_reached", "max_seconds_reached", "unresolved", "untrained")
 # Shares of the aversion to ambiguity differ by at least this much between two solves of a continuation.
 _LEAST_SHARE = 1.0 / 8.0
 

@@ -241,7 +241,10 @@ class _Run:
                 seen = Watched(regime, step, clock.seconds(), problem, finish)
                 with clock.stopped():
                     options.watch(seen)
-        return solver.finish(problem, state, workspace), step
+        finish = solver.finish(problem, state, workspace)
+        if step < most and not solver.terminate(state):
+            finish = finish._replace(result=RESULTS.max_seconds_reached)
+        return finish, step
 
     def destinations(self, problem: HJBProblem, size: int, key, guess) -> tuple[Solution, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""

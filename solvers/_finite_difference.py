@@ -13,7 +13,7 @@ from ._memory import check_memory
 from ._near import Near
 from ._options import check_real, check_tolerance, check_whole
 from ._solver import Finish
-from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED
+from ._status import CODES, CONVERGED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
 from ._workspace import Workspace
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
@@ -261,10 +261,11 @@ class FiniteDifference(AbstractGridded):
         )
 
     def _stall(self, workspace, state):
-        """The monotone solution is kept; on a false branch that is what is said, for more points would not help."""
-        kept = state.monotone if bool(state.high_order) else state.values
+        """The monotone iterate is kept; on a false branch that is what is said, for more points would not help."""
+        high = bool(state.high_order)  # otherwise there is no monotone solution either
+        kept = state.monotone if high else state.values
         false = self._false_branch(workspace, int(state.level), workspace.evaluate(int(state.level), False, kept))
-        return state._replace(values=kept, monotone=kept, status=np.array(false or STALLED))
+        return state._replace(values=kept, monotone=kept, status=np.array(false or (STALLED if high else UNSETTLED)))
 
     def _false_branch(self, workspace, level, local) -> int | None:
         """The status of a false branch; None if there is no mark of one."""

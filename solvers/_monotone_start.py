@@ -10,7 +10,7 @@ from ..models import HJBProblem
 from ._finite_difference import FiniteDifference
 from ._gridded import check_kinks, per_state
 from ._linear import one_thread
-from ._status import CONVERGED, STALLED, WRONG_SIGN
+from ._status import CONVERGED, STALLED, UNSETTLED, WRONG_SIGN
 
 # Nodes per state by number of states; beyond, no grid.
 _POINTS = {1: 41, 2: 21, 3: 11, 4: 7, 5: 5}
@@ -90,4 +90,4 @@ def can_start_from(status: int) -> bool:
     On so few nodes a small marginal value may have the wrong sign, and a few nodes may go to and fro between two policies; what comes
     out is judged again.
     """
-    return status in (CONVERGED, STALLED, WRONG_SIGN)
+    return status in (CONVERGED, STALLED, UNSETTLED, WRONG_SIGN)

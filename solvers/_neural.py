@@ -25,9 +25,10 @@ from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
 from ._network_value import CoarseSolution
 from ._options import check_tolerance, check_whole
+from ._result import RESULTS
 from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
-from ._status import CODES, CONVERGED, RUNNING
+from ._status import CODES, CONVERGED, ROUGH, RUNNING
 
 _START, _FITTING, _TRAINING = 0, 1, 2
 _STAGES = ("finite differences", "fit", "training")
@@ -320,4 +321,5 @@ class AbstractNeural(AbstractSolver):
             return kept._replace(result=CODES[status], stats=kept.stats | stats)
         unknowns = state.best if np.isfinite(state.least) else state.unknowns
         nodes, values = at.basis.shown(unknowns)
-        return Finish(at.basis.value(unknowns), CODES[status], stats, nodes, values)
+        result = RESULTS.untrained if status == ROUGH else CODES[status]
+        return Finish(at.basis.value(unknowns), result, stats, nodes, values)

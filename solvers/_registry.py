@@ -60,7 +60,7 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
         except (TypeError, ValueError, KeyError, OverflowError):
             wanted = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
             raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {wanted}.") from None
-        if kind is not bool and not all(math.isfinite(number) for number in numbers):
+        if kind is float and not all(math.isfinite(float(number)) for number in numbers):
             raise ValueError(f"`solver.{key}` is {value!r}; it must be a finite number.")
         given[key] = numbers[0] if len(numbers) == 1 else numbers
     return cls(**given)

@@ -9,6 +9,10 @@ class RESULTS(eqx.Enumeration):
         "The maximum number of solver steps was reached before convergence; the last iterate is kept. "
         "Increase `max_steps`, or start from the solution of a nearby problem with `guess`."
     )
+    max_seconds_reached = (
+        "The seconds allowed were used up before convergence; the last iterate is kept. Raise `max_seconds`, take fewer "
+        "points, or start from the solution of a nearby problem with `guess`."
+    )
     nonfinite = (
         "A value became infinite or not a number; the last finite iterate is kept. Start from a `guess` with the "
         "right signs, weaken the aversion to ambiguity (raise the penalty), or check the utility at the bounds "
@@ -19,8 +23,13 @@ class RESULTS(eqx.Enumeration):
         "value function. Enlarge the box, or start from a `guess` with the right signs."
     )
     stalled = (
-        "The high-order residual could not be reduced further; the monotone first-order solution converged. Use more "
-        "points, a lower `order`, or a larger margin at the outflow faces."
+        "The residual could not be reduced further; what is kept is the monotone first-order solution with which the "
+        "iteration began. Use more points or features, a lower `order`, or a larger margin at the outflow faces."
+    )
+    unsettled = (
+        "Policy iteration on the monotone first-order scheme came no nearer to a fixed point; the last iterate is kept, and it "
+        "is not a solution. Start from a `guess`, use other `points`, weaken the aversion to ambiguity (raise the penalty), or "
+        "check that the problem has a finite value."
     )
     oscillating = (
         "The high-order solution oscillates between nodes where the monotone first-order one, which is kept, does not. Use "
@@ -47,20 +56,27 @@ class RESULTS(eqx.Enumeration):
         "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
         "points. Use more points or features, or finite differences, which need less smoothness."
     )
+    untrained = (
+        "The equation does not hold between the points on which the networks were trained. Train longer (more `steps`, more "
+        "`patience`), use more `points` or `parameters`, let the networks correct a grid (`coarse`), or use finite differences."
+    )
 
 
 _NAMES = (
     "successful",
     "max_steps_reached",
+    "max_seconds_reached",
     "nonfinite",
     "outward_drift",
     "stalled",
+    "unsettled",
     "oscillating",
     "pinned",
     "wrong_sign",
     "undetermined",
     "no_descent",
     "unresolved",
+    "untrained",
 )
 
 

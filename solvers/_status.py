@@ -2,7 +2,7 @@
 
 from ._result import RESULTS
 
-RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH = range(10)
+RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH, UNSETTLED = range(11)
 
 CODES = (
     RESULTS.max_steps_reached,
@@ -15,4 +15,5 @@ CODES = (
     RESULTS.wrong_sign,
     RESULTS.undetermined,
     RESULTS.unresolved,
+    RESULTS.unsettled,
 )

@@ -175,7 +175,7 @@ def test_false_transients_end_at_the_closed_form(name):
 
 def test_the_budget_in_seconds_ends_the_training():
     solution = ab.solve(ab.HJBProblem(MODEL), GAUSS, max_seconds=0.0, throw=False)
-    assert solution.stats["steps"] == 0 and result_name(solution.result) == "max_steps_reached"
+    assert solution.stats["steps"] == 0 and result_name(solution.result) == "max_seconds_reached"
 
 
 def test_without_a_start_a_false_root_is_not_believed():
