@@ -8,6 +8,9 @@ from jax.core import Tracer
 from ._types import Point
 
 
+MOST_COPIES = 100  # states of one kind that a model may have: more than any solver can answer
+
+
 def is_traced(value: Any) -> bool:
     """Whether a value is abstract, under jit, vmap or grad."""
     return isinstance(value, Tracer)

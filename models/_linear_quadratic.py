@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
-from ._checks import check_positive
+from ._checks import MOST_COPIES, check_positive
 from ._closures import StateConstraint
 from ._model import ClosedFormControl
 from ._preferences import AbstractPreferences, TimeAdditive
@@ -73,6 +73,8 @@ class LinearQuadratic(ClosedFormControl):
     def __check_init__(self):
         if self.dimension < 1:
             raise ValueError(f"`dimension` is {self.dimension}; it must be at least 1.")
+        if self.dimension > MOST_COPIES:
+            raise ValueError(f"`dimension` is {self.dimension}; it must be at most {MOST_COPIES}.")
         check_positive("state_cost", self.state_cost)
         check_positive("control_cost", self.control_cost)
         check_positive("volatility", self.volatility, allow_zero=True)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ._ak_climate import COLLAR, Productivity, certain_climate, damage_slope
 from ._ambiguity import Ambiguity
-from ._checks import check_positive, check_share
+from ._checks import MOST_COPIES, check_positive, check_share
 from ._climate import TCREClimate
 from ._closures import Growth, Inflow, Outflow
 from ._damages import ThresholdDamages
@@ -108,6 +108,8 @@ class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
         check_share("emissions_share", self.emissions_share)
         if self.regions < 1:
             raise ValueError(f"`regions` is {self.regions}; it must be at least 1.")
+        if self.regions > MOST_COPIES:
+            raise ValueError(f"`regions` is {self.regions}; it must be at most {MOST_COPIES}.")
         check_positive("coupling", self.coupling, "per year", allow_zero=True)
         for name in ("weights", "vulnerability"):
             given = getattr(self, name)

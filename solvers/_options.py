@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..models._words import shortened
+
 
 def check_tolerance(tolerance: Any) -> None:
     """**Raises:** `ValueError` unless a tolerance is a share of the range of V that an iteration can be held to."""
@@ -11,9 +13,10 @@ def check_tolerance(tolerance: Any) -> None:
 
 def check_whole(name: str, value: Any, least: int, most: int = 10**9) -> None:
     """**Raises:** `ValueError` unless an option is a whole number within bounds."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        bound = f">= {least}" if most == 10**9 or value < least else f"between {least} and {most}"
-        raise ValueError(f"`solver.{name}` is {value}; it must be a whole number {bound}.")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        bound = f"between {least} and {most}" if whole and value > most else f">= {least}"
+        raise ValueError(f"`solver.{name}` is {shortened(str(value))}; it must be a whole number {bound}.")
 
 
 def check_real(name: str, value: Any, low: float, high: float, unit: str = "") -> None:

@@ -327,3 +327,52 @@ def test_a_block_is_exchanged_by_its_name(settings, states):
 def test_a_block_that_does_not_fit_is_refused(settings, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         configure("net_zero", settings)
+
+
+@pytest.mark.parametrize(
+    "name, settings, field, value",
+    [
+        ("uncertain_damages", {"damage_jump.highest_rate": "0.5"}, "damage_jump.highest_rate", 0.5),
+        ("uncertain_damages", {"damage_jump.highest_rate": 2}, "damage_jump.highest_rate", 2.0),
+        ("net_zero", {"technology.parity": "0.13"}, "technology.parity", 0.13),
+        ("multi_region", {"weights": "1,3"}, "weights", [1.0, 3.0]),
+        ("multi_region", {"regions": 1, "vulnerability": "2"}, "vulnerability", [2.0]),
+    ],
+)
+def test_a_field_that_is_none_takes_what_its_type_says(name, settings, field, value):
+    found = get(configure(name, settings), field)
+    np.testing.assert_array_equal(found, value)
+    assert found.shape == np.shape(value)  # one number is no list of one
+
+
+def test_a_block_that_is_none_takes_a_name():
+    assert float(configure("ak_climate", {"cycle": "Productivity", "cycle.cost": 0.1}).cycle.cost) == 0.1
+
+
+@pytest.mark.parametrize(
+    "name, settings, words",
+    [
+        ("uncertain_damages", {"damage_jump.highest_rate": "0.5,1"}, "`damage_jump.highest_rate` is 0.5,1; it must be"),
+        ("ak_climate", {"cycle": 0.5}, "`cycle` is 0.5; name a block: Productivity, or none"),
+        ("linear_quadratic", {"feedback": True}, "`feedback` is True; it must be a number"),
+        ("linear_quadratic", {"dimension": "inf"}, "`dimension` is inf; it must be a whole number"),
+        ("linear_quadratic", {"dimension": 1000}, "`dimension` is 1000; it must be at most 100"),
+        ("multi_region", {"regions": "1000"}, "`regions` is 1000; it must be at most 100"),
+        ("multi_region", {"rotation": "inf"}, "`rotation` is 'inf'; it must be true or false"),
+        ("multi_region", {"rotation": 1000}, "`rotation` is 1000; it must be true or false"),
+        ("uncertain_damages", {"phase": "nan"}, "`phase` is 'nan'; use before_damage or after_damage"),
+        ("uncertain_damages", {"phase": 3}, "`phase` is 3; it must be a word"),
+        ("linear_quadratic", {"a" * 10**6: 1}, "unknown field"),
+    ],
+)
+def test_values_of_another_kind_are_named(name, settings, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        configure(name, settings)
+
+
+@pytest.mark.parametrize(
+    "field, value", [("dimension", "two"), ("feedback", "abc"), ("feedback", True), ("preferences", 3)]
+)
+def test_parameters_of_another_kind_are_not_built(field, value):
+    with pytest.raises(ValueError, match=f"`linear_quadratic.{field}` is"):
+        build("linear_quadratic", parameters_of(LinearQuadratic()) | {field: value})

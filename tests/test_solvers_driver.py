@@ -27,12 +27,15 @@ PROBLEM = HJBProblem(LinearQuadratic())
 INSIDE = np.linspace(-2.5, 2.5, 11)[:, None]
 
 
+_NAMES = (
+    "successful max_steps_reached max_seconds_reached nonfinite outward_drift stalled unsettled oscillating unresolved untrained"
+).split()
+
+
 # -- how it ended -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["successful", "max_steps_reached", "nonfinite", "outward_drift", "stalled", "oscillating"]
-)
+@pytest.mark.parametrize("name", _NAMES)
 def test_every_result_has_a_name_and_advice(name):
     result = getattr(RESULTS, name)
     assert result_name(result) == name
@@ -139,10 +142,13 @@ def test_no_value_is_claimed_where_none_exists():
     "fields, words",
     [
         ({"order": 3}, "`solver.order` is 3; it must be 1, 2, 4 or 6"),
-        ({"levels": 0}, "`solver.levels` is 0; it must be at least 1"),
-        ({"grading": 0.0}, "`solver.grading` is 0.0; it must be > 0"),
-        ({"grading": (1.0, -2.0)}, "`solver.grading` is -2.0; it must be > 0"),
+        ({"levels": 0}, "`solver.levels` is 0; it must be a whole number >= 1"),
+        ({"grading": 0.0}, "`solver.grading` is 0.0; it must be between 0.0001 and 10000"),
+        ({"grading": (1.0, -2.0)}, "`solver.grading` is -2.0; it must be between"),
         ({"tolerance": 0.0}, "`solver.tolerance` is 0.0; it must be > 0"),
+        ({"tolerance": float("inf")}, "`solver.tolerance` is inf; it must be > 0 and below 1"),
+        ({"levels": 1000}, "`solver.levels` is 1000; it must be a whole number between 1 and 20"),
+        ({"points": 10**400}, "it must be a whole number between"),
         ({"points": 5}, "`solver.points` is 5; a scheme of order 4 needs at least 7 per state"),
         ({"points": -3}, "`solver.points` is -3"),
         ({"points": (41, 8), "order": 6}, "`solver.points` is 8; a scheme of order 6 needs at least 9"),

@@ -222,7 +222,7 @@ def test_interrupted_and_resumed_is_the_same(tmp_path, dimension, stop):
         ({"random": -1}, "`solver.random` is -1"),
         ({"interactions": -2}, "`solver.interactions` is -2"),
         ({"seed": -2}, "`solver.seed` is -2"),
-        ({"oversampling": 0.5}, "`solver.oversampling` is 0.5; it must be at least 1"),
+        ({"oversampling": 0.5}, "`solver.oversampling` is 0.5; it must be between 1 and 1000"),
         ({"start": 2}, "`solver.start` is 2; it must be 0 or 1"),
         ({"tolerance": 0.0}, "`solver.tolerance` is 0.0; it must be > 0"),
     ],

@@ -182,7 +182,7 @@ def test_interrupted_and_resumed_is_the_same(tmp_path, stop):
     [
         ({"points": 3}, "`solver.points` is 3; it must be at least 4"),
         ({"points": (9, 2)}, "`solver.points` is 2"),
-        ({"refinement": 0}, "`solver.refinement` is 0; it must be at least 1"),
+        ({"refinement": 0}, "`solver.refinement` is 0; it must be a whole number >= 1"),
         ({"start": 2}, "`solver.start` is 2; it must be 0 or 1"),
         ({"tolerance": 0.0}, "`solver.tolerance` is 0.0; it must be > 0"),
     ],
