@@ -7,7 +7,6 @@ from jax.core import Tracer
 
 from ._types import Point
 
-
 MOST_COPIES = 100  # states of one kind that a model may have: more than any solver can answer
 
 
