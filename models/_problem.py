@@ -11,8 +11,10 @@ from jaxtyping import Array, Float
 from ._ambiguity import WorstCase
 from ._checks import check_variables
 from ._closures import AbstractClosure
+from ._constants import Constants, changed_constant, constants_read
 from ._maximise import maximise
 from ._model import AbstractModel, CarbonModel, ClosedFormControl
+from ._posed import check_descriptions
 from ._types import Point, Scalar
 from ._value import derivatives
 
@@ -63,6 +65,7 @@ class HJBProblem(eqx.Module):
     continuations: tuple[Callable[[Scalar, Point], Float[Array, " outcome"]], ...]
     region: tuple[tuple[float, float], ...] = eqx.field(static=True)
     extension: float = eqx.field(static=True)
+    constants: Constants = eqx.field(static=True)  # of the user's classes; part of the key of compiled programs
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class HJBProblem(eqx.Module):
         extension: float = 1.0,
         continuations: tuple[Callable, ...] = (),
     ):
+        check_descriptions(model)
         states = model.states
         for field, (low, high) in (box or {}).items():
             if field not in states._fields:
@@ -88,12 +92,24 @@ class HJBProblem(eqx.Module):
         self.continuations = continuations
         self.region = tuple((float(v.low), float(v.high)) for v in states)
         self.extension = float(extension)
+        self.constants = constants_read(model)
 
     def replace(self, **changes: Any) -> "HJBProblem":
-        """A copy with other `model`, `box`, `extension` or `continuations`; states that `box` does not name stay."""
+        """A copy with other `model`, `box`, `extension` or `continuations`; states that `box` does not name stay.
+
+        It is posed anew, with the constants that the user's classes read now.
+        """
         box = dict(zip(self.model.states._fields, self.region, strict=True)) | changes.pop("box", {})
         fields = {"extension": self.extension, "continuations": self.continuations, "box": box} | changes
         return HJBProblem(fields.pop("model", self.model), **fields)
+
+    def check_constants(self) -> None:
+        """Raise `ValueError` if a constant or code that the model's class reads from outside has changed since it was posed."""
+        changed = changed_constant(self.constants, constants_read(self.model))
+        if changed is not None:
+            raise ValueError(
+                f"{changed} has changed since this problem was posed or solved; solve it again, or make it a field of the model."
+            )
 
     # -- geometry -------------------------------------------------------------------------------------
 

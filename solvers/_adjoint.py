@@ -14,6 +14,7 @@ from ..models import Growth, HJBProblem
 from ._finite_difference import FiniteDifference
 from ._godunov import Local
 from ._interpolation import TensorSpline
+from ._jit import compiled
 from ._linear import Downwind, LinearSystem, one_thread
 from ._solution import Solution, on_host, on_tensor_grid, reshape_family
 from ._workspace import Workspace
@@ -211,7 +212,7 @@ def _transposed(system: LinearSystem, right: Float[np.ndarray, " n"]) -> LinearS
 # -- derivatives of the pieces, compiled --------------------------------------------------------------------
 
 
-@eqx.filter_jit
+@compiled
 def _equation(problem, points, own):
     def of_member(p, own):
         diff, rest = eqx.partition(p.model, eqx.is_inexact_array)
@@ -231,7 +232,7 @@ def _equation(problem, points, own):
     return eqx.filter_vmap(of_member)(problem, own)
 
 
-@eqx.filter_jit
+@compiled
 def _face(problem, axis: int, side: int, points, slopes, bends):
     def of_member(p, slopes, bends):
         diff, rest = eqx.partition(p.model, eqx.is_inexact_array)
@@ -253,7 +254,7 @@ def _face(problem, axis: int, side: int, points, slopes, bends):
     return eqx.filter_vmap(of_member)(problem, slopes, bends)
 
 
-@eqx.filter_jit
+@compiled
 def _landing(problem, points, weights):
     def of_member(p, weights):
         diff, rest = eqx.partition((p.model, p.continuations), eqx.is_inexact_array)
@@ -269,12 +270,12 @@ def _landing(problem, points, weights):
     return eqx.filter_vmap(of_member)(problem, weights)
 
 
-@eqx.filter_jit
+@compiled
 def _through_jumps(model, cotangents):
     return _through(lambda m: tuple(jump.destination for jump in m.jumps()), model, cotangents)
 
 
-@eqx.filter_jit
+@compiled
 def _through_closed_form(model, cotangent):
     return _through(lambda m: m.exact_value(), model, cotangent)
 

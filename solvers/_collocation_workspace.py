@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from ..models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._jit import compiled
 
 # Points per call of the compiled kernel: few shapes, so few compilations.
 _SMALLEST, _LARGEST = 256, 4096
@@ -268,7 +269,7 @@ class CollocationWorkspace(Generic[Basis]):
         return False
 
 
-@eqx.filter_jit
+@compiled
 def _known(problem: HJBProblem, points) -> Known:
     """What models know of their value functions: over the family, points first."""
     t = jnp.zeros(())
@@ -280,7 +281,7 @@ def _known(problem: HJBProblem, points) -> Known:
     return eqx.filter_vmap(of_member)(problem)
 
 
-@eqx.filter_jit
+@compiled
 def _family_at(problem, values, points):
     def of_member(p, v):
         return jax.vmap(lambda x: v(jnp.zeros(()), p.state(x)))(points)

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._jit import compiled
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
 from ._residual_loss import losses, pool_of
@@ -138,7 +139,7 @@ class DeepGalerkin(AbstractNeural):
 _BALANCING = 0.02
 
 
-@eqx.filter_jit
+@compiled
 def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rates, key, options):
     """`inner` steps of the optimiser: parameters, moments, weight of the faces and the mean loss."""
     optimizer, size, balance = options

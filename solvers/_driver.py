@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
+from ..models._posed import check_jump, check_posed
 from ..models._types import Point, Scalar
 from ._attempts import Attempts
 from ._checkpoint import Checkpoint
@@ -162,8 +163,10 @@ def _answer(problem: Any, solver: Any, options: _Options) -> Any:
 
 @_answer.register
 def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
+    check_posed(problem)
+    problem.check_start()
     run, guess = _Run(solver, options, []), options.guess
-    asked = reshape_leading(problem, (1,), 0)
+    asked = reshape_leading(problem.replace(), (1,), 0)
     if isinstance(guess, Solution):
         guess = near(reshape_family(guess, (1,), 0), asked, 1)
         if guess is None:
@@ -252,6 +255,7 @@ class _Run:
         for number, (asked, outcomes) in enumerate(destination_problems(problem, size)):
             solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, asked))), None)
             if solution is None:
+                check_posed(asked, family=True)
                 joined = size * outcomes
                 start = guess.after(number, joined, asked) if isinstance(guess, Near) else None
                 solution = self.family(asked, joined, jr.fold_in(key, number), start)
@@ -292,6 +296,7 @@ def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProble
     jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
     found = []
     for jump in jumps:
+        check_jump(problem.model, jump)
         outcomes = jump.probabilities.shape[1]
         flat = reshape_leading(jump.destination, (size * outcomes,), 2)
         # a region the user has moved moves in every regime that had the same one

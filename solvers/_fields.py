@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import CarbonModel, HJBProblem, derivatives
+from ._jit import compiled
 from ._solution import USD_PER_TCO2
 
 _CHUNK = 256  # points per call: one compilation serves grids of every size
@@ -30,6 +31,7 @@ def fields_at(
     `worst_case_shock_<n>` of each shock (1/sqrt(yr)), `worst_case_factor_<jump>` on the intensity of each jump.
     """
     # without its box: the same compilation serves every box
+    problem.check_constants()
     bare = HJBProblem(problem.model, continuations=problem.continuations)
     states, pieces = np.asarray(points), []
     for start in range(0, len(states), _CHUNK):
@@ -40,12 +42,12 @@ def fields_at(
     return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
 
 
-@eqx.filter_jit
+@compiled
 def _of_one(problem: HJBProblem, value, points) -> dict[str, Any]:
     return jax.vmap(lambda z: _fields(problem, value, z))(points)
 
 
-@eqx.filter_jit
+@compiled
 def _of_family(problem: HJBProblem, value, points) -> dict[str, Any]:
     return eqx.filter_vmap(lambda p, v: jax.vmap(lambda z: _fields(p, v, z))(points))(problem, value)
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._jit import compiled
 from ._near import Near
 
 
@@ -28,7 +29,7 @@ class Local(NamedTuple):
 _TIME = 0.0  # stationary problems
 
 
-@eqx.filter_jit
+@compiled
 def _on_nodes_jit(problem, guess, points):
     def at(p, x):
         return guess(jnp.asarray(_TIME), p.state(x))
@@ -42,7 +43,7 @@ def on_nodes(problem, guess, points):
     return np.asarray(_on_nodes_jit(problem, guess, jnp.asarray(points)), dtype=float)
 
 
-@eqx.filter_jit
+@compiled
 def face_slope(problem, axis: int, side: int, points):
     """The known slope of a face and its normal derivative, at all nodes (only those on the face are used)."""
 
@@ -58,7 +59,7 @@ def face_slope(problem, axis: int, side: int, points):
     return eqx.filter_vmap(of_member)(problem)
 
 
-@eqx.filter_jit
+@compiled
 def after_jumps(problem, points):
     def of_member(p):
         return jax.vmap(lambda x: p.after(jnp.asarray(_TIME), p.state(x)))(points)
@@ -75,7 +76,7 @@ def lowest_after(problem, points, family: int) -> Float[np.ndarray, "family node
     return np.min(found, axis=0) if found else np.zeros((family, len(points)))
 
 
-@eqx.filter_jit
+@compiled
 def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 

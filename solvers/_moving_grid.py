@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ..models import AbstractModel, HJBProblem
 from ._adjoint import RegimeAdjoint, workspace_of
 from ._interpolation import splines_through
+from ._jit import compiled
 from ._solution import Continuation, reshape_leading
 
 # Steps of the central difference, as shares of the parameter; a smaller one where the number of cells between kinks jumps.
@@ -43,7 +44,7 @@ def _after(regime: RegimeAdjoint, problem: HJBProblem) -> list[HJBProblem]:
     return [d.problem.replace(model=reshape_leading(m, (d.family,), 2), continuations=()) for d, m in found]
 
 
-@eqx.filter_jit
+@compiled
 def _destinations(model: Any) -> tuple[Any, ...]:
     return eqx.filter_vmap(lambda m: tuple(jump.destination for jump in m.jumps()))(model)
 
@@ -108,6 +109,6 @@ def _lagrangian(root: RegimeAdjoint, model: AbstractModel, evaluate: Evaluate) -
     return total + evaluate(*single)
 
 
-@eqx.filter_jit
+@compiled
 def _closed_form(model: Any) -> Any:
     return eqx.filter_vmap(lambda m: m.exact_value())(model)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from ..models import HJBProblem, derivatives
 from ._interpolation import TensorSpline
-from ._solution import Solution, on_tensor_grid, reshape_family
+from ._jit import compiled
+from ._solution import Solution, family_shape, on_tensor_grid, reshape_family
 
 
 class Near(eqx.Module):
@@ -39,18 +40,17 @@ class Near(eqx.Module):
         if number >= len(self.solution.destinations):
             return None
         destination = self.solution.destinations[number]
-        members = int(np.prod(jax.tree.leaves(eqx.filter(destination.value, eqx.is_array))[0].shape[:2]))
+        members = int(np.prod(family_shape(destination, 2)))
         return near(reshape_family(destination, (family,), 2), problem, family) if members == family else None
 
 
 def near(solution: Solution, problem: HJBProblem, family: int) -> Near | None:
     """A solution to start a family from, if it has the states and as many members."""
     same = solution.problem.model.states._fields == problem.model.states._fields
-    arrays = jax.tree.leaves(eqx.filter(solution.value, eqx.is_array))
-    return Near(solution) if same and arrays and arrays[0].shape[0] == family else None
+    return Near(solution) if same and family_shape(solution, 1) == (family,) else None
 
 
-@eqx.filter_jit
+@compiled
 def _extended(problem: HJBProblem, values: Any, domain: tuple[tuple[float, float], ...], points):
     low, high = jnp.array(domain).T
 

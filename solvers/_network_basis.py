@@ -15,6 +15,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._jit import compiled
 from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 from ._scattered import AbstractScattered
 
@@ -265,27 +266,27 @@ def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
         yield array[np.minimum(np.arange(first, first + _CHUNK), len(array) - 1)]
 
 
-@eqx.filter_jit
+@compiled
 def _values(value, points):
     return (eqx.filter_vmap(lambda v: jax.vmap(v.at)(points))(value),)
 
 
-@eqx.filter_jit
+@compiled
 def _learnt_values(value, points):
     return (eqx.filter_vmap(lambda v: jax.vmap(v.learnt)(points))(value),)
 
 
-@eqx.filter_jit
+@compiled
 def _learnt(value, points):
     return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.learnt, z))(points))(value)
 
 
-@eqx.filter_jit
+@compiled
 def _known(value, points):
     return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.base.at, z))(points))(value)
 
 
-@eqx.filter_jit
+@compiled
 def _rows(values, member, points, discount, drift, variance):
     # compiled too: taking one of a family leaf by leaf took a third of the time of a step
     value = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, values)

@@ -1,6 +1,5 @@
 """A problem in discrete time as a program for numpy: its controls in one vector."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +7,7 @@ from jaxtyping import Array, Float
 
 from ..models import DiscreteProblem, Dynamics
 from ..models._types import Point, Scalar
+from ._jit import compiled
 from ._program import Local, Program
 
 
@@ -52,10 +52,10 @@ def _functions(dynamics: Dynamics, like: Point, x: Float[Array, " unknown"]) -> 
     return -welfare, jnp.concatenate(limits) if limits else jnp.zeros(0)
 
 
-_values = eqx.filter_jit(_functions)
+_values = compiled(_functions)
 
 
-@eqx.filter_jit
+@compiled
 def _derivatives(dynamics: Dynamics, like: Point, x: Float[Array, " unknown"], y: Float[Array, " limit"]):
     def lagrangian(x):
         value, constraints = _functions(dynamics, like, x)

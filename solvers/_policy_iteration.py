@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from .. import neural_operators
 from ..models import HJBProblem
+from ._jit import compiled
 from ._network_policy import NetworkPolicy, controls_at, scaled_policy
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
@@ -159,7 +160,7 @@ def _first(tree: Any, networks: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[:networks], tree)
 
 
-@eqx.filter_jit
+@compiled
 def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, options):
     """Steps of both optimisers: parameters of both, moments, the mean loss of evaluation, and the gap at the end."""
     (value, policy), (optimizer, size) = templates, options

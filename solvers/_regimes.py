@@ -1,13 +1,12 @@
 """The regimes that a solution passes through, numbered, and where their jumps lead."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
 from ..models import Jump
-from ._solution import GreedyPolicy, Solution, reshape_family
+from ._solution import GreedyPolicy, Solution, family_shape, reshape_family
 
 
 class Regime(eqx.Module):
@@ -30,7 +29,7 @@ def regimes_of(solution: Solution) -> tuple[Regime, ...]:
         found[number] = Regime(part.policy, size, ())
         targets = []
         for destination in part.destinations:
-            outcomes = jax.tree.leaves(eqx.filter(destination.value, eqx.is_array))[0].shape[1]
+            (_, outcomes) = family_shape(destination, 2)
             targets.append(add(reshape_family(destination, (size * outcomes,), 2), size * outcomes))
         found[number] = Regime(part.policy, size, tuple(targets))
         return number

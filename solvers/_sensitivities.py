@@ -12,6 +12,7 @@ from ..models import AbstractModel, HJBProblem, parameter_units
 from ._adjoint import RegimeAdjoint
 from ._functionals import Functional, Reader, default_functionals, default_units
 from ._interpolation import TensorSpline
+from ._jit import compiled
 from ._moving_grid import grid_derivative, moves_grid
 from ._solution import Solution, on_host, reshape_family
 
@@ -93,6 +94,7 @@ def check_solution(solution: Any) -> None:
         raise ValueError(
             f"sensitivities need a solution of `solve` with `finite_difference`, not a {type(solution).__name__}."
         )
+    solution.problem.check_constants()
     if not solution.converged:
         raise ValueError(f"sensitivities need a converged solution. {solution.advice}")
     for part in _parts(solution):
@@ -126,12 +128,12 @@ class _Call(eqx.Module):
         return jnp.stack(found)
 
 
-@eqx.filter_jit
+@compiled
 def _evaluate(call: _Call, problem: HJBProblem, value: Any) -> jax.Array:
     return call(problem, value)
 
 
-@eqx.filter_jit
+@compiled
 def _evaluate_and_pull_back(call: _Call, problem: HJBProblem, value: Any) -> tuple[jax.Array, Any]:
     """Values, and derivatives in model, continuations and value function with a leading axis of functionals."""
     diff, rest = eqx.partition((problem, value), eqx.is_inexact_array)

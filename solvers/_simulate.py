@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from ..models import CarbonModel, derivatives
 from ..models._model import noise_size
 from ..models._types import Point
+from ._jit import compiled
 from ._regimes import MOST_OUTCOMES, jump_numbers, regimes_of, targets_of
 from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
 
@@ -112,6 +113,7 @@ def simulate(
     for name, value in (("years", years), ("num_paths", num_paths), ("steps_per_year", steps_per_year)):
         if value < 1:
             raise ValueError(f"`{name}` is {value}; it must be at least 1.")
+    solution.problem.check_constants()
     solution.problem.check_start()
     key = jr.key(0) if key is None else key
     regimes = regimes_of(solution)
@@ -151,7 +153,7 @@ def _check_steps(solution: Solution, states, steps_per_year: int):
             )
 
 
-@eqx.filter_jit
+@compiled
 def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
     """All paths. `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation."""
     dt = 1.0 / steps_per_year

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from ..models import HJBProblem, WorstCase, derivatives
 from ..models._types import Point, Scalar
-from ._interpolation import splines_through
+from ._interpolation import TensorSpline, splines_through
+from ._jit import compiled
 from ._result import RESULTS, result_advice, result_name
 
 # 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
@@ -58,13 +59,13 @@ class GreedyPolicy(eqx.Module):
 # Compiled, because one state costs half a second operation by operation.
 
 
-@eqx.filter_jit
+@compiled
 def _saddle(policy: GreedyPolicy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
     problem, x = policy.problem, policy.inside(x)
     return problem.saddle(t, x, *derivatives(t, x, policy.value), problem.after(t, x))
 
 
-@eqx.filter_jit
+@compiled
 def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> Scalar:
     problem, x = policy.problem, policy.inside(x)
     v, costate, hessian = derivatives(t, x, policy.value)
@@ -126,7 +127,10 @@ class Solution(eqx.Module):
         )
 
     def on_nodes_of(self, other: "Solution") -> "Solution":
-        """The same solution, its splines and those of all destinations resampled on the nodes of another."""
+        """The same solution, its splines and those of all destinations resampled on the nodes of another.
+
+        Values that are no splines, as those known in closed form, stay as they are.
+        """
         lifted = reshape_family(self, (1,), 0)
         return _resample(lifted, reshape_family(other, (1,), 0), 1).member(0)
 
@@ -165,16 +169,23 @@ def on_tensor_grid(
     return np.stack([spline.resample(nodes, linear=linear) for spline in members])
 
 
+def family_shape(part: Solution, axes: int) -> tuple[int, ...]:
+    """The sizes of the family axes of a stacked solution; a value in closed form may hold no array, but its model does."""
+    return jax.tree.leaves(eqx.filter((part.value, part.problem.model), eqx.is_array))[0].shape[:axes]
+
+
 def _resample(part: Solution, like: Solution, size: int) -> Solution:
     """`on_nodes_of` for a family of `size` members."""
     destinations = []
     for own, other in zip(part.destinations, like.destinations, strict=True):
-        outcomes = jax.tree.leaves(eqx.filter(own.value, eqx.is_array))[0].shape[1]
+        (_, outcomes) = family_shape(own, 2)
         joined = (size * outcomes,)
         flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
         destinations.append(reshape_family(flat, (size, outcomes), 1))
-    values = on_tensor_grid(part.value, like.nodes, size)
     problem = part.problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
+    if not isinstance(part.value, TensorSpline):  # in closed form, the same on every grid
+        return dataclasses.replace(part, problem=problem, destinations=tuple(destinations))
+    values = on_tensor_grid(part.value, like.nodes, size)
     return dataclasses.replace(
         part,
         problem=problem,

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from ..models import HJBProblem
+from ._jit import compiled
 
 _SAMPLES = 256
 
@@ -49,7 +50,7 @@ def time_like_states(problem: HJBProblem) -> Transport:
     return Transport(tuple(signs), tuple(quiet), tuple(transport))
 
 
-@eqx.filter_jit
+@compiled
 def _evaluate(model, x, u):
     t = jnp.zeros(())
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ..models import DiscreteProblem, Dynamics
 from ..models._types import Point
+from ._jit import compiled
 from ._result import RESULTS, result_advice, result_name
 
 
@@ -110,7 +111,7 @@ def follow(problem: DiscreteProblem, controls: Point, *, multipliers: dict[str, 
     )
 
 
-@eqx.filter_jit
+@compiled
 def _along(dynamics: Dynamics, controls: Point, prices: Float[Array, "bounded period"]):
     """Everything along a path, and the values of a tonne of CO2 and of consumption in every period."""
 

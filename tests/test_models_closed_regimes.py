@@ -61,6 +61,46 @@ def test_a_regime_known_in_closed_form_is_not_solved_and_counts_as_a_constant_re
         assert float(solution.value(t, x)) == pytest.approx(want, abs=1e-8)
 
 
+class _Floor(AbstractValue):
+    """A value without any array."""
+
+    def __call__(self, t, x):
+        return 0.0 * x[0] - 3.0
+
+    def derivatives(self, t, x):
+        n = len(x)
+        return self(t, x), jnp.zeros(n), jnp.zeros((n, n))
+
+
+class _Ruined(_Rescued):
+    """The same with a value after the event that holds no array."""
+
+    def exact_value(self):
+        return _Floor() if self.phase == "rescued" else None
+
+
+@pytest.mark.parametrize("kind", [_Rescued, _Ruined])
+def test_a_solution_with_a_regime_in_closed_form_moves_to_other_nodes_and_is_a_guess(kind):
+    problem = HJBProblem(kind(volatility=0.3))
+    coarse, fine = (ab.solve(problem, ab.solvers.FiniteDifference(points=points)) for points in (11, 21))
+    moved, x = coarse.on_nodes_of(fine), problem.model.initial_state()
+    assert [len(nodes) for nodes in moved.nodes] == [21]
+    assert eqx.tree_equal(moved.destinations[0].value, coarse.destinations[0].value)
+    assert float(moved.value(jnp.zeros(()), x)) == pytest.approx(float(coarse.value(jnp.zeros(()), x)), abs=1e-9)
+    again = ab.solve(problem, ab.solvers.FiniteDifference(points=21), guess=coarse)
+    assert not again.stats["guess_dropped"] and again.stats["steps"] <= fine.stats["steps"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [_Rescued, _Ruined])
+def test_a_solution_with_a_regime_in_closed_form_is_validated_and_a_reference(kind):
+    problem, solver = HJBProblem(kind(volatility=0.3)), ab.solvers.FiniteDifference(points=21)
+    solution = ab.solve(problem, solver)
+    report = ab.validate(solution, solver=solver)
+    reference = ab.validation.reference(problem, solver, solution=solution)
+    assert report["grid_error_control"] < 1e-8 and reference.errors["control"].largest < 1e-8
+
+
 def test_a_box_reaches_the_regimes_that_had_the_same_one():
     problem = HJBProblem(_Rescued(), box={"state": (-2.0, 2.5)})
     solution = ab.solve(problem, ab.solvers.FiniteDifference(points=21))

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from ..models import AKClimate, Productivity
 from ..models._types import Scalar
+from ..solvers._jit import compiled
 
 WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
 _CHUNK = 128  # nodes per call: one compilation for all counts
@@ -29,7 +30,7 @@ def _chebyshev(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndar
     return low + (x + 1.0) / scale, first * scale
 
 
-@eqx.filter_jit
+@compiled
 def _linearised(model: AKClimate, y, f, p, m):
     """The equation in temperature at nodes, and its derivatives in value, slope and bend, emissions at their best."""
     delta, eta = model.preferences.discount_rate, model.emissions_share
@@ -50,7 +51,7 @@ def _linearised(model: AKClimate, y, f, p, m):
     return jax.vmap(jax.value_and_grad(at))((f, p, m), y)
 
 
-@eqx.filter_jit
+@compiled
 def _slopes_of_damages(model: AKClimate, nodes):
     """Marginal damages at nodes, and the slope of the value function where they dominate."""
     far = jax.vmap(lambda y: model._damage_slope(jnp.zeros(()), type(model.states)(y, y)))(nodes)

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..models import CarbonModel, HJBProblem, derivatives
 from ..solvers import Solution, simulate
+from ..solvers._jit import compiled
 from ._target import Target
 
 _PATHS, _YEARS, _SEED = 64, 60, 77
@@ -77,7 +77,7 @@ def _along(target: Target, flat: Any) -> tuple[np.ndarray, np.ndarray]:
     return gaps, gains
 
 
-@eqx.filter_jit
+@compiled
 def _at_states(problem: HJBProblem, value, states, additive, controls):
     model, t = problem.model, jnp.zeros(())
 

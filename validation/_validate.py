@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
+from ..solvers._jit import compiled
 from ..solvers._regimes import Regime, regimes_of
 from ..solvers._solution import Solution
 from ._estimates import ALONG, Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
@@ -69,6 +70,8 @@ def validate(
         name = "reference"
     if reference is not None:
         better = reference.solution if isinstance(reference, Reference) else reference
+        if isinstance(better, Solution):
+            better.problem.check_constants()
         value = better.value if isinstance(better, Solution) else better
         rows += _errors(found, quantities(problem, value, points), name)
     if isinstance(reference, Reference):
@@ -190,7 +193,7 @@ def _domain_rows(errors: dict[str, Estimate], note: str, where: str = "") -> lis
     ]
 
 
-@eqx.filter_jit
+@compiled
 def _values_along(regimes: tuple[Regime, ...], states, additive, regime, outcome):
     """Value where each path is, in the regime it is in, additive states included."""
 
