@@ -113,8 +113,8 @@ class _Collector:
             self._function(inspect.unwrap(thing))
         elif isinstance(thing, types.MethodType) and isinstance(thing.__self__, type):
             self.collect(thing.__func__)
-        elif callable(getattr(thing, "__wrapped__", None)):
-            self.collect(thing.__wrapped__)
+        elif callable(wrapped := getattr(thing, "__wrapped__", None)):
+            self.collect(wrapped)
         elif not isinstance(thing, (types.BuiltinFunctionType, types.ModuleType)):
             label = getattr(thing, "__qualname__", type(thing).__qualname__)
             if not is_packaged(type(thing)) or isinstance(thing, (types.MethodType, types.SimpleNamespace)):

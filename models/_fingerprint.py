@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from ._checks import is_traced
 from ._reads import is_packaged, package_of, reads
 
 
@@ -62,7 +63,7 @@ class _Feeder:
     def _feed(self, thing: Any) -> None:
         if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes)):
             self.text("plain", type(thing).__name__, repr(thing))
-        elif isinstance(thing, jax.core.Tracer):
+        elif is_traced(thing):
             self.text("traced", id(thing))
         elif isinstance(thing, jax.Array) and jax.numpy.issubdtype(thing.dtype, jax.dtypes.prng_key):
             self._array(np.asarray(jax.random.key_data(thing)))

@@ -16,6 +16,7 @@ from ._closures import AbstractClosure, Growth
 from ._dependence import dependent_outputs
 from ._model import AbstractModel, ClosedFormControl, Jump
 from ._reads import is_packaged
+from ._value import AbstractValue
 from ._variable import Variable
 
 _SUM = 1e-6  # by which probabilities may miss one
@@ -25,11 +26,12 @@ def check_descriptions(model: AbstractModel) -> None:
     """Raise `ValueError` unless states and controls are NamedTuples of `Variable`s and the bounds of controls are in order."""
     name = type(model).__name__
     for kind, variables in (("states", model.states), ("controls", model.controls)):
-        if not isinstance(variables, tuple) or not hasattr(variables, "_fields"):
+        fields = getattr(variables, "_fields", None)
+        if not isinstance(variables, tuple) or fields is None:
             raise ValueError(f"`{name}.{kind}` is {type(variables).__name__}; it must be a NamedTuple of `Variable`s.")
         if not variables:
             raise ValueError(f"`{name}.{kind}` is empty; a model needs at least one {kind[:-1]}.")
-        for field, variable in zip(variables._fields, variables, strict=True):
+        for field, variable in zip(fields, variables, strict=True):
             if not isinstance(variable, Variable):
                 raise ValueError(f"`{name}.{kind}.{field}` is {type(variable).__name__}; it must be a `Variable`.")
     for field, variable in model.controls._asdict().items():
@@ -226,14 +228,19 @@ class _Tracing:
             raise ValueError(f"loadings must have one entry per Brownian shock, the same number everywhere: {found}.")
         exact = model.exact_value()
         if exact is not None:
+            if not isinstance(exact, AbstractValue):
+                raise ValueError(
+                    f"`{self.name}.exact_value` returns {type(exact).__name__}; it must return an `AbstractValue`"
+                    " whose parameters are its fields, or None."
+                )
             yield from self._of("exact_value", exact, (self.t, self.x), self._scalar("exact_value"))
         if isinstance(model, ClosedFormControl) and exact is None:
-            yield from self._of_control()
+            yield from self._of_control(model)
         yield from self._of_closures()
         yield from self._of_jumps()
 
-    def _of_control(self) -> Iterator[str]:
-        model, size = self.model, len(self.x)
+    def _of_control(self, model: ClosedFormControl) -> Iterator[str]:
+        size = len(self.x)
         costate = type(self.x)(*(self.t for _ in self.x))
         hessian = jax.ShapeDtypeStruct((size, size), jnp.float64)
         kind = type(model.controls)

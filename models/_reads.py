@@ -24,16 +24,14 @@ def package_of(thing: Any) -> str:
 
 def is_packaged(thing: Any) -> bool:
     """Whether a class, function or module belongs to this package or to a library, and not to the user."""
-    return package_of(thing) in PACKAGED and (not isinstance(thing, type) or _is_defined_where_it_says(thing))
+    return package_of(thing) in PACKAGED and (not isinstance(thing, type) or not _extends_users(thing))
 
 
 @ft.lru_cache(maxsize=4096)
-def _is_defined_where_it_says(cls: type) -> bool:
-    """Not so for a class that `type(...)` makes: that has the module of the metaclass which was called."""
-    found = sys.modules.get(cls.__module__)
-    for name in cls.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is cls or "<locals>" in cls.__qualname__
+def _extends_users(cls: type) -> bool:
+    """Whether a class has a base or a method of the user: one that `type(...)` makes may name the module of its metaclass."""
+    functions = [member for member in vars(cls).values() if isinstance(member, types.FunctionType)]
+    return any(package_of(part) not in PACKAGED for part in (*cls.__mro__, *functions))
 
 
 class Names(NamedTuple):

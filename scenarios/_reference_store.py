@@ -18,6 +18,7 @@ import numpy as np
 
 from ..models import HJBProblem
 from ..solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
+from ..solvers._closed_form import closed_form
 from ..solvers._driver import destination_problems
 from ..solvers._fingerprint import fingerprint
 from ..solvers._solution import Continuation, reshape_family, reshape_leading
@@ -199,7 +200,7 @@ def _rebuild(about: dict[str, Any], arrays, where: str, problem: HJBProblem, siz
     problem = problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
     states = range(len(problem.region))
     if about["exact"]:
-        value = eqx.filter_vmap(lambda model: model.exact_value())(problem.model)
+        value = eqx.filter_vmap(closed_form)(problem.model)
     else:
         knots = tuple(jnp.asarray(arrays[f"{where}.knots.{n}"]) for n in states)
         value = TensorSpline(jnp.asarray(arrays[f"{where}.coefficients"]), knots, tuple(about["degree"]))

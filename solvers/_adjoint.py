@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from scipy.interpolate import BSpline
 
 from ..models import Growth, HJBProblem
+from ._closed_form import closed_form
 from ._finite_difference import FiniteDifference
 from ._godunov import Local
 from ._interpolation import TensorSpline
@@ -277,7 +278,7 @@ def _through_jumps(model, cotangents):
 
 @compiled
 def _through_closed_form(model, cotangent):
-    return _through(lambda m: m.exact_value(), model, cotangent)
+    return _through(closed_form, model, cotangent)
 
 
 def _through(make, model, cotangents):

@@ -17,6 +17,7 @@ from ..models._posed import check_jump, check_posed
 from ..models._types import Point, Scalar
 from ._attempts import Attempts
 from ._checkpoint import Checkpoint
+from ._closed_form import closed_form
 from ._kinds import check_kind, default_solver, pose
 from ._near import Near, near
 from ._path_solver import AbstractPathSolver
@@ -199,7 +200,7 @@ class _Run:
         continuations = tuple(Continuation(d.value) for d in destinations)
         problem = problem.replace(continuations=continuations)
         regime = problem.model.regime
-        exact = eqx.filter_vmap(lambda model: model.exact_value())(problem.model)
+        exact = eqx.filter_vmap(closed_form)(problem.model)
         if exact is not None:
             self.options.progress.done(regime, "known in closed form")
             return _in_closed_form(problem, exact, destinations)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ..models import AbstractModel, HJBProblem
 from ._adjoint import RegimeAdjoint, workspace_of
+from ._closed_form import closed_form
 from ._interpolation import splines_through
 from ._jit import compiled
 from ._solution import Continuation, reshape_leading
@@ -111,4 +112,4 @@ def _lagrangian(root: RegimeAdjoint, model: AbstractModel, evaluate: Evaluate) -
 
 @compiled
 def _closed_form(model: Any) -> Any:
-    return eqx.filter_vmap(lambda m: m.exact_value())(model)
+    return eqx.filter_vmap(closed_form)(model)

@@ -82,6 +82,16 @@ def faces(closure):
     return lambda self: Stock((Inflow(), closure))
 
 
+class Fading(ab.models.AbstractValue):
+    """A value function that moves."""
+
+    def __call__(self, t, x):
+        return jnp.exp(-t) * x.stock
+
+    def derivatives(self, t, x):
+        return self(t, x), jnp.exp(-t) * jnp.ones(1), jnp.zeros((1, 1))
+
+
 def looped(t, x, u):
     return jax.lax.scan(lambda carry, _: (carry + t * x.stock, None), u.effort, None, length=3)[0]
 
@@ -96,7 +106,7 @@ TIMED = {
     "closures (slope of the high face of stock)": lambda: plain(
         closures=faces(Growth(slope=lambda t, x: -jnp.exp(-t)))
     ),
-    "exact_value": lambda: plain(exact_value=lambda self: lambda t, x: jnp.exp(-t) * x.stock),
+    "exact_value": lambda: plain(exact_value=lambda self: Fading()),
 }
 
 
@@ -241,6 +251,10 @@ WRONG = {
     "two intensities": (
         lambda: having(jump(intensity=lambda t, x, u: jnp.ones(2))),
         "`Plain.jumps (intensity of event)` returns",
+    ),
+    "a function as a value": (
+        lambda: plain(exact_value=lambda self: lambda t, x: x.stock),
+        "`Plain.exact_value` returns function; it must return an `AbstractValue`",
     ),
     "jumps in a list": (lambda: plain(jumps=lambda self: [jump()]), "`Plain.jumps` must return a tuple of `Jump`s"),
 }

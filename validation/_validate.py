@@ -89,7 +89,7 @@ def validate(
 def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[Row]:
     """Residual over delta on fresh points, in the units of the value, relative to its spread."""
     fields = fields_at(solution.problem, solution.value, points)
-    residual = fields["residual"] / np.ptp(fields["value"])
+    residual = fields["residual"] / _spread(fields["value"])
     rows = [
         Row(
             "residual_rms",
@@ -114,7 +114,7 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
         )
         own = jnp.asarray(low + unit * (high - low))
         inner = fields_at(destination.problem, destination.value, own, stacked=True)
-        scaled = inner["residual"] / np.ptp(inner["value"], axis=1, keepdims=True)
+        scaled = inner["residual"] / _spread(inner["value"])
         rows.append(
             Row(
                 f"residual_rms_{destination.problem.model.regime}",
@@ -125,6 +125,12 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             )
         )
     return rows
+
+
+def _spread(values: Float[np.ndarray, "*family point"]) -> Float[np.ndarray, "*family 1"]:
+    """The range of the value function over the points; of a constant its size, or 1."""
+    spread, size = np.ptp(values, axis=-1, keepdims=True), np.max(np.abs(values), axis=-1, keepdims=True)
+    return np.where(spread > 0.0, spread, np.where(size > 0.0, size, 1.0))
 
 
 def _errors(found: dict, truth: dict, name: str) -> list[Row]:
