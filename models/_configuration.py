@@ -114,7 +114,8 @@ def build(name: str, parameters: dict[str, Any]) -> Any:
 
 def check_channels(model: AbstractModel) -> None:
     """Raise if ambiguity lists another number of aversions than the model has shocks or jumps."""
-    counts = {"shocks": noise_size(model), "jumps": len(model.jumps()), "climate": 1}
+    trusting = eqx.tree_at(lambda m: m.ambiguity, model, Ambiguity())  # jumps of some models hand the aversions on
+    counts = {"shocks": noise_size(model), "jumps": len(trusting.jumps()), "climate": 1}
     for channel, count in counts.items():
         given = getattr(model.ambiguity, channel)
         if given.ndim and given.size != count:
@@ -316,6 +317,8 @@ def _number(dotted: str, value: Any) -> float:
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.") from None
     if math.isnan(number):
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.")
+    if math.isinf(number) and not dotted.startswith("ambiguity."):  # there it is the penalty of a planner without doubt
+        raise ValueError(f"`{dotted}` is {value}; it must be finite.")
     return number
 
 

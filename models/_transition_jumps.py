@@ -96,7 +96,9 @@ class TransitionJumps(AbstractModel):
 
     def _after(self, **changes: Any) -> "TransitionJumps":
         """The model after a jump: what is left to fear keeps its aversions."""
-        aversions = dict(zip(self._jump_names(), jnp.atleast_1d(self.ambiguity.jumps), strict=False))
+        names, given = self._jump_names(), jnp.atleast_1d(self.ambiguity.jumps)
+        # one number is for all of them
+        aversions = dict(zip(names, jnp.broadcast_to(given, (len(names),)) if given.size == 1 else given, strict=False))
         moved = dataclasses.replace(self, ambiguity=dataclasses.replace(self.ambiguity, jumps=0.0), **changes)
         left = [aversions[name] for name in moved._jump_names()]
         return eqx.tree_at(lambda m: m.ambiguity.jumps, moved, jnp.stack(left)) if left else moved

@@ -16,6 +16,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._writing import check_writable, remove_leftovers
 from ..models import HJBProblem
 from ..solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
 from ..solvers._closed_form import closed_form
@@ -85,7 +86,8 @@ class ReferenceStore:
 
         **Arguments:** as `abatax.validation.reference`; `solution` is a function that solves, called only if needed.
 
-        **Raises:** `NoReferenceError` as there; `ValueError` if the file of this reference was written by something else.
+        **Raises:** `NoReferenceError` as there; `ValueError` if the file of this reference was written by something else, or
+        the folder cannot be written.
         """
         solver = FiniteDifference() if solver is None else solver
         path = self.path(problem, solver, method=method, count=count)
@@ -94,11 +96,22 @@ class ReferenceStore:
             if progress is not None:
                 progress.done("reference", f"found in {self.folder}")
             return found
+        self._check()  # before anything is solved
         solved = None if solution is None else solution()
         made = reference(problem, solver, method=method, count=count, solution=solved, progress=progress)
         with complete_file(path) as beside:
             beside.write_bytes(_sealed(path.stem, made))
         return made
+
+    def _check(self) -> None:
+        try:
+            check_writable(self.folder)
+        except OSError as error:
+            raise ValueError(
+                f"references are kept in {self.folder}, which cannot be written: {error.strerror}; set XDG_CACHE_HOME to a"
+                " folder that can."
+            ) from None
+        remove_leftovers(self.folder)
 
     def _read(self, path: Path, problem: HJBProblem) -> Reference | None:
         """What a file holds; None, with a warning unless it is absent, if it must be made anew."""

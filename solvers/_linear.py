@@ -81,7 +81,11 @@ class Multigrid(AbstractLinearSolver):
         import pyamg
 
         # single precision is enough to precondition, and takes half the memory and three quarters of the time
-        base = (-(system.matrix if system.monotone is None else system.monotone)).tocsr().astype(np.float32)
+        base = -(system.matrix if system.monotone is None else system.monotone)
+        if not np.all(np.isfinite(base.data)):
+            return np.full_like(system.right, np.nan)
+        rows = _scales(base)
+        base = (sp.diags_array(rows) @ base).tocsr().astype(np.float32)
         levels = pyamg.ruge_stuben_solver(
             base,
             # direct interpolation is cheaper to build, but took up to five times the cycles on some grids
@@ -95,7 +99,7 @@ class Multigrid(AbstractLinearSolver):
         size = len(system.right)
 
         def precondition(right):
-            return -_cycle(levels, np.ravel(right).astype(np.float32)).astype(float)
+            return -_cycle(levels, (rows * np.ravel(right)).astype(np.float32)).astype(float)
 
         cycle = spla.LinearOperator((size, size), precondition, dtype=float)  # pyright: ignore[reportCallIssue]
         if system.monotone is None:
@@ -106,6 +110,16 @@ class Multigrid(AbstractLinearSolver):
             if info == 0:
                 return x
         return gmres(system, cycle, self.tolerance, self.max_steps)[0]
+
+
+# Sizes of a row far inside the range of single precision.
+_SMALLEST, _LARGEST = 1e-30, 1e30
+
+
+def _scales(matrix: sp.csr_matrix) -> Float[np.ndarray, " n"]:
+    """Factors of the rows beyond single precision, where the weights of the interpolation would be 0 / 0; 1 elsewhere."""
+    size = np.ravel(np.abs(matrix).max(axis=1).toarray())
+    return np.where((size > _SMALLEST) & (size < _LARGEST), 1.0, 1.0 / np.where(size > 0.0, size, 1.0))
 
 
 def _cycle(hierarchy, right: Float[np.ndarray, " n"], depth: int = 0) -> Float[np.ndarray, " n"]:

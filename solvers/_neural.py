@@ -99,12 +99,12 @@ class AbstractNeural(AbstractSolver):
         for name, least in (
             ("parameters", 8),
             ("points", 0),
-            ("start", 0),
             ("steps", 1),
             ("resample", 1),
             ("patience", 1),
         ):
             check_whole(name, getattr(self, name), least)
+        check_whole("start", self.start, 0, 1)
         if self.coarse:
             check_nodes("coarse", self.coarse, FiniteDifference().order)
             if not self.start:

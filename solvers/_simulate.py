@@ -12,6 +12,7 @@ from ..models._model import noise_size
 from ..models._types import Point
 from ._jit import compiled
 from ._regimes import MOST_OUTCOMES, jump_numbers, regimes_of, targets_of
+from ._simulation_size import check_paths
 from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
 
 MEASURES = ("baseline", "worst-case")
@@ -114,6 +115,7 @@ def simulate(
         if value < 1:
             raise ValueError(f"`{name}` is {value}; it must be at least 1.")
     solution.problem.check_constants()
+    check_paths(solution.problem, years, num_paths if shocks else 1, steps_per_year)
     solution.problem.check_start()
     key = jr.key(0) if key is None else key
     regimes = regimes_of(solution)

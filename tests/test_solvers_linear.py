@@ -95,3 +95,19 @@ def test_a_sweep_is_a_direct_solve_where_a_state_has_no_noise(direction):
 def test_singular_system_has_no_finite_answer(singular):
     # a solver turns an answer that is not finite into a result code; an exception would lose all that was computed
     assert not np.all(np.isfinite(Direct().solve(LinearSystem(singular, np.array([1.0, 2.0, 4.0]), (3,)))))
+
+
+@pytest.mark.parametrize("size", [1e-60, 1e60])
+def test_rows_beyond_single_precision_are_preconditioned_too(size, capfd):
+    """In single precision their interpolation weights would be 0 / 0, which pyamg prints for every one of them."""
+    matrix, right = frozen_policy(24, 2)
+    expected = Multigrid().solve(LinearSystem(matrix, right, (24, 24)))
+    found = Multigrid().solve(LinearSystem(sp.csr_matrix(size * matrix), size * right, (24, 24)))
+    np.testing.assert_allclose(found, expected, rtol=RELATIVE)
+    assert "denominator" not in capfd.readouterr().out
+
+
+def test_a_system_that_is_not_finite_has_no_solution():
+    matrix, right = frozen_policy(24, 2)
+    matrix.data[5] = np.inf
+    assert not np.any(np.isfinite(Multigrid().solve(LinearSystem(matrix, right, (24, 24)))))

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from abatax import HJBProblem, solve, solvers
+from abatax.models import LinearQuadratic
 from abatax.solvers import _memory
 from abatax.solvers._compiled import release_programs
 from abatax.solvers._memory import check_memory, memory_needed, memory_there
@@ -91,3 +93,17 @@ def test_compiled_programs_are_let_go_when_they_hold_too_many_maps():
     assert release_programs(many=0) is Path("/proc/self/maps").exists()
     assert double._cache_size() == (0 if Path("/proc/self/maps").exists() else 1)
     assert double(jnp.asarray(2.0)) == 4.0
+
+
+@pytest.mark.parametrize(
+    "solver, words",
+    [
+        (lambda: solvers.Spectral(points=1_000_000), "`solver.points` is 1000000: that takes about"),
+        (lambda: solvers.Features(degree=7000, oversampling=1000.0), "features at"),
+        (lambda: solvers.GaussNewton(parameters=100_000), "`solver.parameters` 100000: that takes about"),
+    ],
+)
+def test_dense_matrices_that_would_not_fit_are_refused(solver, words):
+    with pytest.raises(ValueError, match="GiB") as caught:
+        solve(HJBProblem(LinearQuadratic()), solver())
+    assert words in str(caught.value)

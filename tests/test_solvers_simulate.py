@@ -256,3 +256,10 @@ def test_steps_too_long_for_a_fast_state_are_named():
     solution = solve(HJBProblem(model), SOLVER)
     with pytest.raises(ValueError, match=r"`steps_per_year` is 4; `state` moves too fast .* Try 40"):
         simulate(solution, years=20, num_paths=3, steps_per_year=4)
+
+
+@pytest.mark.parametrize("size", [{"years": 10**8}, {"num_paths": 10**9}, {"steps_per_year": 10**9}])
+def test_paths_that_would_not_fit_in_memory_are_refused_before_they_are_drawn(size):
+    solution = solve(HJBProblem(LinearQuadratic()), SOLVER)
+    with pytest.raises(ValueError, match=r"GiB of memory.*take fewer paths"):
+        simulate(solution, **({"years": 80, "num_paths": 1000} | size))

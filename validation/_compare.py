@@ -101,20 +101,28 @@ def entries_of(
     return tuple(entries)
 
 
+_MOST_RUNS, _MOST_PARAMETERS, _MOST_STEPS = 1000, 10**6, 10**9
+
+
 def check_numbers(seeds: int, budget: float | None, steps: int | None, parameters: int, tuning: int) -> Budget:
     """The budget.
 
     **Raises:** `ValueError` naming the number that is out of its range.
     """
-    for name, value, least in (("seeds", seeds, 1), ("parameters", parameters, 8), ("tuning", tuning, 0)):
+    for name, value, least, most in (
+        ("seeds", seeds, 1, _MOST_RUNS),
+        ("parameters", parameters, 8, _MOST_PARAMETERS),
+        ("tuning", tuning, 0, _MOST_RUNS),
+        ("steps", 1 if steps is None else steps, 1, _MOST_STEPS),
+    ):
         if value < least:
             raise ValueError(f"`{name}` is {value}; it must be a whole number >= {least}.")
+        if value > most:
+            raise ValueError(f"`{name}` is {value}; it must be at most {most}.")
     if (budget is None) == (steps is None):
         raise ValueError("give `budget` in seconds or `steps`, one of them: it is what all runs have in common.")
     if budget is not None and not (0.0 < budget < math.inf):
         raise ValueError(f"`budget` is {budget}; it must be a number of seconds > 0.")
-    if steps is not None and steps < 1:
-        raise ValueError(f"`steps` is {steps}; it must be a whole number >= 1.")
     return Budget(None if budget is None else float(budget), steps, parameters)
 
 

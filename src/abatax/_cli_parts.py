@@ -46,7 +46,7 @@ class OneLineErrors(TyperGroup):
                 error.show()
             else:
                 where = error.ctx.command_path if error.ctx is not None else "abatax"
-                text = " ".join(error.format_message().split()).rstrip(".")
+                text = _shortened(" ".join(error.format_message().split()).rstrip("."))
                 print(f"error: {text}; see `{where} --help`.", file=sys.stderr)
             sys.exit(REFUSED)
         except typer.Abort:
@@ -88,21 +88,26 @@ def reporting() -> Iterator[None]:
         if code is None:
             raise
         _withdraw()
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {_shortened(_one_line(error))}", file=sys.stderr)
         raise typer.Exit(code) from None
 
 
-# Errors of the machine and not of the request; texts of JAX, whose errors have no kind of their own.
+# Errors of the machine and not of the request.
 _FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
 _NO_MEMORY = "RESOURCE_EXHAUSTED", "Out of memory"
-_NO_DEVICE = "Unable to initialize backend", "Unknown backend"
+
+
+class _MachineError(Exception):
+    """The machine lacks what a command needs; the message is one line."""
 
 
 def _exit_code(error: BaseException) -> int | None:
     """The exit code of an error that one line explains; None if it needs its traceback."""
     if isinstance(error, OSError):
         return FAILED if error.errno in _FULL else REFUSED
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _says(error, *_NO_MEMORY, *_NO_DEVICE)):
+    if isinstance(error, (MemoryError, _MachineError)) or (
+        isinstance(error, RuntimeError) and _says(error, *_NO_MEMORY)
+    ):
         return FAILED
     return REFUSED if isinstance(error, ValueError) else None
 
@@ -111,15 +116,17 @@ def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or _says(error, *_NO_MEMORY):
         return f"memory ran out; take fewer points, members or paths. {text}".rstrip()
-    if isinstance(error, RuntimeError):
-        asked = os.environ.get("JAX_PLATFORMS", "")
-        return f"JAX_PLATFORMS is {asked!r}, and there is no such device here; unset it, or set it to cpu."
     if isinstance(error, OSError) and error.errno in _FULL:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; nothing half-written is kept. Free some space, or choose another folder."
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return text
+
+
+def _shortened(text: str, most: int = 1500) -> str:
+    """A value of any length may have been given; what to do stands at the end."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 def _says(error: BaseException, *texts: str) -> bool:
@@ -136,7 +143,13 @@ def check_device() -> None:
     """Raise, before anything else is done, if the device that the environment asks for is not there."""
     import jax
 
-    jax.devices()
+    try:
+        jax.devices()
+    except Exception:  # of a kind that depends on what is missing
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise _MachineError(
+            f"JAX_PLATFORMS is {asked!r}, and there is no such device here; unset it, or set it to cpu."
+        ) from None
 
 
 def live_progress():
