@@ -69,6 +69,7 @@ from ._preferences import (
     TimeAdditive as TimeAdditive,
 )
 from ._problem import HJBProblem as HJBProblem
+from ._quadratic_regulator import QuadraticRegulator as QuadraticRegulator
 from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class
 from ._research import Research as Research
 from ._technology import FixedHazard as FixedHazard, KnowledgeHazard as KnowledgeHazard

@@ -56,12 +56,13 @@ class KnowledgeBox(AbstractModel):
         r"""Investment and the constant of $v = k + c$ once emissions are needless.
 
         $i$ solves $(\alpha-i)(1-\kappa i) = \delta - (1-\rho)G(i)$ with $G = \mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2
-        - \tfrac12a_k\sigma_k^2$, a quadratic; then $c = \log(\alpha-i) - \log(1-(1-\rho)G/\delta)/(1-\rho)$, which is
+        - \tfrac12(a_k + \gamma - 1)\sigma_k^2$, a quadratic; then $c = \log(\alpha-i) - \log(1-(1-\rho)G/\delta)/(1-\rho)$, which is
         $\log(\alpha-i) + G/\delta$ at $\rho=1$.
         """
         alpha, kappa = self.economy.productivity, self.economy.adjustment_cost
         delta, rho = self.preferences.discount_rate, self.inverse_eis
-        robust = -0.5 * self.ambiguity.shock_aversion(0) * self.economy.volatility**2
+        feared = self.ambiguity.shock_aversion(0) + self.preferences.excess_risk_aversion
+        robust = -0.5 * feared * self.economy.volatility**2
         idle = self.economy.drift(jnp.zeros_like(alpha)) + robust
         square, linear = 0.5 * kappa * (1.0 + rho), rho + alpha * kappa
         constant = alpha - delta + (1.0 - rho) * idle
@@ -112,7 +113,7 @@ class KnowledgeBox(AbstractModel):
         arrival, revelation = self.research.intensity(x.log_knowledge), jnp.zeros_like(y)
         if self.phase == "before":
             revelation = self.damage_jump.intensity(y)
-        aversion = self.ambiguity.jump_aversion(0)
+        aversion = self.ambiguity.jump_aversion(0) + self.preferences.excess_risk_aversion
         consumption = alpha - self.economy.best_investment(delta)
         unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
 

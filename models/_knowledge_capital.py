@@ -180,7 +180,8 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
-        limits, aversion = self.controls, self.ambiguity.shock_aversion(1)
+        limits = self.controls
+        aversion = self.ambiguity.shock_aversion(1) + self.preferences.excess_risk_aversion
         gain = costate.temperature - self.damage_slope(x.temperature)
         bend = hessian[1, 1] - self.damage_bend(x.temperature)
         highest = self.abatement.baseline(self.economy.productivity * jnp.exp(x.log_capital))

@@ -4,19 +4,20 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
 from ._checks import MOST_COPIES, check_positive
 from ._closures import StateConstraint
-from ._model import ClosedFormControl
-from ._preferences import AbstractPreferences, TimeAdditive
+from ._preferences import AbstractPreferences, TimeAdditive, check_time_additive
+from ._quadratic_form import QuadraticForm, QuadraticModel
 from ._types import Point, Scalar, parameter
 from ._variable import Variable
 
 
 @ft.cache
-def _point(kind: str, dimension: int) -> type:
+def numbered_point(kind: str, dimension: int) -> type:
     """The NamedTuple of `dimension` scalars: one class per dimension, so that pytrees agree."""
     fields = [kind] if dimension == 1 else [f"{kind}_{n + 1}" for n in range(dimension)]
     made = namedtuple(f"{kind.capitalize()}{dimension}", fields)
@@ -25,7 +26,7 @@ def _point(kind: str, dimension: int) -> type:
     return made
 
 
-class LinearQuadratic(ClosedFormControl):
+class LinearQuadratic(QuadraticModel):
     r"""The linear-quadratic regulator, with ambiguity: exact in any dimension.
 
     $$\delta V = \max_u\; -\tfrac12(x^\top Qx + u^\top Ru) + V_x\cdot(Ax + Bu) + \tfrac12\mathrm{tr}(SS^\top V_{xx})
@@ -43,9 +44,11 @@ class LinearQuadratic(ClosedFormControl):
     - `volatility`: $S$, a multiple of the identity, per square root of a year.
     - `preferences`, `ambiguity`: discounting and doubt about the shocks.
 
-    **Raises:** `ValueError` if the dimension, the control cost or the discount rate is not positive.
+    **Raises:** `ValueError` if the dimension, the control cost or the discount rate is not positive, or preferences are recursive
+    (the closed form of the control is that of time-additive utility).
 
-    **Good values:** ambiguity penalties above `volatility**2 * control_cost`; below that no finite value exists.
+    **Good values:** ambiguity penalties above `volatility**2 * control_cost`: with less a value is finite only if the state
+    is stable by itself (`abatax.validation.riccati` tells).
 
     **References:** Hansen and Sargent 2008, *Robustness*, chapter 2; Jacobson 1973, doi:10.1109/TAC.1973.1100265.
 
@@ -71,6 +74,7 @@ class LinearQuadratic(ClosedFormControl):
     source: ClassVar[str] = "Hansen and Sargent 2008, Robustness"
 
     def __check_init__(self):
+        check_time_additive(self)
         if self.dimension < 1:
             raise ValueError(f"`dimension` is {self.dimension}; it must be at least 1.")
         if self.dimension > MOST_COPIES:
@@ -87,12 +91,12 @@ class LinearQuadratic(ClosedFormControl):
 
     @property
     def states(self) -> Point:
-        point = _point("state", self.dimension)
+        point = numbered_point("state", self.dimension)
         return point(*(Variable(f.replace("_", " "), "1", -3.0, 3.0) for f in point._fields))
 
     @property
     def controls(self) -> Point:
-        point = _point("control", self.dimension)
+        point = numbered_point("control", self.dimension)
         return point(*(Variable(f.replace("_", " "), "1/yr", -50.0, 50.0) for f in point._fields))
 
     def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
@@ -117,3 +121,20 @@ class LinearQuadratic(ClosedFormControl):
 
     def initial_state(self) -> Point:
         return type(self.states)(*(parameter(1.0) for _ in range(self.dimension)))
+
+    def quadratic_form(self) -> QuadraticForm:
+        n, nothing = self.dimension, np.zeros(self.dimension)
+        return QuadraticForm(
+            transition=np.asarray(self.matrix),
+            loading=np.eye(n),
+            intercept=nothing,
+            volatility=float(self.volatility) * np.eye(n),
+            state_cost=float(self.state_cost) * np.eye(n),
+            control_cost=float(self.control_cost) * np.eye(n),
+            cross_cost=np.zeros((n, n)),
+            state_reward=nothing,
+            control_reward=nothing,
+            constant=0.0,
+            aversion=np.broadcast_to(self.ambiguity.shocks, (n,)),
+            discount_rate=float(self.preferences.discount_rate),
+        )

@@ -25,9 +25,9 @@ class _Terms(NamedTuple):
     flow: Scalar
     climate_gains: Float[Array, " member"]  # V_x . b_l, one per climate model
     exposure: Float[Array, " noise"]  # (sigma' V_x)_i
-    variance: Scalar  # tr(sigma sigma' V_xx) / 2
+    variance: Scalar  # tr(sigma sigma' V_xx) / 2, and what risk aversion takes from it
     intensities: tuple[Scalar, ...]
-    jump_gains: tuple[Float[Array, " ..."], ...]  # V^{jm}(x+) - V
+    jump_gains: tuple[Float[Array, " ..."], ...]  # V^{jm}(x+) - V, as risk aversion values it
 
 
 class HJBProblem(eqx.Module):
@@ -169,14 +169,14 @@ class HJBProblem(eqx.Module):
 
         diffusion = jnp.stack(model.diffusion(t, x, u))
         loadings = jnp.stack((*model.diffusion(t, x, u), *model.additive_diffusion(t, x, u)))
-        jumps = model.jumps()
+        exposure, jumps = loadings.T @ prices, model.jumps()
         return _Terms(
             flow=model.preferences.aggregate(model.utility(t, x, u), value),
             climate_gains=jax.vmap(gain)(model.climates),
-            exposure=loadings.T @ prices,
-            variance=0.5 * jnp.sum((diffusion @ diffusion.T) * hessian),
+            exposure=exposure,
+            variance=0.5 * jnp.sum((diffusion @ diffusion.T) * hessian) + model.preferences.risk_term(exposure),
             intensities=tuple(j.intensity(t, x, u) for j in jumps),
-            jump_gains=tuple(a - value for a in after),
+            jump_gains=tuple(model.preferences.jump_gain(a - value) for a in after),
         )
 
     def hamiltonian(

@@ -1,4 +1,4 @@
-"""Newton steps down a feared jump."""
+"""Newton steps where the equation is exponential in the value: a feared jump, recursive utility."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,7 @@ _ROUNDING = 1e-12
 def down_the_exponential(
     discount: Float[np.ndarray, "family node"],
     residual: Float[np.ndarray, "family node"],
-    discount_rate: Float[np.ndarray, "family 1"],
+    discount_rate: Float[np.ndarray, "family 1"] | Float[np.ndarray, "family node"],
     aversion: Float[np.ndarray, "family 1"],
 ) -> Float[np.ndarray, "family node"]:
     r"""The coefficient of $V$ in a Newton correction, where a feared jump makes the equation exponential in $V$.
@@ -28,9 +28,34 @@ def down_the_exponential(
     - `aversion`: $a$ of the most feared jump, 0 for none.
     """
     steepness = -discount - discount_rate
+    return -discount_rate - _chord(steepness, residual, np.where(aversion > 0.0, aversion, 0.0))
+
+
+def across_the_aggregator(
+    discount: Float[np.ndarray, "family node"],
+    residual: Float[np.ndarray, "family node"],
+    weight: Float[np.ndarray, "family node"],
+    excess: Float[np.ndarray, "family 1"],
+) -> Float[np.ndarray, "family node"]:
+    r"""The coefficient of $V$ in a Newton correction, where recursive utility makes the equation exponential in $V$.
+
+    The flow $\tfrac\delta{1-\rho}(E-1)$, $E = (Ce^{-V})^{1-\rho}$, has the form of a jump with aversion $\rho-1$, of either sign.
+    Above the solution, with $\rho<1$, tangents are flatter than the flow and overshoot, to where $E$ overflows; the chord does not.
+
+    **Arguments:**
+
+    - `discount`: the tangent's coefficient. `residual`: $r$. `weight`: $s = \delta E$, the part of it that the flow has.
+    - `excess`: $\rho - 1$.
+    """
+    return discount + weight - _chord(weight, residual, excess)
+
+
+def _chord(steepness: np.ndarray, residual: np.ndarray, aversion: np.ndarray) -> np.ndarray:
+    """The slope that takes a negative residual away in one step, of an exponential with this tangent; the tangent where it is good."""
     wanted = steepness + aversion * residual
-    steep = (aversion > 0.0) & (wanted > -_ROUNDING * steepness) & (wanted < _STEEP * steepness)
+    fear = (aversion > 0.0) & (wanted > -_ROUNDING * steepness) & (wanted < _STEEP * steepness)
+    flat = (aversion < 0.0) & (residual < 0.0) & (steepness < _STEEP * wanted)
     wanted = np.maximum(wanted, _ROUNDING * steepness)
-    fallen = np.log(np.where(steep, wanted, 1.0) / np.where(steep, steepness, 1.0))
-    chord = (wanted - steepness) / np.where(steep, fallen, 1.0)
-    return np.where(steep, -discount_rate - chord, discount)
+    curved = (fear | flat) & (steepness > 0.0)
+    ratio = np.log(np.where(curved, wanted, 1.0) / np.where(curved, steepness, 1.0))
+    return np.where(curved, (wanted - steepness) / np.where(curved, ratio, 1.0), steepness)

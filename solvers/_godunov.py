@@ -24,6 +24,7 @@ class Local(NamedTuple):
     value: Any
     costate: Any
     outward: Any  # drift out of a state constraint that no control stops
+    weight: Any  # minus the derivative of the flow in the value: the discount rate, of recursive utility by where the value stands
 
 
 _TIME = 0.0  # stationary problems
@@ -116,7 +117,8 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     # a drift out of a state constraint that no control stops is dropped
     residual = residual - jnp.sum(jnp.where(stuck, drift * costate, 0.0))
     drift = jnp.where(stuck, 0.0, drift)
-    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck))
+    flow = jax.grad(problem.model.preferences.aggregate, argnums=1)(problem.model.utility(t, state, u), value)
+    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck), -flow)
 
 
 def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):

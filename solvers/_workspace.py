@@ -13,10 +13,10 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
-from ..models import Growth, HJBProblem, Reflecting, StateConstraint
+from ..models import EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
 from ._branch import left_open
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
-from ._fear import down_the_exponential
+from ._fear import across_the_aggregator, down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._linear import Automatic, Downwind, LinearSystem
 from ._time_like import Transport, time_like_states
@@ -195,14 +195,22 @@ class Workspace:
 
     @ft.cached_property
     def aversion(self) -> Float[np.ndarray, "family 1"]:
-        """To the most feared jump of every member."""
+        """To the most feared jump of every member, risk aversion included."""
         jumps = np.asarray(self.problem.model.ambiguity.jumps).reshape(self.family, -1)
-        return jumps.max(axis=1, keepdims=True, initial=0.0)
+        excess = np.asarray(self.problem.model.preferences.excess_risk_aversion)
+        return jumps.max(axis=1, keepdims=True, initial=0.0) + np.broadcast_to(excess, (self.family,))[:, None]
+
+    @ft.cached_property
+    def impatience(self) -> Float[np.ndarray, "family 1"]:
+        r"""$\rho-1$ of recursive utility, by member; zero where the flow is linear in the value."""
+        preferences = self.problem.model.preferences
+        rho = np.asarray(preferences.inverse_eis) if isinstance(preferences, EpsteinZin) else np.ones(())
+        return np.broadcast_to(rho - 1.0, (self.family,))[:, None]
 
     def lengthened(self, local: Local) -> Local:
-        """The linearisation with which corrections come down from where a feared jump is exponentially bad."""
-        delta = self.discount_rate[:, None]
-        return local._replace(discount=down_the_exponential(local.discount, local.residual, delta, self.aversion))
+        """The linearisation with which corrections go along where the equation is exponential in the value."""
+        jumps = down_the_exponential(local.discount, local.residual, local.weight, self.aversion)
+        return local._replace(discount=across_the_aggregator(jumps, local.residual, local.weight, self.impatience))
 
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
         """The Newton correction of every member: one sparse solve each, on as many threads as there are cores."""

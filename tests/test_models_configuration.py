@@ -18,6 +18,7 @@ from abatax.models import (
     DamageJump,
     Ensemble,
     EpsteinZin,
+    KnowledgeCapital,
     LinearQuadratic,
     Productivity,
     TCREClimate,
@@ -68,7 +69,8 @@ def test_round_trip_of_optional_parts():
         AKClimate(productivity=Productivity(cost=0.3)),
         UncertainDamages(phase="after_damage"),
         UncertainDamages(damage_jump=DamageJump(jnp.array([0.0, 0.1]), jnp.array([0.25, 0.75]))),
-        LinearQuadratic(dimension=3, preferences=EpsteinZin(0.02, 1.5)),
+        LinearQuadratic(dimension=3),
+        KnowledgeCapital(preferences=EpsteinZin(0.02, 1.5, 3.0)),
     ):
         again = build(model.name, json.loads(json.dumps(parameters_of(model), allow_nan=False)))
         assert tree_allclose(again, model, rtol=RECIPROCAL)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..models import AbstractModel, AKClimate, LinearQuadratic, MultiRegion, TimeAdditive
+from ..models import AbstractModel, AKClimate, MultiRegion, TimeAdditive
+from ..models._quadratic_form import QuadraticModel
 from ..models._types import Point, Scalar
 from ._exact_pieces import WIDEST, capital_constant, chebyshev_sum, productivity_cost, temperature_piece
 from ._riccati import riccati
@@ -163,7 +164,7 @@ def has_exact_value(model: AbstractModel) -> bool:
 
 def _maker(model: AbstractModel) -> Callable | None:
     """What makes the exact value function of a model."""
-    if isinstance(model, LinearQuadratic) and isinstance(model.preferences, TimeAdditive):
+    if isinstance(model, QuadraticModel) and isinstance(model.preferences, TimeAdditive):
         return riccati
     if isinstance(model, AKClimate) and not (_costly(model) and _doubted(model, 2)):
         return AKExact

@@ -1,37 +1,58 @@
-"""The value function of the linear-quadratic model."""
-
-from typing import Any
+"""The value function and the policy of linear-quadratic problems."""
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float
 
-from ..models import LinearQuadratic
-from ..models._types import Point, Scalar
+from ..models import AbstractModel
+from ..models._breakdown import why_infinite
+from ..models._quadratic_coefficients import quadratic_form
+from ..models._quadratic_form import InfiniteValueError
+from ..models._types import Point, Scalar, parameter
 
 
 class QuadraticValue(eqx.Module):
-    """$V(x) = -\\tfrac12x^\\top Px - c$."""
+    r"""$V(x) = -\tfrac12x^\top Px + p^\top x - c$, with the policy $u(x) = k_0 - Kx$.
+
+    **Fields:** `matrix` $P$, `constant` $c$, `linear` $p$, `gain` $K$, `offset` $k_0$.
+    """
 
     matrix: Float[Array, "state state"]
     constant: Float[Array, ""]
+    linear: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    gain: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    offset: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         z = jnp.stack(x)
-        return -0.5 * z @ self.matrix @ z - self.constant
+        return jnp.sum(self.linear * z) - 0.5 * z @ self.matrix @ z - self.constant
+
+    def control(self, x: Point) -> Float[Array, " control"]:
+        """The optimal controls at a state, in the order of the model's."""
+        return self.offset - self.gain @ jnp.stack(x)
 
 
-def riccati(model: LinearQuadratic) -> QuadraticValue:
-    r"""The value function of the linear-quadratic model, from the stabilising root of its Riccati equation.
+def riccati(model: AbstractModel) -> QuadraticValue:
+    r"""The exact value function and policy of a linear-quadratic problem, from the stabilising root of its Riccati equation.
 
-    $$A^\top P + PA - P\big(BR^{-1}B^\top - SS^\top/\xi\big)P + Q - \delta P = 0$$
+    For any model with affine drift, quadratic utility and constant diffusion, such as [`LinearQuadratic`][],
+    [`QuadraticRegulator`][] or a user's own (its coefficients are taken from its functions, and checked):
 
-    solved through the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178);
-    $c = \mathrm{tr}(SS^\top P)/(2\delta)$.
+    $$dx = (m + Ax + Bu)\,dt + S\,dW,\qquad U = k + q^\top x + r^\top u - \tfrac12x^\top Qx - x^\top Nu - \tfrac12u^\top Ru$$
 
-    **Raises:** `ValueError` if ambiguity is so strong that no finite value exists.
+    With discount rate $\delta$ and aversions $a$ to the shocks, $V = -\tfrac12x^\top Px + p^\top x - c$ and
+    $K = R^{-1}(B^\top P + N^\top)$:
+
+    $$A^\top P + PA - K^\top RK + P\,S\,\mathrm{diag}(a)\,S^\top P + Q - \delta P = 0$$
+
+    of whose roots that is the value which the costs of ever longer horizons tend to: the one for which the drift under policy and
+    worst case, $A - BK + S\,\mathrm{diag}(a)S^\top P$, grows slower than $\delta/2$ in every direction that reaches a cost. It is
+    found through the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178).
+    Space is unbounded: bounds of states and controls are not looked at.
+
+    **Raises:** `ValueError` if the model is not linear-quadratic, or no finite value exists: the state cannot be
+    stabilised at half the discount rate, or doubt is beyond the breakdown of robustness (Hansen and Sargent 2008, *Robustness*,
+    chapter 8), which the message names.
 
     !!! example
 
@@ -41,21 +62,15 @@ def riccati(model: LinearQuadratic) -> QuadraticValue:
         assert abs(float(ab.validation.riccati(ab.models.LinearQuadratic()).matrix[0, 0]) - 1.025312) < 1e-6
         ```
     """
-    n = model.dimension
-    delta = float(model.preferences.discount_rate)
-    shocks = np.broadcast_to(np.asarray(model.ambiguity.shocks), (n,))
-    variance = float(model.volatility) ** 2
-    a = np.asarray(model.matrix) - 0.5 * delta * np.eye(n)
-    gain = np.eye(n) / float(model.control_cost) - variance * np.diag(shocks)
-    cost = float(model.state_cost) * np.eye(n)
-    hamiltonian = np.block([[a, -gain], [-cost, -a.T]])
-    ordered: tuple[Any, ...] = scipy.linalg.schur(hamiltonian, sort="lhp")
-    _, vectors, stable = ordered
-    if stable != n or np.any(np.linalg.eigvalsh(gain) <= 0):
-        raise ValueError(
-            f"`ambiguity.shocks` is {model.ambiguity.penalties['shocks']}; the penalty must exceed"
-            f" {variance * float(model.control_cost):g} for the value to be finite."
-        )
-    root = np.linalg.solve(vectors[:n, :n].T, vectors[n:, :n].T).T
-    root = 0.5 * (root + root.T)
-    return QuadraticValue(jnp.asarray(root), jnp.asarray(0.5 * variance * np.trace(root) / delta))
+    form = quadratic_form(model)
+    try:
+        solution = form.solve()
+    except InfiniteValueError:
+        raise ValueError(why_infinite(model)) from None
+    return QuadraticValue(
+        jnp.asarray(solution.matrix),
+        jnp.asarray(-solution.constant),
+        jnp.asarray(solution.linear),
+        jnp.asarray(solution.gain),
+        jnp.asarray(solution.offset),
+    )
