@@ -65,11 +65,11 @@ def draw(number: int) -> Draw:
     box = str(rng.choice(list(BOXES), p=(0.6, 0.4)))
     for _ in range(10000):
         form = _random_form(rng, n)
-        if penalty != "neutral":
-            least = form.breakdown()
-            if not 0.0 < least < np.inf:
-                continue
-            form = form.with_aversion(least * np.exp(rng.uniform(*np.log(FACTORS[penalty]))))
+        least = form.breakdown()
+        if not 0.0 < least < np.inf:
+            continue
+        factor = 0.0 if penalty == "neutral" else least * np.exp(rng.uniform(*np.log(FACTORS[penalty])))
+        form = form.with_aversion(factor)
         shown = form if penalty != "beyond" else form.with_aversion(0.5 * form.breakdown())
         width = np.exp(rng.uniform(*np.log(BOXES[box])))
         scaled = _in_box(form, shown, width)
@@ -180,12 +180,17 @@ class Outcome(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """wrong: successful and off, or no finite value; refused: right and not successful; lost: neither right nor successful."""
+        """WRONG: successful and off, or no finite value. REFUSED: right and not successful.
+
+        LOST, in a large box, and lost, in one that noise leaves, so that the solution inside is open: neither right nor successful.
+        """
         if self.result == "successful":
             return "right" if self.error <= WRONG else "WRONG"
         if self.draw.exact is None:
             return "right"
-        return "REFUSED" if self.error <= RIGHT else "lost"
+        if self.error <= RIGHT:
+            return "REFUSED"
+        return "LOST" if self.draw.box == "large" else "lost"
 
     def __str__(self):
         d = self.draw
@@ -206,7 +211,7 @@ def attempt(number: int, name: str, options: dict[int, Any]) -> Outcome:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Random linear-quadratic problems against their Riccati solutions.")
     parser.add_argument("--draws", default="0:300", help="A:B, numbers from A up to and without B")
     parser.add_argument("--solver", help="this one for every draw, instead of each in turn")
     parser.add_argument("--list", action="store_true", help="print every draw, not only those that failed")
@@ -221,13 +226,17 @@ def main():
         outcomes.append(outcome)
         if given.list or outcome.verdict != "right":
             print(outcome, flush=True)
-    print(f"{'solver':17s} {'draws':>6s} {'wrong':>6s} {'refused':>8s} {'lost':>6s} {'seconds':>8s}")
+    print(
+        f"{'solver':17s} {'draws':>6s} {'wrong':>6s} {'refused':>8s} {'lost, large box':>16s} {'small box':>10s} {'seconds':>8s}"
+    )
     for name in (*table, "all"):
         own = [o for o in outcomes if name in (o.solver, "all")]
         if own:
-            counts = [sum(o.verdict == v for o in own) for v in ("WRONG", "REFUSED", "lost")]
+            counts = [sum(o.verdict == v for o in own) for v in ("WRONG", "REFUSED", "LOST", "lost")]
             middle = float(np.median([o.seconds for o in own]))
-            print(f"{name:17s} {len(own):6d} {counts[0]:6d} {counts[1]:8d} {counts[2]:6d} {middle:8.1f}")
+            print(
+                f"{name:17s} {len(own):6d} {counts[0]:6d} {counts[1]:8d} {counts[2]:16d} {counts[3]:10d} {middle:8.1f}"
+            )
 
 
 if __name__ == "__main__":

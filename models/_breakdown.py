@@ -4,6 +4,7 @@ import numpy as np
 
 from ._model import AbstractModel
 from ._quadratic_coefficients import quadratic_form
+from ._quadratic_form import QuadraticModel
 
 
 def why_infinite(model: AbstractModel) -> str | None:
@@ -25,6 +26,11 @@ def why_infinite(model: AbstractModel) -> str | None:
         f"`ambiguity.shocks` is {_listed(given)}, beyond the breakdown of robustness: no finite value exists; the penalty must"
         f" exceed {_listed(smallest)}."
     )
+
+
+def breakdown_advice(model: AbstractModel) -> str | None:
+    """Why a model that knows its coefficients has no finite value; None if it has one, or does not know them."""
+    return why_infinite(model) if isinstance(model, QuadraticModel) else None
 
 
 def _listed(penalties: np.ndarray) -> str:

@@ -1,7 +1,7 @@
 """The coefficients of a linear-quadratic problem, and its value function from the Riccati equation."""
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -140,6 +140,12 @@ class QuadraticForm(NamedTuple):
         return seen @ root @ inner
 
 
+def _ordered_schur(matrix: np.ndarray) -> tuple[Any, Any, Any]:
+    """Triangle and basis of the real Schur form, decaying modes first, and how many there are."""
+    ordered: Any = scipy.linalg.schur(matrix, sort="lhp")
+    return ordered
+
+
 def _observed(a: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "state observed"]:
     """An orthonormal basis of the directions that reach a cost, sooner or later."""
     basis = np.zeros((len(a), 0))
@@ -169,7 +175,7 @@ def _stabilising(a: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> Float[np.
     eigenvalues = np.linalg.eigvals(hamiltonian)
     if np.sum(eigenvalues.real < -_MARGIN * scale) != n:
         raise InfiniteValueError("no stabilising root")
-    _, vectors, _ = scipy.linalg.schur(hamiltonian, sort="lhp")
+    _, vectors, _ = _ordered_schur(hamiltonian)
     upper, lower = vectors[:n, :n], vectors[n:, :n]
     if np.linalg.cond(upper) > _DEGENERATE:
         raise InfiniteValueError("no stabilising root")
@@ -208,7 +214,7 @@ def _never_escapes(closed: np.ndarray, gain: np.ndarray, root: np.ndarray) -> bo
 
 def _resolve(matrix: np.ndarray, source: np.ndarray) -> Float[np.ndarray, " state"]:
     """What $p' = Mp + s$ tends to from zero: growing modes of $M$ must not be excited."""
-    triangle, vectors, stable = scipy.linalg.schur(matrix, sort="lhp")
+    triangle, vectors, stable = _ordered_schur(matrix)
     turned = vectors.T @ source
     if np.any(np.abs(turned[stable:]) > _ROUNDING * (np.max(np.abs(source)) + 1e-300)):
         raise InfiniteValueError("a linear term grows faster than it is discounted")

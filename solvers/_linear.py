@@ -78,6 +78,14 @@ class Multigrid(AbstractLinearSolver):
     max_steps: int = 200
 
     def solve(self, system):
+        try:
+            return self._solve(system)
+        except RuntimeError as error:  # of the factorisation on the coarsest grid
+            if "singular" not in str(error):
+                raise
+            return np.full_like(system.right, np.nan)
+
+    def _solve(self, system):
         import pyamg
 
         # single precision is enough to precondition, and takes half the memory and three quarters of the time

@@ -20,7 +20,8 @@ class RESULTS(eqx.Enumeration):
     )
     outward_drift = (
         "The optimal drift points out of the box at a face that is a state constraint: this is a spurious root, not the "
-        "value function. Enlarge the box, or start from a `guess` with the right signs."
+        "value function. Enlarge the box, or start from a `guess` with the right signs. If the planner doubts the shocks, the "
+        "penalty may be below the breakdown of robustness, where nature wins at every face and no finite value exists: raise it."
     )
     stalled = (
         "The residual could not be reduced further; what is kept is the monotone first-order solution with which the "

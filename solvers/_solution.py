@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..models import HJBProblem, WorstCase, derivatives
+from ..models._breakdown import breakdown_advice
 from ..models._types import Point, Scalar
 from ._interpolation import TensorSpline, splines_through
 from ._jit import compiled
@@ -110,7 +111,7 @@ class Solution(eqx.Module):
         for part in (*self.destinations, self):
             if result_name(part.result) != "successful":
                 inner = part.advice if part is not self else result_advice(self.result)
-                return inner
+                return " ".join(filter(None, (inner, breakdown_advice(self.problem.model))))
         return result_advice(self.result)
 
     def member(self, index: int) -> "Solution":

@@ -261,7 +261,7 @@ class Workspace:
         return best[:2]
 
     def leaves(self, level: int, local: Local) -> Bool[np.ndarray, " side"]:
-        """Whether the optimal drift points out at any state constraint."""
+        """Whether the optimal drift points out at any state constraint, or would if it were not dropped there."""
         grid, blocked = self.grid(level), self.constrained(level)
         spacing = [np.diff(x).min() for x in grid.nodes]
         out = []
@@ -270,7 +270,7 @@ class Workspace:
                 speed = sign * local.drift[:, blocked[:, a, side], a]
                 # rounding may leave a drift of zero on either side
                 out.append(bool(np.any(speed > 1e-9 * spacing[a])))
-        return np.array(out)
+        return np.array([*out, bool(np.any(local.outward))])
 
     def left_open(self, level: int, local: Local, values: Float[np.ndarray, "family node"]) -> bool:
         """Whether slopes in the region hang on the noise across state constraints, in the high-order scheme."""

@@ -40,6 +40,16 @@ def test_noise_that_drift_keeps_inside_does_not(volatility, half_width):
     assert float(slope) == pytest.approx(float(exact), rel=1e-9)
 
 
+@pytest.mark.parametrize("feedback, volatility, penalty", [(0.5, 0.1, 0.005), (-0.2, 0.3, 0.06), (0.05, 0.3, 0.0891)])
+def test_beyond_the_breakdown_of_robustness_there_is_no_solution(feedback, volatility, penalty):
+    # nature carries the state over faces that the planner may not leave: the box has a value, unbounded space has none
+    ambiguity = ab.models.Ambiguity.from_penalties(shocks=penalty)
+    model = LinearQuadratic(feedback=feedback, volatility=volatility, ambiguity=ambiguity)
+    solution = solve(model, FiniteDifference(points=41), throw=False)
+    assert result_name(solution.result) == "outward_drift"
+    assert "breakdown of robustness" in solution.advice and "the penalty must exceed" in solution.advice
+
+
 class _WallAtTheTop(AKClimate):
     """The outflow face of temperature closed by a wall, without a margin: emissions near it cost nothing."""
 
