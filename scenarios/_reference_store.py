@@ -107,11 +107,14 @@ class ReferenceStore:
         try:
             check_writable(self.folder)
         except OSError as error:
-            raise ValueError(
-                f"references are kept in {self.folder}, which cannot be written: {error.strerror}; set XDG_CACHE_HOME to a"
-                " folder that can."
-            ) from None
+            raise self._unusable(error) from None
         remove_leftovers(self.folder)
+
+    def _unusable(self, error: OSError) -> ValueError:
+        return ValueError(
+            f"references are kept in {self.folder}: {error.strerror}; choose another folder, or set XDG_CACHE_HOME to one"
+            " that can be written."
+        )
 
     def _read(self, path: Path, problem: HJBProblem) -> Reference | None:
         """What a file holds; None, with a warning unless it is absent, if it must be made anew."""
@@ -120,7 +123,7 @@ class ReferenceStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}; choose another folder for references.") from None
+            raise self._unusable(error) from None
         try:
             return _opened(path.stem, raw, problem)
         except _Damaged as error:

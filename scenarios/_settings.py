@@ -153,9 +153,9 @@ def check_tables(content: dict[str, Any]) -> None:
 _DEEPEST = 10  # tables in each other; models have three
 
 
-def check_seed(seed: int | None, name: str = "--seed") -> int | None:
+def check_seed(seed: Any, name: str = "--seed") -> int:
     """The seed. **Raises:** `ValueError` if it is not one that a file may have."""
-    return None if seed is None else _checked(Seed, name, seed)
+    return _checked(Seed, name, seed)
 
 
 def check_simulation(years: int, paths: int) -> None:
@@ -168,7 +168,7 @@ def _checked(kind: Any, name: str, value: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        raise ValueError(f"`{name}` is {value}: {error.errors()[0]['msg'].lower()}.") from None
+        raise ValueError(f"`{name}` is {shortened(str(value))}: {error.errors()[0]['msg'].lower()}.") from None
 
 
 def _first(error: ValidationError) -> str:

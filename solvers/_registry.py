@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from typing import Any
 
 from ..models import nearest
@@ -46,6 +47,10 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
     """
     cls = solver_class(name)
     plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float, str))}
+    # one for every state
+    several = {
+        f.name for f in dataclasses.fields(cls) if any(typing.get_origin(t) is tuple for t in typing.get_args(f.type))
+    }
     given = {}
     for key, value in options.items():
         if key not in plain:
@@ -62,6 +67,9 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
             raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {wanted}.") from None
         if kind is float and not all(math.isfinite(float(number)) for number in numbers):
             raise ValueError(f"`solver.{key}` is {value!r}; it must be a finite number.")
+        if not numbers or (len(numbers) > 1 and key not in several):
+            what = "be one value" if key not in several else "have at least one value"
+            raise ValueError(f"`solver.{key}` is {shortened(str(value))}; it must {what}.")
         given[key] = numbers[0] if len(numbers) == 1 else numbers
     return cls(**given)
 

@@ -21,6 +21,7 @@ from abatax.solvers import (
     result_name,
 )
 from abatax.solvers._driver import _answer, _Options
+from abatax.solvers._registry import make_solver
 
 SOLVER = FiniteDifference(points=41)
 PROBLEM = HJBProblem(LinearQuadratic())
@@ -290,3 +291,19 @@ def test_damaged_checkpoint_is_not_used(tmp_path, how):
 def test_no_half_written_file_is_left(tmp_path):
     solve(PROBLEM, SOLVER, checkpoint=tmp_path / "new" / "folder")
     assert [p.name for p in (tmp_path / "new" / "folder").iterdir()] == ["initial.npz"]
+
+
+def test_options_of_the_command_line_are_one_value_or_one_per_state():
+    assert make_solver("finite_difference", {"points": "41,21", "grading": [1, 2]}) == FiniteDifference(
+        (41, 21), (1.0, 2.0)
+    )
+    for options, words in (
+        ({"tolerance": "1e-8,1e-9"}, "`solver.tolerance` is 1e-8,1e-9; it must be one value"),
+        ({"levels": [1, 2]}, "`solver.levels` is [1, 2]; it must be one value"),
+        ({"points": []}, "`solver.points` is []"),
+        ({"tolerance": "inf"}, "`solver.tolerance` is 'inf'; it must be a finite number"),
+        ({"points": True}, "`solver.points` is True; it must be a whole number"),
+        ({"tolerance": True}, "`solver.tolerance` is True; it must be a number"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            make_solver("finite_difference", options)

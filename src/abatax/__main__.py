@@ -1,20 +1,14 @@
 """The command `abatax`, also as `python -m abatax`."""
 
-from ._interrupt import end_interrupted, was_interrupted, watch_for_interrupts
+from ._interrupt import watch_for_interrupts
 
 
 def main() -> None:
     """Entry point of the command `abatax`: interrupts are watched for before anything large is imported."""
     watch_for_interrupts()
-    try:
-        from .cli import main as run
+    from .cli import main as run
 
-        run()
-    except KeyboardInterrupt:
-        end_interrupted()
-    finally:
-        if was_interrupted():
-            end_interrupted()
+    run()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ._interrupt import end_interrupted, was_interrupted
-
 FAILED, REFUSED, NOT_CONVERGED = 1, 2, 3
 
 Set = Annotated[
@@ -80,10 +78,7 @@ def reporting() -> Iterator[None]:
         yield
     except (typer.Exit, BrokenPipeError):
         raise
-    except BaseException as error:
-        # compiled code hands on what was raised in it as an error of its own
-        if was_interrupted():
-            end_interrupted()
+    except Exception as error:
         code = _exit_code(error)
         if code is None:
             raise

@@ -1,9 +1,9 @@
 """Ctrl-C ends a command within two seconds with one line and exit code 130, whatever the process is doing.
 
-`KeyboardInterrupt` alone does not: Python raises it in the main thread only once that runs Python code again, which compiled code
-may delay for minutes, and a callback of compiled code may swallow it. A thread therefore learns of the signal at once, from the
-descriptor to which Python's handler in C writes, and ends the process if the main thread has not done so after a second. Files take
-their name when they are complete, so what is there then can be gone on from.
+`KeyboardInterrupt` does not: Python raises it in the main thread only once that runs Python code again, which compiled code may delay
+for minutes, and a callback of compiled code or of the garbage collector may swallow it. The process is therefore ended where it
+stands: by the handler of the signal, or by a thread that learns of the signal at once, from the descriptor to which Python's handler
+in C writes. Nothing is lost: files take their name when they are complete, so what is there then can be gone on from.
 """
 
 import os
@@ -14,9 +14,7 @@ import threading
 from collections.abc import Callable
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells have it
-_GRACE = 1.0  # seconds in which the main thread may end by itself
 
-_pressed = threading.Event()
 _said = threading.Lock()  # taken once, by the thread that ends the process
 _watching = False
 _outlook: Callable[[], str] = lambda: "nothing was written."
@@ -30,15 +28,10 @@ def watch_for_interrupts() -> None:
         return
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, lambda *_: end_interrupted())
     signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(receiver,), daemon=True).start()
     _watching = True
-
-
-def was_interrupted() -> bool:
-    """Whether Ctrl-C has been pressed since the watch began."""
-    return _pressed.is_set()
 
 
 def after_an_interrupt(outlook: Callable[[], str]) -> None:
@@ -51,11 +44,11 @@ def end_interrupted() -> None:
     """Print the line, remove what is incomplete and end the process, without waiting for other threads."""
     if not _said.acquire(blocking=False):
         threading.Event().wait()  # another thread is about to end the process
-    if "abatax._writing" in sys.modules:
-        sys.modules["abatax._writing"].discard_incomplete()
-    # a live display hides the cursor; written without the locks of `sys.stderr`, which the main thread may hold
-    shown = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
     try:
+        if "abatax._writing" in sys.modules:
+            sys.modules["abatax._writing"].discard_incomplete()
+        # a live display hides the cursor; written without the locks of `sys.stderr`, which the main thread may hold
+        shown = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
         os.write(2, f"{shown}Interrupted: {_outlook()}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(EXIT_CODE)
@@ -63,12 +56,5 @@ def end_interrupted() -> None:
 
 def _watch(receiver: socket.socket) -> None:
     while signal.SIGINT not in receiver.recv(64):
-        pass
-    _pressed.set()
-    receiver.settimeout(_GRACE)
-    try:
-        while signal.SIGINT not in receiver.recv(64):
-            pass
-    except TimeoutError:
         pass
     end_interrupted()

@@ -23,7 +23,7 @@ from ._cli_parts import (
     say,
 )
 from ._compare_command import compare
-from ._interrupt import after_an_interrupt, end_interrupted, was_interrupted, watch_for_interrupts
+from ._interrupt import after_an_interrupt, watch_for_interrupts
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -152,11 +152,11 @@ def simulate(
         from .scenarios._storage import load
 
         check_simulation(years, paths)
-        check_seed(seed)
+        check_seed(0 if seed is None else seed)
         solution, run = load(folder)
         check_absent(folder, ("paths.nc",), force)
         tidy(folder)
-        seed = int(run.get("seed", 0)) if seed is None else seed
+        seed = check_seed(run.get("seed", 0), f"seed in {folder / 'run.json'}") if seed is None else seed
         simulate_run(solution, folder, years=years, paths=paths, seed=seed, measure=measure, shocks=not no_shocks)
         finish(folder, run["converged"], run["advice"], "paths.nc")
 
@@ -214,11 +214,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     _use_compilation_cache()
-    try:
-        app()
-    finally:
-        if was_interrupted():
-            end_interrupted()
+    app()
 
 
 # ---------------------------------------------------------------------------------------------------------
