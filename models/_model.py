@@ -24,23 +24,58 @@ class NoAdditive(NamedTuple):
 class Jump(eqx.Module):
     r"""A Poisson event after which the state lands elsewhere and the world may follow another model.
 
-    Contributes $\lambda\sum_m\pi_m\{g_m(V^m(x^+) - V) + \xi(1 - g_m + g_m\log g_m)\}$ to the equation.
+    Contributes $\lambda\sum_m\pi_m\{g_m(V^m(x^+_m) - V) + \xi(1 - g_m + g_m\log g_m)\}$ to the equation.
 
     **Arguments:**
 
     - `name`: lower case with underscores; names the date of the jump in simulated paths.
     - `intensity`: $\lambda(t, x, u)$, per year.
-    - `land`: the state just after the jump, as a function of the state just before.
+    - `land`: the state just after the jump, as a function of the state just before: every state a number, or an array with one
+      entry per outcome.
     - `probabilities`: $\pi_m$, one per outcome.
     - `destination`: the model after the jump, with every array leaf stacked over the outcomes
-      (`eqx.filter_vmap` of a constructor makes one). It is solved first.
+      (`eqx.filter_vmap` of a constructor makes one). It is solved first. None for a jump that leads back to this same model,
+      which recurs: only the state moves. Models that lead to each other in a cycle (good times and bad times), or back to
+      themselves, are recognised by their parameters and solved together.
+    - `land_additive`: by how much the additive states jump, as a function of the state just before: for every additive state a
+      number, or one per outcome. None if they stay.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        # disasters destroy a tenth or a third of (log) capital, and the economy goes on as before
+        losses = jnp.array([0.1, 1.0 / 3.0])
+        disaster = ab.models.Jump(
+            intensity=lambda t, x, u: jnp.array(0.05),
+            land=lambda x: x._replace(log_capital=x.log_capital + jnp.log1p(-losses)),
+            probabilities=jnp.array([0.8, 0.2]),
+            destination=None,
+            name="disaster",
+        )
+        assert disaster.recurs
+        ```
     """
 
     intensity: Callable[[Scalar, Point, Point], Scalar]
     land: Callable[[Point], Point]
     probabilities: Float[Array, "*family outcome"]
-    destination: "AbstractModel"
+    destination: "AbstractModel | None"
     name: str = eqx.field(static=True)
+    land_additive: Callable[[Point], Point] | None = None
+
+    @property
+    def recurs(self) -> bool:
+        """Whether the jump is declared to lead back to the model that it belongs to."""
+        return self.destination is None
+
+    def shift(self, x: Point, costates: Point) -> Scalar | Float[Array, " outcome"]:
+        """What the jump of the additive states adds to the value after it, given their costates."""
+        moved = () if self.land_additive is None else self.land_additive(x)
+        return sum((p * jnp.asarray(dz) for p, dz in zip(costates, moved, strict=False)), jnp.zeros(()))
 
 
 class AbstractModel(eqx.Module):
@@ -117,7 +152,7 @@ class AbstractModel(eqx.Module):
         return self.ensemble.values
 
     def jumps(self) -> tuple[Jump, ...]:
-        """The jumps out of this regime."""
+        """The jumps out of this regime, and those that lead back to it."""
         return ()
 
     def exact_value(self) -> AbstractValue | None:

@@ -264,14 +264,22 @@ class _Tracing:
         for jump in jumps:
             name = f"jumps (intensity of {jump.name})"
             yield from self._of(name, jump.intensity, (self.t, self.x, self.u), self._scalar(name))
-            name, kind = f"jumps (land of {jump.name})", type(jump.destination.states)
+            after = self.model if jump.destination is None else jump.destination
+            landings = (("land", jump.land, after.states), ("land_additive", jump.land_additive, self.model.additive))
+            for what, land, states in landings:
+                if land is None:
+                    continue
+                name, kind = f"jumps ({what} of {jump.name})", type(states)
+                outcomes = jump.probabilities.shape[-1:]
 
-            def check(value: Any, kind: type = kind, name: str = name) -> None:
-                if len(getattr(value, "_fields", ())) != len(kind._fields) or value._fields != kind._fields:
-                    _check_point(f"{self.name}.{name}", value, kind, ())
-                _check_point(f"{self.name}.{name}", value, type(value), ())
+                def check(value: Any, kind: type = kind, name: str = name, outcomes: tuple = outcomes) -> None:
+                    if getattr(value, "_fields", ()) != kind._fields:
+                        _check_point(f"{self.name}.{name}", value, kind, ())
+                    # a state lands where every outcome does, or one entry each
+                    each = (z[0] if outcomes and _shape(z) == outcomes else z for z in value)
+                    _check_point(f"{self.name}.{name}", type(value)(*each), type(value), ())
 
-            yield from self._of(name, lambda t, x, jump=jump: jump.land(x), (self.t, self.x), check)
+                yield from self._of(name, lambda t, x, land=land: land(x), (self.t, self.x), check)
 
     def _scalar(self, method: str) -> Callable[[Any], None]:
         def check(value: Any) -> None:

@@ -47,7 +47,7 @@ class HJBProblem(eqx.Module):
       after a jump for states whose region is the same in both models.
     - `extension`: factor on how far the faces' margins reach beyond the region (1 = as the model says).
     - `continuations`: for each jump, the value functions after it, as one callable of time and state that returns
-      one value per outcome. `solve` fills them in.
+      one value per outcome. Where the landing depends on the outcome, states are arrays over the outcomes. `solve` fills them in.
 
     **Raises:** `ValueError` if a box has low >= high or names an unknown state.
 
@@ -148,8 +148,11 @@ class HJBProblem(eqx.Module):
 
     def after(self, t: Scalar, x: Point) -> tuple[Float[Array, " outcome"], ...]:
         """Values after each jump, one per outcome."""
-        jumps = self.model.jumps()
-        return tuple(c(t, j.land(x)) for c, j in zip(self.continuations, jumps, strict=True))
+        jumps, costates = self.model.jumps(), self.model.additive_costates()
+        return tuple(
+            c(t, j.land(x)) + j.shift(x, costates) if j.land_additive else c(t, j.land(x))
+            for c, j in zip(self.continuations, jumps, strict=True)
+        )
 
     def asymptote(self, t: Scalar, x: Point) -> Scalar:
         """What the model knows of its value function, given what comes after its jumps."""

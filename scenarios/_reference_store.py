@@ -20,9 +20,9 @@ from .._writing import check_writable, remove_leftovers
 from ..models import HJBProblem
 from ..solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
 from ..solvers._closed_form import closed_form
-from ..solvers._driver import destination_problems
+from ..solvers._coupled import BESIDE, Stored, rebuilt, stored_beside
 from ..solvers._fingerprint import fingerprint
-from ..solvers._solution import Continuation, reshape_family, reshape_leading
+from ..solvers._solution import Return, reshape_family, reshape_leading
 from ..validation import Estimate, Reference, reference
 from ._files import complete_file
 
@@ -177,7 +177,7 @@ def _opened(key: str, raw: bytes, problem: HJBProblem) -> Reference:
         about = json.loads(str(arrays["about"]))
         if about["key"] != key:
             raise _Damaged("the file holds another reference")
-        solution = _rebuild(about["solution"], arrays, "solution", reshape_leading(problem, (1,), 0), 1).member(0)
+        solution = rebuilt(reshape_leading(problem, (1,), 0), 1, _reader(about["solution"], arrays)).member(0)
         plain = about["reference"]
         parts = {part: _estimates(estimates) for part, estimates in plain["parts"].items()}
         return Reference(solution, _estimates(plain["errors"]), parts)
@@ -199,27 +199,36 @@ def _describe(part: Solution, arrays: dict[str, np.ndarray], where: str) -> dict
             arrays[f"{where}.knots.{n}"] = np.asarray(knots)
     for n, nodes in enumerate(part.nodes):
         arrays[f"{where}.nodes.{n}"] = np.asarray(nodes)
+    beside = stored_beside(part)
+    if beside is not None:
+        return about | {"beside": _describe(beside, arrays, f"{where}.{BESIDE}")}
     after = []
     for n, destination in enumerate(part.destinations):
+        if isinstance(destination, Return):
+            after.append(None)
+            continue
         size, outcomes = np.asarray(destination.problem.model.preferences.discount_rate).shape[:2]
         flat = reshape_family(destination, (size * outcomes,), 2)
         after.append(_describe(flat, arrays, f"{where}.{n}"))
     return about | {"destinations": after}
 
 
-def _rebuild(about: dict[str, Any], arrays, where: str, problem: HJBProblem, size: int) -> Solution:
-    """A family of solutions from its description and the problem that was asked."""
-    destinations = []
-    for n, (asked, outcomes) in enumerate(destination_problems(problem, size)):
-        part = _rebuild(about["destinations"][n], arrays, f"{where}.{n}", asked, size * outcomes)
-        destinations.append(reshape_family(part, (size, outcomes), 1))
-    problem = problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
-    states = range(len(problem.region))
-    if about["exact"]:
-        value = eqx.filter_vmap(closed_form)(problem.model)
-    else:
-        knots = tuple(jnp.asarray(arrays[f"{where}.knots.{n}"]) for n in states)
-        value = TensorSpline(jnp.asarray(arrays[f"{where}.coefficients"]), knots, tuple(about["degree"]))
-    nodes = tuple(arrays[f"{where}.nodes.{n}"] for n in states)
-    result = getattr(RESULTS, about["result"])
-    return Solution(problem, value, nodes, result, about["stats"], tuple(destinations))
+def _reader(root: dict[str, Any], arrays):
+    """What a file holds of one family."""
+
+    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
+        del size
+        about, where = root, "solution"
+        for number, _ in way:
+            about = about["beside"] if number == BESIDE else about["destinations"][number]
+            where = f"{where}.{number}"
+        states = range(len(problem.region))
+        if about["exact"]:
+            value = eqx.filter_vmap(closed_form)(problem.model)
+        else:
+            knots = tuple(jnp.asarray(arrays[f"{where}.knots.{n}"]) for n in states)
+            value = TensorSpline(jnp.asarray(arrays[f"{where}.coefficients"]), knots, tuple(about["degree"]))
+        nodes = tuple(arrays[f"{where}.nodes.{n}"] for n in states)
+        return Stored(value, nodes, getattr(RESULTS, about["result"]), about["stats"])
+
+    return read

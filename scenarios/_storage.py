@@ -25,10 +25,11 @@ from ..solvers import (
     regime_datasets,
     result_name,
 )
-from ..solvers._driver import destination_problems
+from ..solvers._coupled import Stored, rebuilt
+from ..solvers._datasets import group_name
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
-from ..solvers._solution import Continuation, reshape_family, reshape_leading
+from ..solvers._solution import reshape_leading
 from ._files import complete_file
 from ._netcdf import open_netcdf_groups, write_netcdf
 
@@ -75,7 +76,7 @@ def _(solution: Solution) -> dict[str, Any]:
         iterations += int(part.stats["steps"])
         for name in seconds:
             seconds[name] += float(part.stats[name])
-        for destination in part.destinations:
+        for destination in part.later:
             collect(destination)
 
     collect(solution)
@@ -220,23 +221,22 @@ def read_back(model: Any, groups: dict[str, xr.Dataset], run: dict[str, Any], pa
     box = {name: (float(low), float(high)) for name, (low, high) in run["box"].items()}
     problem = HJBProblem(model, box=box, extension=float(run["extension"]))
     lifted = reshape_leading(problem, (1,), 0)
-    return _rebuild(lifted, 1, (), groups, run, path).member(0)
+    return rebuilt(lifted, 1, _reader(groups, run, path)).member(0)
 
 
-def _rebuild(problem: HJBProblem, size: int, group: tuple[str, ...], groups, run, path: Path) -> Solution:
-    """A family of solutions from its group and those of the regimes after it."""
-    regime, name = problem.model.regime, "/".join(group)
-    destinations = []
-    for asked, outcomes in destination_problems(problem, size):
-        part = _rebuild(asked, size * outcomes, (*group, asked.model.regime), groups, run, path)
-        destinations.append(reshape_family(part, (size, outcomes), 1))
-    nodes, values = _read_group(groups, name, problem, size, path)
-    problem = problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
-    result = getattr(RESULTS, run["results"].get(regime, ""), None)
-    if result is None:
-        raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
-    stats = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
-    return Solution(problem, splines_through(problem, nodes, values), nodes, result, stats, tuple(destinations))
+def _reader(groups, run, path: Path):
+    """What `solution.nc` and `run.json` hold of one family."""
+
+    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
+        regime, name = problem.model.regime, group_name(way)
+        nodes, values = _read_group(groups, name, problem, size, path)
+        result = getattr(RESULTS, run["results"].get(regime, ""), None)
+        if result is None:
+            raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
+        stats = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
+        return Stored(splines_through(problem, nodes, values), nodes, result, stats)
+
+    return read
 
 
 def _read_group(groups, name: str, problem: HJBProblem, size: int, path: Path):

@@ -35,7 +35,7 @@ from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
 from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
 from ._sensitivities import sensitivities as sensitivities
 from ._simulate import Paths as Paths, simulate as simulate
-from ._solution import GreedyPolicy as GreedyPolicy, Solution as Solution
+from ._solution import GreedyPolicy as GreedyPolicy, Return as Return, Solution as Solution
 from ._solver import AbstractSolver as AbstractSolver, Finish as Finish
 from ._spectral import Spectral as Spectral
 from ._trajectory import Trajectory as Trajectory, follow as follow

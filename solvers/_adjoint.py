@@ -49,8 +49,8 @@ class RegimeAdjoint:
             return
         self.high = part.stats["order"] > 1
         self.workspace = workspace_of(part, family)
-        self.outcomes = [_leading(d.value)[1] for d in part.destinations]
-        for destination, outcomes in zip(part.destinations, self.outcomes, strict=True):
+        self.outcomes = [_leading(d.value)[1] for d in part.later]
+        for destination, outcomes in zip(part.later, self.outcomes, strict=True):
             joined = family * outcomes
             self.destinations.append(RegimeAdjoint(reshape_family(destination, (joined,), 2), joined))
 
@@ -133,7 +133,7 @@ class RegimeAdjoint:
         slopes = workspace.grid(0).differentiate(
             workspace.scheme(0, self.high), self.values, workspace.faces(0), self.high
         )
-        own = (self.values, local.costate, slopes.hessian, local.control, workspace.after(0))
+        own = (self.values, local.costate, slopes.hessian, local.control, workspace.known_after(0))
         chunk, padded, size = workspace.chunk, workspace.padded(0), workspace.grid(0).size
         total, pieces = None, []
         for start in range(0, size, chunk):

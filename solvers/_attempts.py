@@ -10,7 +10,7 @@ import numpy as np
 from ..models import HJBProblem
 from ._near import Near
 from ._result import result_name
-from ._solution import Solution
+from ._solution import After, Solution
 from ._solver import AbstractSolver, Finish
 
 # Results after which a coarser grid or a milder problem may help: Newton's method diverged, and nothing says that the problem
@@ -32,7 +32,7 @@ class Attempts(NamedTuple):
     """
 
     iterate: Iterate
-    destinations: tuple[Solution, ...]
+    destinations: tuple[After, ...]
     report: Callable[[str], None]
 
     def solve(self, solver: AbstractSolver, problem: HJBProblem, guess: Any) -> tuple[Finish, dict[str, Any]]:

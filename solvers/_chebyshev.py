@@ -194,6 +194,23 @@ class PiecewiseChebyshev(AbstractValue):
         return values
 
 
+def cardinals(axis: ChebyshevAxis, x: Float[np.ndarray, " point"]) -> Float[np.ndarray, "point node"]:
+    """The polynomials that are 1 at one node and 0 at the others of its element, by the barycentric formula."""
+    t = _stretched(x, axis.centre, axis.scale)
+    element = np.clip(np.searchsorted(axis.edges, t, side="right") - 1, 0, len(axis.edges) - 2)
+    left, right = axis.edges[element], axis.edges[element + 1]
+    n = axis.degree + 1
+    gap = ((2.0 * t - left - right) / (right - left))[:, None] - lobatto(n)[0]
+    sign = (-1.0) ** np.arange(n)
+    sign[[0, -1]] *= 0.5
+    hit = np.abs(gap) < 1e-14
+    local = sign / np.where(hit, 1.0, gap)
+    local = np.where(hit.any(axis=1, keepdims=True), hit, local / np.sum(local, axis=1, keepdims=True))
+    rows = np.zeros((len(t), len(axis.nodes)))
+    np.put_along_axis(rows, element[:, None] * (n - 1) + np.arange(n), local, axis=1)
+    return rows
+
+
 def polynomials(s, degree: int):
     """Chebyshev polynomials of degree 0 to `degree` at `s` and their first two derivatives, by recurrence."""
     tables = [[jnp.ones_like(s), s], [jnp.zeros_like(s), jnp.ones_like(s)], [jnp.zeros_like(s)] * 2]

@@ -58,6 +58,9 @@ class AbstractCollocation(AbstractSolver):
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
+    def check_coupled(self, problem, family):
+        """Any: the value after such a jump is the basis at another state, and part of the Newton system."""
+
     def init(self, problem, family, key, guess):
         basis = self.basis(problem, family)
         unknowns, coarse, begun = np.zeros((family, basis.size)), self.monotone(problem), ()

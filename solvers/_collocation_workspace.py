@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
+from ._coupled import Landing, is_coupled, landings
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._jit import compiled
 
@@ -28,6 +29,7 @@ class AbstractBasis(abc.ABC):
 
     points: Float[np.ndarray, "point state"]
     size: int  # unknowns per member
+    landings: tuple[Landing, ...] = ()  # of jumps that lead back, from the points
     overdetermined: ClassVar[bool] = False  # whether there are more conditions than unknowns
 
     @abc.abstractmethod
@@ -78,6 +80,41 @@ class AbstractBasis(abc.ABC):
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
         """An estimate of the relative error that more points or functions would remove."""
 
+    def landed_rows(
+        self,
+        unknowns: Float[np.ndarray, "family unknown"],
+        member: int,
+        weight: Float[np.ndarray, " point"],
+        inside: Float[np.ndarray, "point state"],
+        distance: Float[np.ndarray, "point state"],
+    ) -> Float[np.ndarray, "point unknown"]:
+        """How a weight times the value of a member at points, extended as a parabola by a distance, answers to its unknowns."""
+        raise NotImplementedError  # bases of solvers that couple regimes have it
+
+    def landed(
+        self,
+        unknowns: Float[np.ndarray, "family unknown"],
+        member: int,
+        inside: Float[np.ndarray, "point state"],
+        distance: Float[np.ndarray, "point state"],
+    ) -> Float[np.ndarray, " point"]:
+        """The value of a member at points, extended as a parabola by a distance."""
+        return self.landed_rows(unknowns, member, np.ones(len(inside)), inside, distance) @ unknowns[member]
+
+    def coupling(
+        self, unknowns: Float[np.ndarray, "family unknown"], local: Local, member: int
+    ) -> dict[int, Float[np.ndarray, "point unknown"]]:
+        """How the equation of a member answers through jumps that lead back to the unknowns of each member they lead to."""
+        found: dict[int, np.ndarray] = {}
+        for landing in self.landings:
+            weights = local.after[landing.jump][member]
+            for m, target in enumerate(landing.members[member]):
+                rows = self.landed_rows(
+                    unknowns, int(target), weights[:, m], landing.inside[member, m], landing.distance[member, m]
+                )
+                found[int(target)] = found[int(target)] + rows if int(target) in found else rows
+        return found
+
     def respond(
         self, unknowns: Float[np.ndarray, "family unknown"], move: Float[np.ndarray, "family unknown"]
     ) -> Float[np.ndarray, "family point state"]:
@@ -120,7 +157,9 @@ class CollocationWorkspace(Generic[Basis]):
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
         self.closures = problem.model.closures()
         self.slopes, self.bends = self.face_slopes(basis.points, basis.on_face)
-        self.after = self.after_at(basis.points)
+        self.coupled = is_coupled(problem)
+        basis.landings = self.landings_from(basis.points)
+        self.known_after = self.known_after_at(basis.points)
 
     def face_slopes(self, points, on_face) -> tuple[dict, dict]:
         """Known normal slopes at the faces and their normal derivatives, at all points, by state and side."""
@@ -199,8 +238,28 @@ class CollocationWorkspace(Generic[Basis]):
         for start in range(0, size, chunk):
             yield np.minimum(np.arange(start, start + chunk), size - 1), min(chunk, size - start)
 
-    def after_at(self, points) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
-        """Values after each jump."""
+    def landings_from(self, points) -> tuple[Landing, ...]:
+        """Of the jumps that lead back."""
+        return landings(self.problem, points) if self.coupled else ()
+
+    def after_at(self, points, unknowns) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
+        """Values after each jump: known beforehand, or the unknown itself where it lands."""
+        here = points is self.basis.points
+        known = self.known_after if here else self.known_after_at(points)
+        return self._with_landings(known, self.basis.landings if here else self.landings_from(points), unknowns)
+
+    def _with_landings(self, known, landed: tuple[Landing, ...], unknowns):
+        after = list(known)
+        for landing in landed:
+            values = np.empty_like(landing.known)
+            for f, m in np.ndindex(*landing.members.shape):
+                target = int(landing.members[f, m])
+                values[f, m] = self.basis.landed(unknowns, target, landing.inside[f, m], landing.distance[f, m])
+            after[landing.jump] = np.swapaxes(values + landing.known, 1, 2)
+        return tuple(after)
+
+    def known_after_at(self, points) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
+        """Values after each jump that does not lead back."""
         pieces = []
         for index, keep in self._chunks(len(points)):
             after = after_jumps(self.followed, jnp.asarray(points[index]))
@@ -214,7 +273,8 @@ class CollocationWorkspace(Generic[Basis]):
         for (a, side), slope in self.slopes.items():
             on = self.basis.on_face(a, side)
             slopes[:, on, a], hessians[:, on, a, a] = slope[:, on], self.bends[a, side][:, on]
-        local = self.equation(self.basis.points, (values, slopes, hessians), self.after)
+        after = self.after_at(self.basis.points, unknowns)
+        local = self.equation(self.basis.points, (values, slopes, hessians), after)
         drift, variance = local.drift.copy(), local.variance.copy()
         for a, side in self.slopes:
             on = self.basis.on_face(a, side)
@@ -233,6 +293,7 @@ class CollocationWorkspace(Generic[Basis]):
                 tuple(jnp.asarray(a[:, index]) for a in (values, slopes, slopes, hessians)),
                 tuple(jnp.asarray(a[:, index]) for a in after),
                 None,
+                self.coupled,
             )
             pieces.append(jax.tree.map(lambda leaf, keep=keep: np.asarray(leaf)[:, :keep], out))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
@@ -254,6 +315,7 @@ class CollocationWorkspace(Generic[Basis]):
             discount=(local.discount - pace) * share,
             drift=local.drift * share[..., None],
             variance=local.variance * share[..., None, None],
+            after=tuple(weights * share[..., None] for weights in local.after),
         )
 
     def leaves(self, local: Local) -> bool:

@@ -10,9 +10,10 @@ import xarray as xr
 
 from ..models import HJBProblem, Variable
 from ..models._types import Point
+from ._coupled import BESIDE, family_size, stored_beside
 from ._fields import fields_at
 from ._simulate import Paths
-from ._solution import Solution, reshape_family
+from ._solution import Return, Solution, reshape_family
 
 SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
@@ -77,11 +78,26 @@ def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
     return found
 
 
-def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple[str, ...], found: dict[str, xr.Dataset]) -> None:
-    """Add the regimes after `stacked`, whose leaves have one leading axis."""
+def group_name(way: tuple) -> str:
+    """The NetCDF group of a family, from the jumps and regimes that lead to it: their names."""
+    return "/".join(BESIDE if number == BESIDE else regime for number, regime in way)
+
+
+def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[str, xr.Dataset]) -> None:
+    """Add the regimes after `stacked`, whose leaves have one leading axis, and those that it leads back to."""
     size = int(np.prod(lead, dtype=int))
+    if (beside := stored_beside(stacked)) is not None:
+        members = family_size(beside)
+        fields = _evaluate(beside.problem, beside.value, beside.nodes, stacked=True)
+        arrays = {name: v.reshape(members, *(len(n) for n in beside.nodes)) for name, v in fields.items()}
+        way = (*path, (BESIDE, beside.problem.model.regime))
+        found[group_name(way)] = _label(beside, beside.nodes, arrays, ("regime",))
+        _collect(beside, (members,), way, found)
+        return
     jumps = eqx.filter_vmap(lambda model: model.jumps())(stacked.problem.model)
-    for jump, destination in zip(jumps, stacked.destinations, strict=True):
+    for number, (jump, destination) in enumerate(zip(jumps, stacked.destinations, strict=True)):
+        if isinstance(destination, Return):
+            continue
         outcomes = jump.probabilities.shape[1]
         flat = reshape_family(destination, (size * outcomes,), 2)
         shape = (*lead, outcomes)
@@ -94,8 +110,8 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple[str, ...], fo
         dataset["probability"] = (dims, np.asarray(jump.probabilities).reshape(shape))
         dataset["probability"].attrs.update(long_name="prior probability of the outcome", units="1")
         dataset.attrs["jump"] = jump.name
-        regime = (*path, flat.problem.model.regime)
-        found["/".join(regime)] = dataset
+        regime = (*path, (number, flat.problem.model.regime))
+        found[group_name(regime)] = dataset
         _collect(flat, shape, regime, found)
 
 

@@ -12,7 +12,7 @@ from ..models import HJBProblem
 from ._jit import compiled
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import losses, pool_of
+from ._residual_loss import asked_of, losses, pool_of
 from ._status import NONFINITE
 
 # Most times that training goes back to the last good networks, each time with half the learning rate.
@@ -107,7 +107,7 @@ class DeepGalerkin(AbstractNeural):
         rates = jnp.asarray(self.learning_rate * float(inner.rate) * rates)
         size = len(basis.points) if self.optimizer == "lbfgs" else min(self.batch, len(basis.points))
         parameters, moments, faces, loss = _train(
-            workspace.bare,
+            asked_of(workspace),
             basis.template,
             basis.trees(state.unknowns),
             jax.tree.map(jnp.asarray, inner.moments),

@@ -13,17 +13,18 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
-from ..models._posed import check_jump, check_posed
+from ..models._posed import check_posed
 from ..models._types import Point, Scalar
 from ._attempts import Attempts
 from ._checkpoint import Checkpoint
 from ._closed_form import closed_form
+from ._coupled import Regimes, filled, is_coupled, near_group, unfilled
 from ._kinds import check_kind, default_solver, pose
 from ._near import Near, near
 from ._path_solver import AbstractPathSolver
 from ._progress import AbstractProgress, NoProgress
 from ._result import RESULTS, result_advice, result_name
-from ._solution import Continuation, Solution, on_host, reshape_family, reshape_leading
+from ._solution import After, Return, Solution, on_host, reshape_family, reshape_leading
 from ._solver import AbstractSolver, Finish
 from ._timing import compile_clock
 from ._trajectory import Trajectory
@@ -166,8 +167,8 @@ def _answer(problem: Any, solver: Any, options: _Options) -> Any:
 def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
     check_posed(problem)
     problem.check_start()
-    run, guess = _Run(solver, options, []), options.guess
-    asked = reshape_leading(problem.replace(), (1,), 0)
+    asked, guess = reshape_leading(problem.replace(), (1,), 0), options.guess
+    run = _Run(solver, options, [], Regimes(asked, 1))
     if isinstance(guess, Solution):
         guess = near(reshape_family(guess, (1,), 0), asked, 1)
         if guess is None:
@@ -193,17 +194,31 @@ class _Run:
     solver: AbstractSolver
     options: _Options
     solved: list[tuple[HJBProblem, Solution]]
+    regimes: Regimes
 
     def family(self, problem: HJBProblem, size: int, key, guess) -> Solution:
-        """Solve a family of problems (leading axis on every array leaf), its destinations first."""
-        destinations = self.destinations(problem, size, key, guess)
-        continuations = tuple(Continuation(d.value) for d in destinations)
+        """Solve a family of problems (leading axis on every array leaf), its destinations first, with all that lead back to it."""
+        group = self.regimes.group(problem, size)
+        if group is None:
+            return self._family(problem, size, (None,) * len(self.regimes.after(problem, size)), key, guess)
+        whole = next((s for p, s in self.solved if bool(eqx.tree_equal(p, group.problem))), None)
+        if whole is None:
+            whole = self._family(group.problem, group.size, group.targets, key, near_group(guess, group))
+            self.solved.append((group.problem, whole))
+        return group.asked(whole)
+
+    def _family(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> Solution:
+        """Solve a family; `targets` says of each jump which members it leads back to, None if it does not."""
+        destinations = self.destinations(problem, size, targets, key, guess)
+        continuations = tuple(unfilled(d) for d in destinations)
         problem = problem.replace(continuations=continuations)
         regime = problem.model.regime
         exact = eqx.filter_vmap(closed_form)(problem.model)
         if exact is not None:
             self.options.progress.done(regime, "known in closed form")
-            return _in_closed_form(problem, exact, destinations)
+            return _in_closed_form(filled(problem, exact), exact, destinations)
+        if is_coupled(problem):
+            self.solver.check_coupled(problem, size)
         if guess is None:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
@@ -225,7 +240,7 @@ class _Run:
             else f"{name}: {result_advice(finish.result)}"
         )
         self.options.progress.done(regime, outcome)
-        return Solution(problem, finish.value, finish.nodes, finish.result, stats, destinations)
+        return Solution(filled(problem, finish.value), finish.value, finish.nodes, finish.result, stats, destinations)
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
@@ -250,10 +265,13 @@ class _Run:
             finish = finish._replace(result=RESULTS.max_seconds_reached)
         return finish, step
 
-    def destinations(self, problem: HJBProblem, size: int, key, guess) -> tuple[Solution, ...]:
+    def destinations(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> tuple[After, ...]:
         """The solutions after each jump, leaves stacked (family, outcome)."""
         solutions = []
-        for number, (asked, outcomes) in enumerate(destination_problems(problem, size)):
+        for number, (asked, outcomes) in enumerate(self.regimes.after(problem, size)):
+            if targets[number] is not None:
+                solutions.append(Return(targets[number]))
+                continue
             solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, asked))), None)
             if solution is None:
                 check_posed(asked, family=True)
@@ -281,7 +299,7 @@ class _Clock:
         self._start += self.seconds() - before
 
 
-def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ...]) -> Solution:
+def _in_closed_form(problem: HJBProblem, value, destinations: tuple[After, ...]) -> Solution:
     """The solution of a family of regimes whose value function the model knows."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
     untried = {"steps": 0, "guess_dropped": False, "refined": False, "continued": []}
@@ -290,22 +308,3 @@ def _in_closed_form(problem: HJBProblem, value, destinations: tuple[Solution, ..
 
 
 _SHOWN = 21  # nodes per state on which a closed form is shown
-
-
-def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
-    """For each jump of a family the family of problems after it, (family, outcome) joined, and its outcomes."""
-    jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
-    found = []
-    for jump in jumps:
-        check_jump(problem.model, jump)
-        outcomes = jump.probabilities.shape[1]
-        flat = reshape_leading(jump.destination, (size * outcomes,), 2)
-        # a region the user has moved moves in every regime that had the same one
-        own, here = flat.states._asdict(), problem.model.states._asdict()
-        box = {
-            field: region
-            for (field, variable), region in zip(here.items(), problem.region, strict=True)
-            if field in own and (own[field].low, own[field].high) == (variable.low, variable.high)
-        }
-        found.append((HJBProblem(flat, box=box, extension=problem.extension), outcomes))
-    return found

@@ -45,15 +45,29 @@ class LeastSquares(AbstractScattered):
     # -- the least-squares problem ----------------------------------------------------------------------------
 
     def correct(self, local, unknowns, residuals, scale, shift):
-        del unknowns  # the equation is linear in them
-        moves = []
+        moves, systems = [], []
         for f, residual in enumerate(residuals):
             rows = [operate(self.features, self.parts, local.discount[f] - shift[f], local.drift[f], local.variance[f])]
             for a, side in self.closed:
                 length = np.ptp(self.problem.domain[a])
                 rows.append(scale[f] * length * self.face_rows(a, side))
-            moves.append(truncated(np.concatenate(rows), -residual))
+            if not self.landings:
+                moves.append(truncated(np.concatenate(rows), -residual))
+                continue
+            own, joined = np.concatenate(rows), np.zeros((len(residual), len(residuals), self.size))
+            joined[:, f] = own
+            for k, part in self.coupling(unknowns, local, f).items():
+                joined[: len(part), k] += part
+            systems.append(joined.reshape(len(residual), -1))
+        if systems:
+            return truncated(np.concatenate(systems), -residuals.ravel()).reshape(unknowns.shape)
         return np.stack(moves)
+
+    def landed_rows(self, unknowns, member, weight, inside, distance):
+        del unknowns, member  # the value is linear in the unknowns, and all members have the same features
+        parabola = 0.5 * weight[:, None, None] * distance[:, :, None] * distance[:, None, :]
+        parts = self.features.parts(inside, np)
+        return operate(self.features, parts, weight, weight[:, None] * distance, parabola)
 
     def face_rows(self, axis: int, side: int) -> np.ndarray:
         """The slope of every feature at the points of a face."""

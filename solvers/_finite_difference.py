@@ -114,6 +114,9 @@ class FiniteDifference(AbstractGridded):
         half = tuple(self.fewer(n, 2, least) for n, least in zip(counts, self.fewest(problem), strict=True))
         return None if self.order == 1 or half == counts else dataclasses.replace(self, points=half)
 
+    def check_coupled(self, problem, family):
+        """Any: the value after such a jump is interpolated on the grid, and part of the Newton system."""
+
     def init(self, problem, family, key, guess):
         del key
         check_memory(self.counts(problem), family, self.order)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._coupled import Recurrent
 from ._jit import compiled
 from ._near import Near
 
@@ -25,6 +26,7 @@ class Local(NamedTuple):
     costate: Any
     outward: Any  # drift out of a state constraint that no control stops
     weight: Any  # minus the derivative of the flow in the value: the discount rate, of recursive utility by where the value stands
+    after: Any = ()  # derivatives in the values after the jumps, where those are unknown
 
 
 _TIME = 0.0  # stationary problems
@@ -73,32 +75,37 @@ def lowest_after(problem, points, family: int) -> Float[np.ndarray, "family node
 
     Where a planner fears a jump, what it is worth holds exp((V - V_after) / xi): from far above Newton steps come down by one xi each.
     """
-    found = [np.asarray(values).min(axis=-1) for values in after_jumps(problem, points)]
-    return np.min(found, axis=0) if found else np.zeros((family, len(points)))
+    elsewhere = [not isinstance(after, Recurrent) for after in problem.continuations]
+    if not any(elsewhere):
+        return np.zeros((family, len(points)))
+    after = zip(after_jumps(problem, points), elsewhere, strict=True)
+    found = [np.asarray(values).min(axis=-1) for values, counts in after if counts]
+    return np.min(found, axis=0)
 
 
 @compiled
-def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None) -> Local:
+def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
-    `upwind` asks for the monotone scheme: for each state the sign of its drift, 0 where that is to be found.
+    `upwind` asks for the monotone scheme: for each state the sign of its drift, 0 where that is to be found. `coupled` asks for
+    the derivatives in the values after the jumps.
     """
 
     def of_member(p, own, after):
-        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind))(shared, own, after)
+        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, own, after)
 
     return eqx.filter_vmap(of_member)(problem, own, after)
 
 
-def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | None) -> Local:
+def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     (x, blocked), (value, forward, backward, hessian) = shared, own
     t, state = jnp.asarray(_TIME), problem.state(x)
 
     def control(costate):
         return problem.best_control(t, state, value, costate, hessian, after)
 
-    def hamiltonian(u, v, p, m):
-        return problem.hamiltonian(t, state, u, v, p, m, after)
+    def hamiltonian(u, v, p, m, then=after):
+        return problem.hamiltonian(t, state, u, v, p, m, then)
 
     def drift_of(costate, a):
         """The Hamiltonian of the best control, and its derivative in a costate: the worst-case drift of that state."""
@@ -118,7 +125,8 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     residual = residual - jnp.sum(jnp.where(stuck, drift * costate, 0.0))
     drift = jnp.where(stuck, 0.0, drift)
     flow = jax.grad(problem.model.preferences.aggregate, argnums=1)(problem.model.utility(t, state, u), value)
-    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck), -flow)
+    then = jax.grad(hamiltonian, argnums=4)(u, value, costate, hessian, after) if coupled else ()
+    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck), -flow, then)
 
 
 def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):

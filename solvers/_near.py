@@ -40,6 +40,8 @@ class Near(eqx.Module):
         if number >= len(self.solution.destinations):
             return None
         destination = self.solution.destinations[number]
+        if not isinstance(destination, Solution):
+            return None
         members = int(np.prod(family_shape(destination, 2)))
         return near(reshape_family(destination, (family,), 2), problem, family) if members == family else None
 

@@ -140,6 +140,18 @@ class NetworkBasis(AbstractScattered):
         parts = zip(*(_chunks(a) for a in (points, discount, drift, variance)), strict=True)
         return np.concatenate([np.asarray(_rows(value, np.array(member), *part)) for part in parts])[: len(points)]
 
+    def landed_rows(self, unknowns, member, weight, inside, distance):
+        parabola = 0.5 * weight[:, None, None] * distance[:, :, None] * distance[:, None, :]
+        return self.jacobian(self.value(unknowns), member, weight, weight[:, None] * distance, parabola, inside)
+
+    def landed(self, unknowns, member, inside, distance):
+        value, slope, hessian = (part[member] for part in self.differentiate_at(unknowns, inside))
+        return (
+            value
+            + np.einsum("na,na->n", slope, distance)
+            + 0.5 * np.einsum("na,nab,nb->n", distance, hessian, distance)
+        )
+
     def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
         """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean."""
         return residuals * self._units(scale)
@@ -166,6 +178,8 @@ class NetworkBasis(AbstractScattered):
             own = [
                 self.jacobian(value, f, local.discount[f] - shift[f], local.drift[f], local.variance[f], self.points)
             ]
+            if self.landings:  # members share their parameters, or there is one
+                own[0] = own[0] + np.sum(list(self.coupling(unknowns, local, f).values()), axis=0)
             for a, side in self.closed:
                 points, length = self.points[self.on_face(a, side)], np.ptp(self.problem.domain[a])
                 drift = np.zeros_like(points)

@@ -144,6 +144,13 @@ class AbstractNeural(AbstractSolver):
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
+    def check_coupled(self, problem, family):
+        if family > 1 and not self.joint:
+            raise ValueError(
+                f"`solver.joint` is False; regimes of `{problem.model.name}` lead to each other, and share one network: make it"
+                " True, or use FiniteDifference."
+            )
+
     def init(self, problem, family, key, guess):
         size = f"`solver.points` is {self.points} and `solver.parameters` {self.parameters}"
         check_dense(size, "fewer of them", max(self.points, self.parameters), self.parameters)

@@ -13,7 +13,7 @@ from ._jit import compiled
 from ._network_policy import NetworkPolicy, controls_at, scaled_policy
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import at_point, greedy, losses, over_members, pool_of
+from ._residual_loss import asked_of, at_point, greedy, losses, over_members, pool_of, with_landings
 from ._status import NONFINITE
 
 METHODS = ("dgm_pia", "actor_critic")
@@ -131,7 +131,7 @@ class PolicyIteration(AbstractNeural):
         policy = NetworkPolicy(self._network(workspace), *map(jnp.asarray, inner.scaling))
         trained = jax.tree.map(jnp.asarray, (basis.trees(state.unknowns), inner.policy, inner.moments))
         found = _take_turns(
-            workspace.bare,
+            asked_of(workspace),
             (basis.template, policy),
             trained,
             pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate)))),
@@ -192,7 +192,10 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
             h = p.hamiltonian(t, x, controls(p, (v, acts), row), level, costate, hessian, row.after)
             return -row.weights * h / (p.model.preferences.discount_rate * v.scale)
 
-        return jnp.mean(over_members(at, problem, (built(value, parameters), built(policy, policies)), batch))
+        values = built(value, parameters)
+        return jnp.mean(
+            over_members(at, problem, (values, built(policy, policies)), with_landings(problem, values, batch))
+        )
 
     def step(carry, now):
         (turn, rate), key = now
@@ -220,7 +223,7 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
         best = jnp.stack(greedy(p, both[0], row))
         return jnp.mean(jnp.abs(jnp.stack(controls(p, both, row)) - best)), best
 
-    off, best = over_members(gap, problem, (values, acts), pool)
+    off, best = over_members(gap, problem, (values, acts), with_landings(problem, values, pool))
     spread = jnp.mean(jnp.max(best, axis=(0, 1)) - jnp.min(best, axis=(0, 1)))
     evaluated = jnp.sum(found) / jnp.sum(schedule[0] == 0, dtype=found.dtype)
     return parameters, policies, moments, evaluated, jnp.mean(off) / spread

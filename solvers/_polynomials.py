@@ -2,13 +2,14 @@
 
 import functools as ft
 import itertools as it
+from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from ._chebyshev import ChebyshevAxis, chebyshev_values, lobatto
+from ._chebyshev import ChebyshevAxis, cardinals, chebyshev_values, lobatto
 from ._collocation_workspace import AbstractBasis
 
 # More unknowns than this are factored as a sparse matrix: the memory of a dense one begins to count.
@@ -93,10 +94,9 @@ class Polynomials(AbstractBasis):
         return np.where(on_joint, scale[:, None] * (rows @ unknowns.T).T, local.residual)
 
     def correct(self, local, unknowns, residuals, scale, shift):
-        del unknowns  # the equation is linear in them
         on_joint, rows = self.joints
-        moves = []
-        for f, residual in enumerate(residuals):
+        matrices = []
+        for f in range(len(residuals)):
             matrix = sp.diags(local.discount[f] - shift[f])
             for a in range(len(self.axes)):
                 matrix = matrix + sp.diags(local.drift[f, :, a]) @ self.first[a]
@@ -107,8 +107,27 @@ class Polynomials(AbstractBasis):
                     matrix = matrix + sp.diags(both) @ self.cross(a, b)
             if on_joint.any():
                 matrix = sp.diags((~on_joint).astype(float)) @ matrix + scale[f] * rows
-            moves.append(_solve(sp.csr_matrix(matrix), -residual))
-        return np.stack(moves)
+            matrices.append(sp.csr_matrix(matrix))
+        if not self.landings:
+            return np.stack([_solve(matrix, -residual) for matrix, residual in zip(matrices, residuals, strict=True)])
+        blocks: list[list[Any]] = [
+            [matrix if k == f else None for k in range(len(matrices))] for f, matrix in enumerate(matrices)
+        ]
+        for f, row in enumerate(blocks):
+            for k, part in self.coupling(unknowns, local, f).items():
+                part = sp.csr_matrix(np.where(on_joint[:, None], 0.0, part))
+                row[k] = part if row[k] is None else row[k] + part
+        return _solve(sp.csr_matrix(sp.bmat(blocks)), -residuals.ravel()).reshape(residuals.shape)
+
+    def landed_rows(self, unknowns, member, weight, inside, distance):
+        del unknowns, member  # the value is linear in the unknowns, and all members have the same nodes
+        rows = weight[:, None]
+        for a, axis in enumerate(self.axes):
+            at, far = cardinals(axis, inside[:, a]), distance[:, a]
+            if far.any():
+                at = at + far[:, None] * (at @ axis.first) + 0.5 * far[:, None] ** 2 * (at @ axis.second)
+            rows = (rows[:, :, None] * at[:, None, :]).reshape(len(inside), -1)
+        return rows
 
     # -- what comes out ------------------------------------------------------------------------------------
 

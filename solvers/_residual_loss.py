@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ..models import HJBProblem
 from ._collocation_workspace import CollocationWorkspace, residual_unit
+from ._coupled import Recurrent
 from ._network_basis import NetworkBasis
 from ._network_value import NetworkValue, three
 
@@ -26,6 +27,7 @@ class Pool(NamedTuple):
     before: Float[Array, "point family"]  # values one time step ago
     known: tuple[Array, ...]  # the asymptote with slopes and hessian: point, family first
     pace: Float[Array, " point"]  # one over that time step (1/yr), 0 for none
+    landed: tuple[tuple[Array, Array, Array], ...] = ()  # of jumps that lead back: `Landing`, points first
 
     def rows(self, index: Any) -> "Pool":
         return jax.tree.map(lambda leaf: leaf[index], self)
@@ -51,12 +53,48 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
         on = basis.on_face(a, side)
         closed[on, a] = 1.0
         slopes[on, :, a], bends[on, :, a] = slope[:, on].T, workspace.bends[a, side][:, on].T
-    after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.after)
+    after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.known_after)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
     before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
     known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.base_at(basis.points))
-    return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace))
+
+    def first(part):
+        return jnp.asarray(np.moveaxis(part, 2, 0))
+
+    landed = tuple((first(a.inside), first(a.distance), first(a.known)) for a in basis.landings)
+    return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace), landed)
+
+
+def asked_of(workspace: CollocationWorkspace[NetworkBasis]) -> HJBProblem:
+    """The problem with which losses are computed; where jumps lead back it says to which members."""
+    return workspace.followed if workspace.coupled else workspace.bare
+
+
+def with_landings(problem: HJBProblem, values: NetworkValue, pool: Pool) -> Pool:
+    """The points with values after jumps that lead back: the networks themselves, where they land."""
+    if not pool.landed:
+        return pool
+    back = [(j, c.members) for j, c in enumerate(problem.continuations) if isinstance(c, Recurrent)]
+    after = list(pool.after)
+    for (j, members), (inside, distance, known) in zip(back, pool.landed, strict=True):
+        targets = jax.tree.map(lambda leaf, m=members: leaf[m.ravel()] if eqx.is_array(leaf) else leaf, values)
+        places = [jnp.moveaxis(part, 0, 2).reshape(members.size, -1, part.shape[-1]) for part in (inside, distance)]
+        found = eqx.filter_vmap(lambda v, z, far: jax.vmap(lambda z, far: _parabola(v, z, far))(z, far))(
+            targets, *places
+        )
+        after[j] = jnp.moveaxis(found.reshape(*members.shape, -1), 2, 0) + known
+    return pool._replace(after=tuple(after), landed=())
+
+
+def _parabola(value: NetworkValue, z: Float[Array, " state"], distance: Float[Array, " state"]) -> Array:
+    """A value extended beyond a point by Taylor's parabola."""
+
+    def slope(y):
+        return jax.jvp(value.at, (y,), (distance,))
+
+    (level, first), (_, second) = jax.jvp(slope, (z,), (distance,))
+    return level + first + 0.5 * second
 
 
 def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
@@ -102,6 +140,8 @@ def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, contr
     - `problem`, `values`: of the family, leaves stacked.
     - `lengths`: of the box, for slopes. `control`: controls by member and point; the maximising ones if left out.
     """
+
+    pool = with_landings(problem, values, pool)
 
     def both(p, v, row, *u):
         h, unit, missed = residual(p, v, row, *(u or (greedy(p, v, row),)))

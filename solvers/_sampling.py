@@ -81,4 +81,4 @@ def _starts(problem: HJBProblem) -> Float[np.ndarray, "family state"]:
 
 
 def _equation(at: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, points: np.ndarray):
-    return at.equation(points, at.basis.differentiate_at(unknowns, points), at.after_at(points))
+    return at.equation(points, at.basis.differentiate_at(unknowns, points), at.after_at(points, unknowns))

@@ -135,4 +135,4 @@ class AbstractScattered(AbstractBasis):
         unit = qmc.Sobol(self.dimension, rng=999).random(_FRESH)
         points = qmc.scale(unit, *np.array(self.problem.region).T)
         derivatives = self.differentiate_at(unknowns, points)
-        return points, workspace.equation(points, derivatives, workspace.after_at(points))
+        return points, workspace.equation(points, derivatives, workspace.after_at(points, unknowns))

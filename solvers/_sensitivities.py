@@ -98,6 +98,11 @@ def check_solution(solution: Any) -> None:
     if not solution.converged:
         raise ValueError(f"sensitivities need a converged solution. {solution.advice}")
     for part in _parts(solution):
+        if part.coupled is not None:
+            raise ValueError(
+                f"sensitivities: jumps of `{part.problem.model.regime}` lead back to it, which has no adjoint yet; solve at two"
+                " values of the parameter."
+            )
         nodal = isinstance(part.value, TensorSpline) and {"order", "leaning"} <= part.stats.keys()
         if not (nodal or part.stats.get("exact")):
             raise ValueError(
@@ -107,7 +112,7 @@ def check_solution(solution: Any) -> None:
 
 def _parts(solution: Solution) -> Iterator[Solution]:
     yield solution
-    for destination in solution.destinations:
+    for destination in solution.later:
         yield from _parts(destination)
 
 

@@ -11,7 +11,7 @@ from ..models import CarbonModel, derivatives
 from ..models._model import noise_size
 from ..models._types import Point
 from ._jit import compiled
-from ._regimes import MOST_OUTCOMES, jump_numbers, regimes_of, targets_of
+from ._regimes import MOST_OUTCOMES, jump_numbers, landing_room, leading_back, members_of, regimes_of, targets_of
 from ._simulation_size import check_paths
 from ._solution import USD_PER_TCO2, GreedyPolicy, Solution
 
@@ -22,9 +22,10 @@ class Paths(eqx.Module):
     """Simulated paths under the optimal policy, at the start of each year.
 
     **Fields:** `years` (calendar), and with axes (path, year): `states`, `additive`, `controls` (NamedTuples),
-    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump) and `outcome` (which member of the
-    regime). `jump_years`: by jump, the date of the first (NaN if none). `outside`: whether a path ever left the
-    computational box, where the policy is that of the nearest edge.
+    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump; a jump that leads back leaves it) and
+    `outcome` (which member of the regime: of those that lead to each other, which one). `jump_years`: by jump, the date of
+    the first (NaN if none). `outside`: whether a path ever left the computational box, where the policy is that of the nearest
+    edge.
     """
 
     years: Int[Array, " year"]
@@ -40,6 +41,12 @@ class Paths(eqx.Module):
     solution: Solution
     measure: str = eqx.field(static=True)
     shocks: bool = eqx.field(static=True)
+
+    @property
+    def in_first(self) -> Bool[np.ndarray, "path year"]:
+        """Whether a path is in the regime in which it starts: until a jump to another, and after one that leads back."""
+        outcome = np.asarray(self.outcome)
+        return (np.asarray(self.regime) == 0) & (outcome == outcome[:, :1])
 
     def to_dataset(self):
         """Labelled: dims realization and year (see `abatax.solvers.paths_dataset`)."""
@@ -57,7 +64,7 @@ class _View(NamedTuple):
     moved: tuple[Point, Point]  # states and additive states one step later, if no jump happens
     intensity: Float[Array, " jump"]
     outcomes: Float[Array, "jump outcome"]
-    landings: Point
+    landings: tuple[Point, Point]  # states, and additive states, after each jump: jump, outcome if it matters
     outside: Bool[Array, ""]
 
 
@@ -121,7 +128,8 @@ def simulate(
     regimes = regimes_of(solution)
     num_paths = num_paths if shocks else 1
     flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
-    walkers, controls, observables, scc = _simulate(regimes, key, years, num_paths, *flags, steps_per_year)
+    member = jnp.asarray(0 if solution.place is None else solution.place)
+    walkers, controls, observables, scc = _simulate(regimes, member, key, years, num_paths, *flags, steps_per_year)
     _check_steps(solution, walkers.states, steps_per_year)
     start = solution.problem.model.start_year
     return Paths(
@@ -156,19 +164,24 @@ def _check_steps(solution: Solution, states, steps_per_year: int):
 
 
 @compiled
-def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
-    """All paths. `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation."""
+def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_per_year):
+    """All paths, from a member of the first regime.
+
+    `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation.
+    """
     dt = 1.0 / steps_per_year
     numbers = jump_numbers(regimes)
     num_jumps = len(numbers)
     targets, widths = targets_of(regimes, numbers)
     root = regimes[0].policy.problem.model
-    single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, root)
+    room, members, back = landing_room(regimes), members_of(regimes, numbers), leading_back(regimes, numbers)
+    back = None if back is None else jnp.asarray(back)
+    single = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, root)
     start = _Walker(
         states=single.initial_state(),
         additive=single.initial_additive(),
         regime=jnp.array(0),
-        outcome=jnp.array(0),
+        outcome=member,
         jumped=jnp.full(num_jumps, jnp.nan),
         outside=jnp.array(False),
     )
@@ -179,7 +192,7 @@ def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
         for regime in regimes:
             at = jnp.clip(walker.outcome, 0, regime.size - 1)
             policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, regime.policy)
-            views.append(_view(policy, walker, t, dt, dw, distorted, numbers))
+            views.append(_view(policy, walker, t, dt, dw, distorted, numbers, room))
         chosen = views[0]
         for number, view in enumerate(views[1:], 1):
             here = walker.regime == number
@@ -195,16 +208,19 @@ def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
         if not num_jumps:
             return new, seen
         total = jnp.sum(view.intensity)
-        happens = noisy & (u_event < -jnp.expm1(-total * dt))
+        happens = noisy & (u_event < _chance(view.intensity, dt, None if back is None else back[walker.regime]))
         share = jnp.cumsum(view.intensity) / jnp.where(total > 0, total, 1.0)
         which = jnp.clip(jnp.sum(u_which > share), 0, num_jumps - 1)
         width = widths[walker.regime, which]
         outcome = jnp.minimum(jnp.sum(u_outcome > jnp.cumsum(view.outcomes[which])), width - 1)
         first = jnp.isnan(walker.jumped[which])
+        landed, landed_additive = jax.tree.map(lambda z: z[which, jnp.minimum(outcome, room - 1)], view.landings)
+        row = walker.outcome * width + outcome
         after = new._replace(
-            states=jax.tree.map(lambda z: z[which], view.landings),
+            states=landed,
+            additive=landed_additive,
             regime=targets[walker.regime, which],
-            outcome=walker.outcome * width + outcome,
+            outcome=row if members is None else members[walker.regime, which, row],
             jumped=walker.jumped.at[which].set(jnp.where(first, t + dt, walker.jumped[which])),
         )
         return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), seen
@@ -226,7 +242,15 @@ def _simulate(regimes, key, years, num_paths, distorted, noisy, steps_per_year):
     return jax.vmap(one)(jr.split(key, num_paths))
 
 
-def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int]) -> _View:
+def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jump"] | None) -> Float[Array, ""]:
+    """The chance that something jumps in a step; once at most, so that of what recurs the mean number is the chance."""
+    if back is None:
+        return -jnp.expm1(-jnp.sum(intensity) * dt)
+    once, often = jnp.sum(jnp.where(back, 0.0, intensity)), jnp.sum(jnp.where(back, intensity, 0.0))
+    return jnp.minimum(often * dt - jnp.expm1(-once * dt), 1.0)
+
+
+def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
     """Control, dynamics and jumps of one regime at a walker's state."""
     problem, x = policy.problem, walker.states
     model, inside = problem.model, policy.inside(walker.states)
@@ -244,13 +268,22 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
     moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
     intensity = jnp.zeros(len(numbers))
     outcomes = jnp.zeros((len(numbers), MOST_OUTCOMES))
-    landings = [x] * len(numbers)
+
+    def in_room(z):
+        """One state after a jump, by outcome; there is room for more."""
+        z = jnp.asarray(z)
+        return jnp.broadcast_to(z, (room,)) if z.ndim == 0 else jnp.pad(z, (0, room - z.shape[0]))
+
+    landings = [jax.tree.map(in_room, moved)] * len(numbers)
     for j, jump in enumerate(model.jumps()):
         number = numbers[jump.name]
         mass = jump.probabilities * jnp.where(distorted, worst.jumps[j], 1.0)
         intensity = intensity.at[number].set(jump.intensity(t, inside, u) * jnp.sum(mass))
         outcomes = outcomes.at[number, : mass.shape[0]].set(mass / jnp.sum(mass))
-        landings[number] = jump.land(moved[0])
+        additive = moved[1]
+        if jump.land_additive is not None:
+            additive = jax.tree.map(jnp.add, additive, jump.land_additive(moved[0]))
+        landings[number] = jax.tree.map(in_room, (jump.land(moved[0]), additive))
     scc = jnp.zeros(())
     if isinstance(model, CarbonModel):
         price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, hessian)
@@ -263,6 +296,6 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
         moved=moved,
         intensity=intensity,
         outcomes=outcomes,
-        landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else x,
+        landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else moved,
         outside=jnp.any(jnp.stack(outside)),
     )

@@ -1,12 +1,12 @@
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ..models import HJBProblem, WorstCase, derivatives
 from ..models._breakdown import breakdown_advice
@@ -25,7 +25,10 @@ class Continuation(eqx.Module):
     value: Callable[[Scalar, Point], Scalar]
 
     def __call__(self, t: Scalar, x: Point) -> Float[Array, " outcome"]:
-        return eqx.filter_vmap(lambda v: v(t, x))(self.value)
+        if not any(jnp.ndim(z) for z in x):
+            return eqx.filter_vmap(lambda v: v(t, x))(self.value)
+        landed = type(x)(*jnp.broadcast_arrays(*x))  # outcomes land at different states
+        return eqx.filter_vmap(lambda v, z: v(t, z))(self.value, landed)
 
 
 class GreedyPolicy(eqx.Module):
@@ -74,6 +77,15 @@ def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> 
     return USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, additive, u, v, costate, hessian)
 
 
+class Return(eqx.Module):
+    """A jump that leads back, in the place of a solution after it.
+
+    **Fields:** `members`: which regime of `Solution.coupled` (or, within that, of the family itself) each outcome leads to.
+    """
+
+    members: Int[Array, "*family outcome"]
+
+
 class Solution(eqx.Module):
     """The answer to a problem: value, policy, how it was found and what follows each jump.
 
@@ -84,7 +96,10 @@ class Solution(eqx.Module):
     - `nodes`: for each state the nodes of a grid that shows the solution well.
     - `result`: a code of `RESULTS`; its text is advice.
     - `stats`: steps, unknowns, seconds, seconds of compilation.
-    - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one).
+    - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one); a [`Return`][]
+      for a jump that leads back.
+    - `coupled`: if there is such a jump, all regimes that lead to each other, one family that was solved at once, leaves
+      stacked; else None. `place` says which of them this solution is.
     """
 
     problem: HJBProblem
@@ -92,7 +107,9 @@ class Solution(eqx.Module):
     nodes: tuple[np.ndarray, ...]
     result: RESULTS
     stats: dict[str, Any]
-    destinations: tuple["Solution", ...] = ()
+    destinations: tuple["After", ...] = ()
+    coupled: "Solution | None" = None
+    place: Int[Array, "*family"] | None = None
 
     @property
     def policy(self) -> GreedyPolicy:
@@ -103,12 +120,17 @@ class Solution(eqx.Module):
     def converged(self) -> bool:
         """Whether every regime converged."""
         own = result_name(self.result) == "successful"
-        return own and all(d.converged for d in self.destinations)
+        return own and all(d.converged for d in self.later)
+
+    @property
+    def later(self) -> tuple["Solution", ...]:
+        """The solutions after the jumps that do not lead back."""
+        return tuple(d for d in self.destinations if isinstance(d, Solution))
 
     @property
     def advice(self) -> str:
         """What to do next, for the first regime that did not converge."""
-        for part in (*self.destinations, self):
+        for part in (*self.later, self):
             if result_name(part.result) != "successful":
                 inner = part.advice if part is not self else result_advice(self.result)
                 return " ".join(filter(None, (inner, breakdown_advice(self.problem.model))))
@@ -124,7 +146,8 @@ class Solution(eqx.Module):
             self,
             problem=take(self.problem),
             value=take(self.value),
-            destinations=tuple(d.member(index) for d in self.destinations),
+            destinations=tuple(d.member(index) if isinstance(d, Solution) else take(d) for d in self.destinations),
+            place=None if self.place is None else self.place[index],
         )
 
     def on_nodes_of(self, other: "Solution") -> "Solution":
@@ -142,6 +165,9 @@ class Solution(eqx.Module):
         return grid_dataset(self, nodes)
 
 
+After: TypeAlias = Solution | Return  # what follows a jump
+
+
 def on_host(change: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
     """Apply `change` to every array leaf in numpy: no compilation for every new shape."""
     return jax.tree.map(lambda leaf: jnp.asarray(change(np.asarray(leaf))) if eqx.is_array(leaf) else leaf, tree)
@@ -152,13 +178,16 @@ def reshape_leading(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
     return on_host(lambda leaf: leaf.reshape(shape + leaf.shape[leading:]), tree)
 
 
-def reshape_family(solution: Solution, shape: tuple[int, ...], leading: int) -> Solution:
-    """Reshape the family axes of everything in a solution that has them."""
+def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
+    """Reshape the family axes of everything in a solution, or a [`Return`][], that has them."""
+    if isinstance(solution, Return):
+        return reshape_leading(solution, shape, leading)
     return dataclasses.replace(
         solution,
         problem=reshape_leading(solution.problem, shape, leading),
         value=reshape_leading(solution.value, shape, leading),
         destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
+        place=None if solution.place is None else reshape_leading(solution.place, shape, leading),
     )
 
 
@@ -177,20 +206,29 @@ def family_shape(part: Solution, axes: int) -> tuple[int, ...]:
 
 def _resample(part: Solution, like: Solution, size: int) -> Solution:
     """`on_nodes_of` for a family of `size` members."""
+    from ._coupled import family_size, filled, part_of, unfilled
+
+    if part.coupled is not None and part.place is not None and like.coupled is not None:
+        whole = _resample(part.coupled, like.coupled, family_size(part.coupled))
+        return part_of(whole, part.problem, part.place, part.destinations)
     destinations = []
     for own, other in zip(part.destinations, like.destinations, strict=True):
+        if isinstance(own, Return) or isinstance(other, Return):
+            destinations.append(own)
+            continue
         (_, outcomes) = family_shape(own, 2)
         joined = (size * outcomes,)
         flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
         destinations.append(reshape_family(flat, (size, outcomes), 1))
-    problem = part.problem.replace(continuations=tuple(Continuation(d.value) for d in destinations))
+    problem = part.problem.replace(continuations=tuple(unfilled(d) for d in destinations))
     if not isinstance(part.value, TensorSpline):  # in closed form, the same on every grid
-        return dataclasses.replace(part, problem=problem, destinations=tuple(destinations))
+        return dataclasses.replace(part, problem=filled(problem, part.value), destinations=tuple(destinations))
     values = on_tensor_grid(part.value, like.nodes, size)
+    value = splines_through(problem, like.nodes, values)
     return dataclasses.replace(
         part,
-        problem=problem,
-        value=splines_through(problem, like.nodes, values),
+        problem=filled(problem, value),
+        value=value,
         nodes=like.nodes,
         destinations=tuple(destinations),
     )

@@ -60,6 +60,14 @@ class AbstractSolver(eqx.Module):
     def finish(self, problem: HJBProblem, state: Any, workspace: Any) -> Finish:
         """The value function, the result code and statistics."""
 
+    def check_coupled(self, problem: HJBProblem, family: int) -> None:
+        """**Raises:** `ValueError` if regimes that lead to each other, or back to themselves, cannot be solved together."""
+        del family
+        raise ValueError(
+            f"`solver` is {type(self).__name__}; jumps of `{problem.model.name}` lead back to a regime before them: use"
+            " FiniteDifference."
+        )
+
     @property
     def most_steps(self) -> int:
         """Iterations after which `solve` gives a regime up, unless it is told otherwise."""

@@ -15,6 +15,8 @@ from scipy.interpolate import make_interp_spline
 
 from ..models import EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
 from ._branch import left_open
+from ._coupled import is_coupled
+from ._coupled_grid import Interpolated, coupled_correction, interpolated
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
@@ -44,6 +46,7 @@ class Workspace:
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
         self.closures = problem.model.closures()
+        self.coupled = is_coupled(problem)
         self._after: dict[int, tuple] = {}
 
     @ft.cache  # noqa: B019 - a workspace lives as long as its solve
@@ -144,7 +147,21 @@ class Workspace:
         size = self.grid(level).size
         return np.minimum(np.arange(-(-size // self.chunk) * self.chunk), size - 1)
 
-    def after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
+    @ft.cache  # noqa: B019
+    def coupling(self, level: int, high: bool) -> tuple[Interpolated, ...]:
+        """The jumps that lead back to the family itself."""
+        return interpolated(self.problem, self.grid(level), high)
+
+    def after(
+        self, level: int, high: bool, values: Float[np.ndarray, "family node"]
+    ) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
+        """Values after the jumps: known beforehand, or the unknown itself where it lands."""
+        after = list(self.known_after(level))
+        for jump in self.coupling(level, high) if self.coupled else ():
+            after[jump.jump] = jump.after(values)
+        return tuple(after)
+
+    def known_after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
         if level not in self._after:
             grid = self.grid(level)
             points, padded = grid.points, self.padded(level)
@@ -160,7 +177,7 @@ class Workspace:
         grid = self.grid(level)
         with np.errstate(invalid="ignore", over="ignore"):
             slopes = grid.differentiate(self.scheme(level, high), values, self.faces(level), high)
-        arrays = (grid.points, self.constrained(level)), (values, *slopes), self.after(level)
+        arrays = (grid.points, self.constrained(level)), (values, *slopes), self.after(level, high, values)
         chunk, padded, pieces = self.chunk, self.padded(level), []
         for start in range(0, grid.size, chunk):
             shared, own, after = arrays
@@ -171,6 +188,7 @@ class Workspace:
                 tuple(jnp.asarray(a[:, index]) for a in own),
                 tuple(jnp.asarray(a[:, index]) for a in after),
                 self.signs(level, high),
+                self.coupled,
             )
             stop = min(chunk, grid.size - start)
             pieces.append(jax.tree.map(lambda leaf, stop=stop: np.asarray(leaf)[:, :stop], out))
@@ -184,6 +202,7 @@ class Workspace:
             discount=np.where(on_kink, 0.0, local.discount),
             drift=np.where(on_kink[:, None], 0.0, local.drift),
             variance=np.where(on_kink[:, None, None], 0.0, local.variance),
+            after=tuple(np.where(on_kink[:, None], 0.0, weights) for weights in local.after),
         )
 
     def signs(self, level: int, high: bool) -> tuple[int, ...] | None:
@@ -209,7 +228,9 @@ class Workspace:
 
     def lengthened(self, local: Local) -> Local:
         """The linearisation with which corrections go along where the equation is exponential in the value."""
-        jumps = down_the_exponential(local.discount, local.residual, local.weight, self.aversion)
+        jumps = local.discount
+        if not self.coupled:  # else what is feared moves as well
+            jumps = down_the_exponential(jumps, local.residual, local.weight, self.aversion)
         return local._replace(discount=across_the_aggregator(jumps, local.residual, local.weight, self.impatience))
 
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
@@ -218,6 +239,9 @@ class Workspace:
         def solve(member):
             return self.linear.solve(self.system(level, high, local, member))
 
+        if self.coupled:
+            systems = [self.system(level, high, local, member) for member in range(self.family)]
+            return coupled_correction(systems, self.coupling(level, high), local)
         if self.family == 1:
             return solve(0)[None]
         for centred in {high, False}:  # made once, before the threads ask for them

@@ -43,6 +43,9 @@ class Budgeted(AbstractSolver):
     solver: AbstractNeural
     steps: int = eqx.field(static=True, default=UNBOUNDED)
 
+    def check_coupled(self, problem, family):
+        self.solver.check_coupled(problem, family)
+
     def init(self, problem, family, key, guess):
         return self.solver.init(problem, family, key, guess)
 

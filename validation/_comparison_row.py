@@ -131,7 +131,7 @@ def _parts(solution: Solution) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
 
     def add(part: Solution) -> None:
-        for later in part.destinations:
+        for later in part.later:
             add(later)
         found[id(part.stats)] = part.stats
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from ..models import HJBProblem
 from ..solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
-from ..solvers._driver import destination_problems
+from ..solvers._coupled import Regimes
 from ..solvers._interpolation import splines_through
 from ..solvers._solution import Solution, reshape_leading
 from ._metrics import quantities, relative_errors
@@ -267,14 +267,10 @@ def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> di
 def _fewest(solver: FiniteDifference, problem: HJBProblem) -> tuple[int, ...]:
     """Fewest nodes per state over this regime and all that can follow it on the same kind of state."""
 
-    def least(family: HJBProblem, size: int) -> np.ndarray:
-        found, fields = np.array(solver.fewest(family)), family.model.states._fields
-        for later, outcomes in destination_problems(family, size):
-            if later.model.states._fields == fields:
-                found = np.maximum(found, least(later, size * outcomes))
-        return found
-
-    return tuple(int(n) for n in least(reshape_leading(problem.replace(continuations=()), (1,), 0), 1))
+    fields = problem.model.states._fields
+    kinds = Regimes(reshape_leading(problem.replace(continuations=()), (1,), 0), 1).kinds
+    found = [solver.fewest(family) for family in kinds if family.model.states._fields == fields]
+    return tuple(int(n) for n in np.max(found, axis=0))
 
 
 def _ratio(fine: tuple[int, ...], coarse: tuple[int, ...], axis: int) -> float:

@@ -39,7 +39,7 @@ def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_
     with the Hamiltonian $H$ of the reference along paths under the policy $u$: no utility need be simulated, and where the
     policy is the best one there is no noise. Divided by the discounted gain from 1 % more consumption it is in % of consumption.
     Exact for time-additive utility without ambiguity; otherwise $H$ holds nature's reply to $u$, and it is a measure to first
-    order. Paths count until their first jump and up to `years`, in numerator and denominator alike.
+    order. Paths count while they are in the first regime and up to `years`, in numerator and denominator alike.
 
     **Arguments:** `target`: the reference. `solution`: whose policy is followed. `years`, `num_paths`: of the simulation.
     """
@@ -53,7 +53,7 @@ def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_
     flat = jax.tree.map(lambda a: a.reshape(-1), (paths.states, paths.additive, paths.controls))
     gaps, gains = (part.reshape(shape) for part in _along(target, flat))
     delta = float(target.problem.model.preferences.discount_rate)
-    weights = np.exp(-delta * np.arange(shape[1])) * (np.asarray(paths.regime) == 0)
+    weights = np.exp(-delta * np.arange(shape[1])) * paths.in_first
     lost, gained = np.sum(weights * gaps, axis=1), np.sum(weights * gains, axis=1)
     value = float(np.mean(lost))
     if not np.isfinite(value):

@@ -21,7 +21,7 @@ def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float
 
 def visited_points(paths: Paths, count: int = 256, seed: int = 0) -> Float[Array, "point state"]:
     """States that simulated paths go through before anything jumps, all years alike."""
-    seen = np.stack([np.asarray(z) for z in paths.states], axis=-1)[np.asarray(paths.regime) == 0]
+    seen = np.stack([np.asarray(z) for z in paths.states], axis=-1)[paths.in_first]
     return jnp.asarray(np.random.default_rng(seed).choice(seen, count, replace=len(seen) < count))
 
 

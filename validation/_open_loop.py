@@ -115,7 +115,8 @@ class OpenLoop(eqx.Module):
             hazard = jnp.zeros(())
             for jump, after in zip(jumps, self.continuations, strict=True):
                 one = jump.intensity(t0, x, u)
-                hazard, gain = hazard + one, gain + one * (jump.probabilities @ after(t0, within(jump.land(x))))
+                then = after(t0, within(jump.land(x))) + jump.shift(x, model.additive_costates())
+                hazard, gain = hazard + one, gain + one * (jump.probabilities @ then)
             flow = jnp.exp(z[-2] - delta * t) * (model.utility(t0, x, u) + gain)
             return jnp.stack([*model.drift(t0, x, u, model.climate_mean), -hazard, flow])
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..solvers import FiniteDifference, Paths, fields_at, simulate
+from ..solvers._coupled import BESIDE, stored_beside
 from ..solvers._jit import compiled
 from ..solvers._regimes import Regime, regimes_of
 from ..solvers._solution import Solution
@@ -107,7 +108,8 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             "The largest residual on the same points.",
         ),
     ]
-    for destination in solution.destinations:
+    beside = stored_beside(solution)
+    for destination in (*solution.later, *(() if beside is None else (beside,))):
         low, high = np.array(destination.problem.region).T
         unit = (np.asarray(points) - np.array(solution.problem.region)[:, 0]) / np.ptp(
             np.array(solution.problem.region), axis=1
@@ -117,11 +119,13 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
         scaled = inner["residual"] / _spread(inner["value"])
         rows.append(
             Row(
-                f"residual_rms_{destination.problem.model.regime}",
+                f"residual_rms_{BESIDE if destination is beside else destination.problem.model.regime}",
                 float(np.sqrt(np.mean(scaled**2))),
                 "share of the range of V",
                 1e-2,
-                "The same for the regime after the jump, over all its outcomes.",
+                "The same for the regimes that lead back to this one."
+                if destination is beside
+                else "The same for the regime after the jump, over all its outcomes.",
             )
         )
     return rows
