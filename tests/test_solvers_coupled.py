@@ -22,6 +22,8 @@ from coupled_cases import (
 )
 
 import abatax as ab
+from abatax.scenarios._netcdf import open_netcdf_groups
+from abatax.scenarios._storage import read_back
 from abatax.solvers._coupled import Regimes
 from abatax.solvers._solution import reshape_leading
 
@@ -225,12 +227,38 @@ def test_simulated_regimes_follow_the_chain(switching):
     np.testing.assert_array_equal(paths.in_first, other == 0)
 
 
-def test_a_solution_survives_saving(switching, pushed, tmp_path):
-    for name, solution in (("one", pushed), ("two", switching)):
-        store = ab.scenarios.save(solution, tmp_path / name)
-        assert store["converged"]
-    groups = ab.scenarios._netcdf.open_netcdf_groups(tmp_path / "two" / "solution.nc")
-    assert set(groups) == {"", "coupled"}
+@pytest.mark.parametrize("name", ["pushed", "switching"])
+def test_a_solution_survives_saving(name, request, tmp_path):
+    solution = request.getfixturevalue(name)
+    run = ab.scenarios.save(solution, tmp_path)
+    groups = open_netcdf_groups(tmp_path / "solution.nc")
+    assert set(groups) == {"pushed": {"", "quiet"}, "switching": {"", "coupled"}}[name]
+    again = read_back(solution.problem.model, groups, run, tmp_path / "solution.nc")
+    assert again.converged
+    np.testing.assert_allclose(values(again), values(solution), rtol=1e-12)
+    if name == "switching":
+        np.testing.assert_allclose(values(again.coupled.member(1)), values(solution.coupled.member(1)), rtol=1e-12)
+    gains = [s.problem.after(TIME, Position(jnp.array(0.5)))[0] for s in (again, solution)]
+    np.testing.assert_allclose(*gains, rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_errors_of_a_coupled_solution_are_estimated_and_stored(switching, tmp_path):
+    report = ab.validate(switching, thorough=False, solver=FINITE)
+    rows = {row.name: row.value for row in report.rows}
+    assert rows["residual_rms"] < 1e-6 and rows["residual_rms_coupled"] < 1e-6
+    problem = switching.problem.replace(continuations=())
+    made, found = (ab.scenarios.ReferenceStore(tmp_path).reference(problem, FINITE) for _ in range(2))
+    assert made.errors == found.errors and max(e.l2 for e in found.errors.values()) < 1e-4
+    np.testing.assert_array_equal(values(found.solution), values(made.solution))
+
+
+def test_an_interrupted_solve_goes_on(switching, tmp_path):
+    problem = switching.problem.replace(continuations=())
+    begun = ab.solve(problem, FINITE, max_steps=6, throw=False, checkpoint=tmp_path)
+    assert not begun.converged
+    ended = ab.solve(problem, FINITE, checkpoint=tmp_path)
+    np.testing.assert_array_equal(values(ended), values(switching))
 
 
 def test_a_nearby_solution_is_a_guess(switching):
