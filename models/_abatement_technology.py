@@ -17,6 +17,7 @@ from ._abatement_names import (
     state_variables,
 )
 from ._ambiguity import Ambiguity
+from ._checks import check_capital
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
@@ -115,6 +116,7 @@ class AbatementTechnology(AbatementBox, ClosedFormControl, CarbonModel):
         check_time_additive(self)
         if self.phase not in PHASES:
             raise ValueError(f"`phase` is {self.phase!r}; use {', '.join(PHASES)}.")
+        check_capital("economy", self.economy.growth, self.economy.volatility)
 
     # -- names ------------------------------------------------------------------------------------------
 

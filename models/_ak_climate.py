@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
-from ._checks import check_positive, check_share
+from ._checks import check_capital, check_positive, check_share
 from ._climate import TEMPERATURE, TCREClimate
 from ._closures import Growth, Inflow
 from ._damages import ThresholdDamages
@@ -126,6 +126,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     def __check_init__(self):
         check_time_additive(self)
         check_share("emissions_share", self.emissions_share)
+        check_capital("economy", self.economy.growth, self.economy.volatility)
         if self.cycle is not None and self.productivity is None:
             raise ValueError("`cycle` is given without `productivity`; give `productivity` too, or leave `cycle` out.")
 

@@ -39,3 +39,20 @@ def check_variables(kind: str, variables: Point) -> None:
             raise ValueError(
                 f"{kind} `{field}`: low {variable.low:g} must be below high {variable.high:g} {variable.unit}."
             )
+
+
+def check_capital(name: str, growth: Any, volatility: Any) -> None:
+    """Raise if capital grows or fluctuates so much that a constant swallows the digits of the value function."""
+    reason = "what it adds to the value function would take the digits of everything else"
+    for field, value, low, unit in (
+        ("growth", growth, -1.0, "per year"),
+        ("volatility", volatility, 0.0, "per square root of a year"),
+    ):
+        if not is_traced(value) and not np.all((np.asarray(value) >= low) & (np.asarray(value) <= 1.0)):
+            raise ValueError(f"`{name}.{field}` is {value}; it must lie between {low:g} and 1 {unit}: {reason}.")
+
+
+def check_finite(name: str, value: Any, unit: str = "") -> None:
+    """Raise if a parameter is infinite or not a number."""
+    if not is_traced(value) and not np.all(np.isfinite(np.asarray(value))):
+        raise ValueError(f"`{name}` is {value}; it must be a finite number{' ' + unit if unit else ''}.")

@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_positive
+from ._checks import check_finite, check_positive
 from ._types import Scalar, parameter
 
 
@@ -31,6 +31,7 @@ class AKEconomy(eqx.Module):
     def __check_init__(self):
         check_positive("economy.productivity", self.productivity, "per year")
         check_positive("economy.adjustment_cost", self.adjustment_cost, "years")
+        check_finite("economy.growth", self.growth, "per year")
         check_positive("economy.volatility", self.volatility, allow_zero=True)
         check_positive("economy.initial_capital", self.initial_capital, "trillion US$")
 

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_positive, check_share
+from ._checks import check_capital, check_positive, check_share
 from ._root import increasing_root
 from ._types import Scalar, parameter
 
@@ -48,7 +48,7 @@ class LogarithmicEconomy(eqx.Module):
         check_positive("economy.productivity", self.productivity, "per year")
         check_positive("economy.adjustment_scale", self.adjustment_scale, "per year")
         check_positive("economy.adjustment_curvature", self.adjustment_curvature, "years")
-        check_positive("economy.volatility", self.volatility, allow_zero=True)
+        check_capital("economy", self.growth, self.volatility)
         check_positive("economy.initial_capital", self.initial_capital, "trillion US$")
 
     def growth_rate(self, investment: Scalar) -> Scalar:

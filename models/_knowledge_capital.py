@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from ._abatement import Abatement
 from ._ambiguity import Ambiguity
+from ._checks import check_capital
 from ._climate import TCREClimate
 from ._damages import DamageJump, ThresholdDamages
 from ._economy import AKEconomy
@@ -103,6 +104,7 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
             kind = type(self.preferences).__name__
             raise ValueError(f"`preferences` is {kind}; `{self.name}` knows EpsteinZin and TimeAdditive.")
         self._check_finite()
+        check_capital("economy", self.economy.growth, self.economy.volatility)
 
     # -- names ------------------------------------------------------------------------------------------
 

@@ -219,6 +219,14 @@ class AbstractModel(eqx.Module):
         """The constant derivative of the value function in each additive state."""
         return NoAdditive()
 
+    def separated(self) -> tuple[str, ...]:
+        """Additive states whose own problem is solved apart: what they add to the equation is a constant, which is left out.
+
+        For a state whose drift and noise no state and no control moves, on shocks of its own. Left in and taken off again in the
+        utility, a large constant would take digits from everything else. Nature's reply to its shocks is told as for the others.
+        """
+        return ()
+
     def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         """Drift of the additive states."""
         return NoAdditive()

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ._ak_climate import COLLAR, Productivity, certain_climate, damage_slope
 from ._ambiguity import Ambiguity
-from ._checks import MOST_COPIES, check_positive, check_share
+from ._checks import MOST_COPIES, check_capital, check_positive, check_share
 from ._climate import TCREClimate
 from ._closures import Growth, Inflow, Outflow
 from ._damages import ThresholdDamages
@@ -106,6 +106,7 @@ class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
     def __check_init__(self):
         check_time_additive(self)
         check_share("emissions_share", self.emissions_share)
+        check_capital("economy", self.economy.growth, self.economy.volatility)
         if self.regions < 1:
             raise ValueError(f"`regions` is {self.regions}; it must be at least 1.")
         if self.regions > MOST_COPIES:

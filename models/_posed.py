@@ -124,14 +124,26 @@ def _check_closures(model: AbstractModel) -> None:
             raise ValueError(f"`{name}.closures`: `{field}` must be a pair of closures, of its low and its high face.")
 
 
+# Names of other variables and dimensions in the datasets of solutions and paths.
+_RESERVED = ("value", "residual", "scc", "year", "realization", "regime", "outcome", "outside")
+
+
 def _check_names(problem: Any) -> None:
     """Names of states and controls in what a model declares, and that a user's kinks are in the box."""
     model = problem.model
     name, states, controls = type(model).__name__, model.states._fields, model.controls._fields
+    taken: dict[str, str] = dict.fromkeys(_RESERVED, "something else in every dataset")
+    for kind, fields in (("a state", states), ("a control", controls), ("an additive state", model.additive._fields)):
+        for field in fields:
+            if field in taken:
+                raise ValueError(f"{name}: `{field}` is the name of {kind} and of {taken[field]}; rename one.")
+            taken[field] = kind
     declared = (
         ("breakpoints", model.breakpoints(), "state", states),
         ("costate_signs", model.costate_signs(), "state", states),
+        ("grid_points", model.grid_points(), "state", states),
         ("idle_controls", model.idle_controls(), "control", controls),
+        ("separated", model.separated(), "additive state", model.additive._fields),
     )
     for method, names, kind, known in declared:
         for field in names:
@@ -214,6 +226,8 @@ class _Tracing:
         yield from self._of("drift", model.drift, drift, point("drift", states, ()))
         yield from self._of("diffusion", model.diffusion, noise, point("diffusion", states, (None,)))
         yield from self._of("utility", model.utility, noise, self._scalar("utility"))
+        aggregate, name = model.preferences.aggregate, "preferences.aggregate"
+        yield from self._of(name, lambda t, u, v: aggregate(u, v), (self.t, self.t, self.t), self._scalar(name))
         kind = type(model.additive)
         _check_point(f"{self.name}.additive_costates", model.additive_costates(), type(model.additive_costates()), ())
         if len(kind._fields):
@@ -238,6 +252,7 @@ class _Tracing:
             yield from self._of_control(model)
         yield from self._of_closures()
         yield from self._of_jumps()
+        self._observables()
 
     def _of_control(self, model: ClosedFormControl) -> Iterator[str]:
         size = len(self.x)
@@ -280,6 +295,26 @@ class _Tracing:
                     _check_point(f"{self.name}.{name}", type(value)(*each), type(value), ())
 
                 yield from self._of(name, lambda t, x, land=land: land(x), (self.t, self.x), check)
+
+    def _observables(self) -> None:
+        """What is reported: scalars, which may depend on time, each with a description."""
+        model = self.model
+        additive = type(model.additive)(*(self.t for _ in model.additive))
+
+        def check(values: Any) -> None:
+            if not isinstance(values, dict):
+                raise ValueError(
+                    f"`{self.name}.observables` returns {type(values).__name__}; it must return scalars by name."
+                )
+            for field, value in values.items():
+                if field not in model.observable_variables:
+                    raise ValueError(
+                        f"`{self.name}.observables` returns `{field}`; describe it by a `Variable` in `observable_variables`."
+                    )
+                self._scalar(f"observables, {field}")(value)
+
+        for _ in self._of("observables", model.observables, (self.t, self.x, self.u, additive), check):
+            pass
 
     def _scalar(self, method: str) -> Callable[[Any], None]:
         def check(value: Any) -> None:

@@ -24,7 +24,8 @@ class _Terms(NamedTuple):
 
     flow: Scalar
     climate_gains: Float[Array, " member"]  # V_x . b_l, one per climate model
-    exposure: Float[Array, " noise"]  # (sigma' V_x)_i
+    exposure: Float[Array, " noise"]  # (sigma' V_x)_i, of all states
+    valued_exposure: Float[Array, " noise"]  # the same without the additive states that are separated
     variance: Scalar  # tr(sigma sigma' V_xx) / 2, and what risk aversion takes from it
     intensities: tuple[Scalar, ...]
     jump_gains: tuple[Float[Array, " ..."], ...]  # V^{jm}(x+) - V, as risk aversion values it
@@ -164,20 +165,24 @@ class HJBProblem(eqx.Module):
 
     def _terms(self, t, x, u, value, costate, hessian, after) -> _Terms:
         model = self.model
-        prices = jnp.concatenate([costate, _stack(model.additive_costates())])
+        valued = valued_additive(model)
+        prices = jnp.concatenate([costate, _stack(valued(model.additive_costates()))])
 
         def gain(climate):
-            drift = (*model.drift(t, x, u, climate), *model.additive_drift(t, x, u, climate))
+            drift = (*model.drift(t, x, u, climate), *valued(model.additive_drift(t, x, u, climate)))
             return jnp.stack(drift) @ prices
 
-        diffusion = jnp.stack(model.diffusion(t, x, u))
-        loadings = jnp.stack((*model.diffusion(t, x, u), *model.additive_diffusion(t, x, u)))
-        exposure, jumps = loadings.T @ prices, model.jumps()
+        loadings, additive = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
+        diffusion, jumps = jnp.stack(loadings), model.jumps()
+        exposure = valued_exposure = jnp.stack((*loadings, *valued(additive))).T @ prices
+        for name in model.separated():
+            exposure = exposure + getattr(additive, name) * getattr(model.additive_costates(), name)
         return _Terms(
             flow=model.preferences.aggregate(model.utility(t, x, u), value),
             climate_gains=jax.vmap(gain)(model.climates),
             exposure=exposure,
-            variance=0.5 * jnp.sum((diffusion @ diffusion.T) * hessian) + model.preferences.risk_term(exposure),
+            valued_exposure=valued_exposure,
+            variance=0.5 * jnp.sum((diffusion @ diffusion.T) * hessian) + model.preferences.risk_term(valued_exposure),
             intensities=tuple(j.intensity(t, x, u) for j in jumps),
             jump_gains=tuple(model.preferences.jump_gain(a - value) for a in after),
         )
@@ -209,11 +214,14 @@ class HJBProblem(eqx.Module):
         prior, priors = model.ensemble.weights, tuple(j.probabilities for j in model.jumps())
         if worst is None:
             total = total + model.ambiguity.climate_term(terms.climate_gains, prior)
-            total = total + model.ambiguity.shock_term(terms.exposure)
+            total = total + model.ambiguity.shock_term(terms.valued_exposure)
             for j, (rate, gains) in enumerate(zip(terms.intensities, terms.jump_gains, strict=True)):
                 total = total + rate * model.ambiguity.jump_term(j, gains, priors[j])
             return total
         total = total + worst.climate @ terms.climate_gains + worst.shocks @ terms.exposure
+        if model.separated():  # what the best reply to their shocks costs is part of the constant
+            constant = model.ambiguity.shock_term(terms.exposure) - model.ambiguity.shock_term(terms.valued_exposure)
+            total = total - constant
         for rate, gains, pi, g in zip(terms.intensities, terms.jump_gains, priors, worst.jumps, strict=True):
             total = total + rate * (pi @ (g * gains))
         return total + model.ambiguity.penalty(worst, prior, priors, terms.intensities)
@@ -329,9 +337,15 @@ class HJBProblem(eqx.Module):
             terms.flow
             + terms.variance
             + ambiguity.climate_term(terms.climate_gains, prior)
-            + ambiguity.shock_term(terms.exposure)
+            + ambiguity.shock_term(terms.valued_exposure)
         )
 
 
-def _stack(point: Point) -> Float[Array, " additive"]:
+def valued_additive(model: AbstractModel) -> Callable[[Point], tuple[Array, ...]]:
+    """Picks from a point of additive states those that are not separated."""
+    kept = [name for name in model.additive._fields if name not in model.separated()]
+    return lambda point: tuple(getattr(point, name) for name in kept)
+
+
+def _stack(point: tuple[Array, ...]) -> Float[Array, " additive"]:
     return jnp.stack(point) if len(point) else jnp.zeros(0)

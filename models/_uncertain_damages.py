@@ -156,15 +156,15 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         )
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
-        """Emissions' part of the flow; capital's own problem, solved in closed form, is set to zero.
+        """Emissions' part of the flow; capital's own problem, solved in closed form, is left out.
 
-        What capital contributes to the equation (drift, robustness to its shock, log consumption) is a constant;
-        subtracting it here makes the value function the published one.
+        What capital contributes to the equation (drift, robustness to its shock, log consumption) is a constant: without
+        it the value function is the published one (see `separated`).
         """
-        price = self.additive_costates().log_capital
-        exposure = self.economy.volatility * price
-        capital = price * self.economy.drift(self.investment) - 0.5 * self.ambiguity.shock_aversion(0) * exposure**2
-        return self.emissions_share * jnp.log(u.emissions) - capital
+        return self.emissions_share * jnp.log(u.emissions)
+
+    def separated(self) -> tuple[str, ...]:
+        return ("log_capital",)
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]

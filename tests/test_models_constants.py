@@ -144,6 +144,20 @@ def test_a_field_with_the_name_of_a_global_reads_no_global(monkeypatch):
     assert constants_read(Costly()) == before
 
 
+class Waiting(ab.models.LinearQuadratic):
+    """A jump leads to a class that reads a constant."""
+
+    def jumps(self):
+        after = eqx.filter_vmap(lambda weight: Costly(state_cost=weight))(jnp.ones(1))
+        return (ab.models.Jump(lambda t, x, u: jnp.array(0.1), lambda x: x, jnp.ones(1), after, "event"),)
+
+
+def test_what_the_destination_of_a_jump_reads_counts(monkeypatch):
+    before = constants_read(Waiting())
+    monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
+    assert "EXTRA" in str(changed_constant(before, constants_read(Waiting())))
+
+
 def test_models_of_the_package_read_nothing_from_outside():
     for name in ("linear_quadratic", "uncertain_damages", "net_zero"):
         assert ab.HJBProblem(ab.models.MODELS[name]()).constants == ()

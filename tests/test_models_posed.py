@@ -128,7 +128,8 @@ def test_a_model_that_takes_time_and_ignores_it_is_posed():
             plain(
                 drift=lambda self, t, x, u, climate: Stock(u.effort + 0.0 * t),
                 utility=lambda self, t, x, u: -(ignoring(t, x.stock) ** 2) - u.effort**2,
-                observables=lambda self, t, x, u, additive: {"year": 2020.0 + t},
+                observables=lambda self, t, x, u, additive: {"date": 2020.0 + t},
+                observable_variables=property(lambda self: {"date": Variable("date", "yr")}),
             )
         )
     )
@@ -255,6 +256,14 @@ WRONG = {
     "a function as a value": (
         lambda: plain(exact_value=lambda self: lambda t, x: x.stock),
         "`Plain.exact_value` returns function; it must return an `AbstractValue`",
+    ),
+    "an observable without a description": (
+        lambda: plain(observables=lambda self, t, x, u, additive: {"date": t}),
+        "`Plain.observables` returns `date`; describe it",
+    ),
+    "one name for two": (
+        lambda: plain(controls=property(lambda self: Stock(Variable("effort", "1/yr", -1.0, 1.0)))),
+        "Plain: `stock` is the name of a control and of a state",
     ),
     "jumps in a list": (lambda: plain(jumps=lambda self: [jump()]), "`Plain.jumps` must return a tuple of `Jump`s"),
 }

@@ -11,6 +11,7 @@ import scipy.optimize
 from jaxtyping import Array, Float
 
 from ..models import AbstractModel
+from ..models._problem import valued_additive
 from ..models._types import Point, Scalar
 
 # Start from little: capital that grows faster than damages are discounted makes a path worth minus infinity. Not from nothing:
@@ -98,7 +99,8 @@ class OpenLoop(eqx.Module):
     def _follow(self, start, path, kicks):
         """Value, and states and log of survival at the nodes of the controls; `kicks` are added to the states there."""
         model, delta = self.model, self.model.preferences.discount_rate
-        prices = jnp.stack(model.additive_costates()) if len(model.additive) else jnp.zeros(0)
+        valued = valued_additive(model)
+        prices = valued(model.additive_costates())
         t0, times, knots = jnp.zeros(()), self.times, jnp.asarray(self._knots)
         jumps = self.model.jumps() if self.continuations else ()
         each = self.steps // (self.nodes - 1)
@@ -110,8 +112,8 @@ class OpenLoop(eqx.Module):
         def rate(t, z, u):
             """Of the states, of the log of survival and of the value, in this order."""
             x, u = states(*z[:-2]), controls(*u)
-            more = model.additive_drift(t0, x, u, model.climate_mean)
-            gain = jnp.stack(more) @ prices if len(more) else jnp.zeros(())
+            more = valued(model.additive_drift(t0, x, u, model.climate_mean))
+            gain = sum((drift * price for drift, price in zip(more, prices, strict=True)), jnp.zeros(()))
             hazard = jnp.zeros(())
             for jump, after in zip(jumps, self.continuations, strict=True):
                 one = jump.intensity(t0, x, u)

@@ -1,0 +1,63 @@
+"""Constants that only shift the value function take no digits from it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import abatax as ab
+from abatax.models import AKEconomy, Ambiguity, HJBProblem
+
+TIME = jnp.zeros(())
+
+
+def hamiltonian(model, emissions, worst=False):
+    """At one state before the jump, for emissions, with derivatives that are about those of a solution."""
+    problem, x = HJBProblem(model), model.initial_state()
+    u = type(model.controls)(jnp.asarray(emissions))
+    size = len(x)
+    given = (TIME, x, u, jnp.array(0.3), -0.05 * jnp.ones(size), -0.1 * jnp.eye(size), (jnp.linspace(0.2, -0.2, 20),))
+    reply = problem.worst_case(*given[:5], given[6]) if worst else None
+    return problem.hamiltonian(*given, reply)
+
+
+CLASSES = (ab.models.UncertainDamages, ab.models.TwoLayerClimate)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize(
+    "change", [{"growth": 1e300}, {"growth": -1e10}, {"volatility": 1e8}, {"initial_capital": 1e200}]
+)
+def test_what_moves_capital_alone_moves_nothing_in_the_equation(kind, change):
+    penalties = {} if kind is ab.models.TwoLayerClimate else {"shocks": 1.0, "jumps": 1.0, "climate": 0.01}
+    ambiguity = Ambiguity.from_penalties(**penalties)
+    usual, changed = (kind(ambiguity=ambiguity, economy=AKEconomy(**options)) for options in ({}, change))
+    evaluate = eqx.filter_jit(lambda model: jnp.stack([hamiltonian(model, e) for e in (0.5, 8.0)]))
+    assert np.array_equal(evaluate(usual), evaluate(changed))
+
+
+def test_the_reply_to_capitals_shock_is_still_told_and_costs_what_is_left_out():
+    # the Hamiltonian under nature's reply is the minimised one, capital's shock included in the reply
+    ambiguity = Ambiguity.from_penalties(shocks=1.0, jumps=1.0, climate=0.01)
+    model = ab.models.UncertainDamages(ambiguity=ambiguity)
+    problem, x = HJBProblem(model), model.initial_state()
+    reply = jax.jit(lambda: problem.worst_case(TIME, x, type(model.controls)(jnp.array(8.0)), TIME, jnp.ones(1)))()
+    price = (1.0 - float(model.emissions_share)) / float(model.preferences.discount_rate)
+    assert float(reply.shocks[0]) == pytest.approx(-price * float(model.economy.volatility), rel=1e-12)
+    minimised, replied = (eqx.filter_jit(hamiltonian)(model, 8.0, worst) for worst in (False, True))
+    assert float(replied) == pytest.approx(float(minimised), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["ak_climate", "multi_region", "knowledge_capital", "abatement_technology", "fossil_reserves"]
+)
+@pytest.mark.parametrize("change", [{"growth": 1e10}, {"growth": float("nan")}, {"volatility": 1e6}])
+def test_where_capital_is_part_of_the_value_its_drift_and_noise_are_bounded(name, change):
+    (field, value), economy = next(iter(change.items())), ab.models.default_model(name).economy
+    if np.isnan(value):
+        pattern = rf"`economy\.{field}` is nan"
+    else:
+        pattern = rf"`economy\.{field}` is .* must lie between .* digits"
+    with pytest.raises(ValueError, match=pattern):
+        ab.models.model_class(name)(economy=type(economy)(**change))
