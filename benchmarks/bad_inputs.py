@@ -443,6 +443,8 @@ def run_inputs(count: int, seed: int, only: str | None, show: bool) -> Counter:
                 os.chdir(home)
                 shutil.rmtree(folder, ignore_errors=True)
             tally[verdict] += 1
+            if (number + 1) % 100 == 0:
+                print(f"{number + 1} inputs: {dict(sorted(tally.items()))}", flush=True)
             if verdict.isupper() or show:
                 shown = " ".join(a if len(a) < 60 else f"{a[:57]}..." for a in case.arguments)
                 print(
