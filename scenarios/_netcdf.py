@@ -1,5 +1,6 @@
 """NetCDF files: complete or absent, plain attributes, groups for further regimes."""
 
+import errno
 import json
 import os
 import threading
@@ -54,7 +55,7 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
     - `data`: a dataset, or datasets by group name. The name `""` is the root, `a/b` a group in a group.
     - `path`: the file.
 
-    **Raises:** `ValueError` if a variable has a name that NetCDF does not take.
+    **Raises:** `ValueError` if a variable has a name that NetCDF does not take; `OSError` if the file cannot be written.
 
     !!! example
 
@@ -79,9 +80,13 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
             if "/" in str(name):
                 raise ValueError(f"variable `{name}`: a name in a NetCDF file may not contain `/`.")
     with _ONE_THREAD, complete_file(path) as beside:
-        _write(root, beside, None)
-        for name, group in groups.items():
-            _write(group, beside, name)
+        try:
+            _write(root, beside, None)
+            for name, group in groups.items():
+                _write(group, beside, name)
+        except RuntimeError as error:  # of the library, which does not say why; a full disk is what it meets
+            reason = " ".join(str(error).split())
+            raise OSError(errno.EIO, f"the NetCDF library cannot write it ({reason})", str(path)) from None
 
 
 def _write(data: xr.Dataset, path: Path, group: str | None) -> None:

@@ -142,3 +142,13 @@ def test_files_may_be_written_and_read_from_several_threads(tmp_path):
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(work, range(8))) == [float(n) for n in range(8)]
+
+
+def test_a_file_that_the_library_cannot_write_is_an_error_of_the_system(tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise RuntimeError("NetCDF: HDF error")  # all that it says of a full disk
+
+    monkeypatch.setattr("abatax.scenarios._netcdf._write", fails)
+    with pytest.raises(OSError, match="the NetCDF library cannot write it") as caught:
+        scenarios.write_netcdf(xr.Dataset(), tmp_path / "paths.nc")
+    assert caught.value.filename == str(tmp_path / "paths.nc") and list(tmp_path.iterdir()) == []
