@@ -30,7 +30,7 @@ PENALTIES = {"neutral": 0.2, "far": 0.3, "near": 0.25, "beyond": 0.25}
 # Factors on the aversion at which robustness breaks down.
 FACTORS = {"far": (0.02, 0.3), "near": (0.7, 0.98), "beyond": (1.02, 3.0)}
 # Half-width of the box in standard deviations of the optimally controlled state.
-BOXES = {"large": (3.0, 10.0), "small": (0.5, 3.0)}
+BOXES = {"large": (3.0, 10.0), "small": (1.0, 3.0)}
 
 
 def solvers() -> dict[str, dict[int, Any]]:

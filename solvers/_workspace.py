@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from ..models import EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
-from ._branch import left_open
 from ._coupled import is_coupled
 from ._coupled_grid import Interpolated, coupled_correction, interpolated
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._layers import has_layer, noise_across
 from ._linear import Automatic, Downwind, LinearSystem
 from ._time_like import Transport, time_like_states
 
@@ -297,16 +297,15 @@ class Workspace:
         return np.array([*out, bool(np.any(local.outward))])
 
     def left_open(self, level: int, local: Local, values: Float[np.ndarray, "family node"]) -> bool:
-        """Whether slopes in the region hang on the noise across state constraints, in the high-order scheme."""
+        """Whether noise across state constraints leaves the solution of the high-order scheme open, or has put a layer into it."""
         grid, scheme = self.grid(level), self.scheme(level, True)
-        slopes = grid.differentiate(scheme, values, self.faces(level), True)
-
-        def respond(across):
-            change = self.correct(level, True, local._replace(residual=across))
-            return grid.differentiate(scheme, change, FaceSlopes({}, {}), True).forward
-
-        barred = np.asarray(self.constrained(level).any(axis=2))
-        return left_open(self.problem, grid.points, barred, local.variance, slopes.forward, slopes.hessian, respond)
+        found = grid.differentiate(scheme, values, self.faces(level), True)
+        across = noise_across(np.asarray(self.constrained(level).any(axis=2)), local.variance, found.hessian)
+        if not np.any(across):
+            return False
+        change = self.correct(level, True, local._replace(residual=across))
+        moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
+        return has_layer(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
         """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""
