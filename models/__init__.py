@@ -25,6 +25,7 @@ from ._configuration import (
     build as build,
     configure as configure,
     parameters_of as parameters_of,
+    portable_parameters as portable_parameters,
 )
 from ._damages import DamageJump as DamageJump, ThresholdDamages as ThresholdDamages
 from ._dice2016 import Dice2016 as Dice2016

@@ -1,6 +1,8 @@
 """A model as plain numbers and words, and back: what `--set`, configuration files and run.json speak."""
 
+import copy
 import dataclasses
+import json
 import math
 import typing
 from typing import Any
@@ -27,8 +29,9 @@ from ._exploration import Exploration, LogarithmicEconomy
 from ._fair_climate import FairClimate
 from ._lagged_climate import LaggedClimate
 from ._model import AbstractModel, noise_size
+from ._own_classes import TAGS, class_label, decode, encode, imported_class, is_class_label, without_init
 from ._preferences import EpsteinZin, TimeAdditive
-from ._registry import default_model, model_class
+from ._registry import MODELS, default_model, model_class
 from ._research import Research
 from ._technology import FixedHazard, KnowledgeHazard
 from ._temperature_layers import TemperatureLayers
@@ -68,6 +71,8 @@ BLOCKS: dict[str, type] = {
     )
 }
 
+_MODEL_KINDS = (AbstractModel, AbstractDiscreteModel)
+
 
 def parameters_of(model: Any) -> dict[str, Any]:
     """The parameters of a model (or block) as nested plain data.
@@ -78,9 +83,50 @@ def parameters_of(model: Any) -> dict[str, Any]:
         plain = {name: _plain(value) for name, value in model.penalties.items()}
     else:
         plain = {f.name: _plain(getattr(model, f.name)) for f in dataclasses.fields(model)}
-    return (
-        plain if isinstance(model, (AbstractModel, AbstractDiscreteModel)) else {"type": type(model).__name__} | plain
-    )
+    return plain if isinstance(model, _MODEL_KINDS) else {"type": type(model).__name__} | plain
+
+
+def portable_parameters(model: Any) -> dict[str, Any]:
+    """The entries of run.json that make the model again: `parameters`, and for a class of the user's own `model_class`.
+
+    **Raises:** `ValueError` naming the field, if the model cannot be made again from plain data.
+    """
+    if not own_classes(model):
+        return {"parameters": parameters_of(model)}
+    described: dict[str, Any] = {"parameters": _described(model, type(model).__name__)}
+    if not _is_registered(type(model)):
+        described["model_class"] = class_label(type(model))
+    again = build(model.name, json.loads(json.dumps(described["parameters"])), type(model))
+    # aversions are written as penalties, one over the other
+    if not eqx.tree_equal(model, again, rtol=1e-12):
+        raise ValueError(f"`{type(model).__name__}` cannot be made again from its fields: run.json cannot hold it.")
+    return described
+
+
+def own_classes(tree: Any) -> list[type]:
+    """The classes of a model and of the blocks in it that the package does not have."""
+    if not dataclasses.is_dataclass(tree):
+        return []
+    inner = [own for f in dataclasses.fields(tree) for own in own_classes(getattr(tree, f.name, None))]
+    return [*([] if _is_registered(type(tree)) else [type(tree)]), *inner]
+
+
+def _is_registered(cls: type) -> bool:
+    return BLOCKS.get(cls.__name__) is cls or MODELS.get(getattr(cls, "name", "")) is cls
+
+
+def _described(module: Any, where: str) -> dict[str, Any]:
+    """A model or block of which some class is the user's own."""
+    if not own_classes(module):
+        return parameters_of(module)
+    fields = {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}
+    if isinstance(module, Ambiguity) and type(module) is Ambiguity:
+        return parameters_of(module)
+    plain = {name: encode(value, f"{where}.{name}", _described) for name, value in fields.items()}
+    if isinstance(module, _MODEL_KINDS):
+        return plain
+    own = not _is_registered(type(module))
+    return {"type": class_label(type(module)) if own else type(module).__name__} | plain
 
 
 def _plain(value: Any) -> Any:
@@ -96,15 +142,17 @@ def _finite(number: float) -> float | str:
     return number if math.isfinite(number) else str(number)
 
 
-def build(name: str, parameters: dict[str, Any]) -> Any:
+def build(name: str, parameters: dict[str, Any], cls: type | None = None) -> Any:
     """A model from its name and complete parameters, as `parameters_of` writes them.
+
+    **Arguments:** `cls`: the class of the user's own, if the name is not in the list.
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
     if not isinstance(parameters, dict):
         raise ValueError(f"`parameters` is {parameters!r}; it must be a table of the fields of `{name}`.")
     try:
-        model = _make(model_class(name), parameters, name)
+        model = _make(model_class(name) if cls is None else cls, parameters, name)
     except (TypeError, OverflowError) as error:
         raise ValueError(f"`{name}`: {error}.") from None
     if isinstance(model, AbstractModel):
@@ -149,6 +197,11 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
     if cls is Ambiguity:
         return Ambiguity.from_penalties(**{k: _numbers(v, f"{where}.{k}") for k, v in given.items()})
     known = [f.name for f in dataclasses.fields(cls)]
+    if not _is_registered(cls):
+        missing = [key for key in known if key not in given]
+        if missing:
+            raise ValueError(f"field `{where}.{missing[0]}` is missing; the class has changed, or the file is damaged.")
+        return without_init(cls, {key: decode(given[key], f"{where}.{key}", _value) for key in known})
     arguments = {}
     for key, value in given.items():
         if key not in known:
@@ -168,6 +221,10 @@ def _value(value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         return value if value is None else _numbers(value, where)
     kind = value.get("type")
+    if kind in TAGS:
+        return decode(value, where, _value)
+    if is_class_label(kind):
+        return _make(imported_class(str(kind)), value, where)
     if kind not in BLOCKS:
         raise ValueError(f"`{where}.type` is {kind!r}: {nearest(str(kind), BLOCKS)}")
     return _make(BLOCKS[kind], value, where)
@@ -182,8 +239,8 @@ def _numbers(value: Any, where: str) -> Any:
         raise ValueError(f"`{where}` is {value!r}; it must be a number.") from None
 
 
-def configure(name: str, settings: dict[str, Any]) -> Any:
-    """A model from its name and the fields that differ from its defaults.
+def configure(name: str, settings: dict[str, Any], base: dict[str, Any] | None = None, cls: type | None = None) -> Any:
+    """A model from its name and the fields that differ from its defaults, or from other complete parameters.
 
     **Arguments:**
 
@@ -192,6 +249,8 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
       Penalties of `ambiguity` take `inf` for neutral; lists are written `1,2,3`; `none` leaves an optional block out; the name
       of a block takes the place of another with its good values (`{"climate": "LaggedClimate"}`); an ensemble is a CSV file,
       `published` or `assessed`.
+    - `base`: complete parameters as [`parameters_of`][] writes them, instead of the defaults.
+    - `cls`: as in [`build`][].
 
     **Raises:** `ValueError`: one line with the field, the value and what is allowed.
 
@@ -204,15 +263,17 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
         assert float(model.ambiguity.climate) == 100.0
         ```
     """
-    complete = parameters_of(default_model(name))
+    if base is not None and not settings:
+        return build(name, base, cls)
+    complete = parameters_of(default_model(name)) if base is None else copy.deepcopy(base)
     for channel, penalties in complete.get("ambiguity", {}).items():
         # equal penalties are one, whatever number of shocks and jumps other settings leave
         if isinstance(penalties, list) and penalties and all(p == penalties[0] for p in penalties):
             complete["ambiguity"][channel] = penalties[0]
     # a block before the fields in it, however they are listed
     for dotted, value in sorted(settings.items(), key=lambda item: item[0].count(".")):
-        _set(complete, model_class(name), dotted, value)
-    return build(name, complete)
+        _set(complete, model_class(name) if cls is None else cls, dotted, value)
+    return build(name, complete, cls)
 
 
 def _set(tree: dict[str, Any], cls: type, dotted: str, value: Any) -> None:
@@ -225,7 +286,7 @@ def _set(tree: dict[str, Any], cls: type, dotted: str, value: Any) -> None:
         if not isinstance(at[block], dict):
             raise ValueError(f"unknown field `{dotted}`: `{'.'.join(blocks[: depth + 1])}` has no fields of its own.")
         at = at[block]
-        cls = BLOCKS[at["type"]]
+        cls = BLOCKS[at["type"]] if at["type"] in BLOCKS else imported_class(at["type"])
     known = [k for k in at if k != "type"]
     if last not in known:
         raise ValueError(f"unknown field `{dotted}`: {nearest(last, known)}")

@@ -141,12 +141,13 @@ _PER_GTC = {"degC/TtC": 1e-3, "degC/GtC": 1.0, "degC/TtCO2": 44.0 / 12.0 * 1e-3,
 
 
 def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
-    """Read an ensemble from a CSV file: one member per row, optionally with a weight in a second column.
+    """Read an ensemble from a CSV file: one member per row, optionally with a weight in another column.
 
     **Arguments:**
 
-    - `path`: the file. A first row of words is a header; it may state the unit, as in
-      `sensitivity [degC/TtC],weight`.
+    - `path`: the file. A first row of words is a header: columns are read by their names, `sensitivity` (or `slope`, `TCRE`,
+      `value`) and `weight` (or `probability`, `prior`), in any order, and it may state the unit, as in
+      `sensitivity [degC/TtC],weight`. Without a header the weight is the second column.
     - `unit`: one of `degC/TtC`, `degC/GtC`, `degC/TtCO2`, `degC/GtCO2`. If neither the header nor this
       argument states it, the unit is the one of degC/TtC and degC/GtC that makes the median lie between
       1e-4 and 1e-2 degC per GtC (an Earth-like sensitivity); exactly one of the two can.
@@ -162,14 +163,10 @@ def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ValueError(f"ensemble file {path} cannot be read: {reason}.") from None
-    if rows and not _is_number(rows[0][1][0]) and not any(_is_number(c) for c in rows[0][1]):
-        header = ",".join(rows.pop(0)[1])
-        stated = [u for u in _PER_GTC if f"[{u}]" in header]
-        if "[" in header and not stated:
-            raise ValueError(
-                f"ensemble file {path}, header {header!r}: unknown unit; use one of {', '.join(_PER_GTC)}."
-            )
-        unit = unit or (stated[0] if stated else None)
+    columns: list[str] | None = None
+    if rows and not any(_is_number(c) for c in rows[0][1]):
+        columns, stated = _read_header(path, rows.pop(0)[1])
+        unit = unit or stated
     if unit is not None and unit not in _PER_GTC:
         raise ValueError(f"ensemble unit is {unit!r}; use one of {', '.join(_PER_GTC)}.")
     if not rows:
@@ -178,11 +175,13 @@ def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
     for number, row in rows:
         cells = [c.strip() for c in row]
         good = all(_is_number(c) and math.isfinite(float(c)) for c in cells)
-        if not good or len(cells) != len(rows[0][1]) or len(cells) > 2:
+        if not good or len(cells) != len(columns or rows[0][1]) or len(cells) > 2:
             raise ValueError(
                 f"ensemble file {path}, row {number}: {','.join(row)!r} is not a finite number"
                 " (or a number and a weight); correct or remove the row."
             )
+        if columns == ["weight", "sensitivity"]:
+            cells.reverse()
         if float(cells[0]) <= 0 or (len(cells) == 2 and float(cells[1]) < 0):
             raise ValueError(
                 f"ensemble file {path}, row {number}: {','.join(row)!r} must be a sensitivity > 0 (and a weight >= 0)."
@@ -202,6 +201,39 @@ def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
     if data.shape[1] == 2 and weights is None:
         raise ValueError(f"ensemble file {path}: the weights sum to 0; give at least one positive weight.")
     return Ensemble(values, weights, source=f"{path.name} [{unit}]")
+
+
+_SENSITIVITY = ("sensitivity", "climate sensitivity", "slope", "tcre", "value", "theta")
+_WEIGHT = ("weight", "probability", "prior")
+
+
+def _read_header(path: Path, header: list[str]) -> tuple[list[str], str | None]:
+    """What each column is, by its name, and the unit of the sensitivities, if it is stated.
+
+    A column with a unit in brackets is the sensitivity, whatever its name.
+    """
+    columns, units = [], []
+    for cell in header:
+        name, bracket, rest = cell.partition("[")
+        plain = name.strip().lower().replace("_", " ").removesuffix("s")
+        unit = rest.partition("]")[0].strip()
+        if plain in _WEIGHT:
+            columns.append("weight")
+        elif bracket and unit not in _PER_GTC:
+            text = ",".join(header)
+            raise ValueError(f"ensemble file {path}, header {text!r}: unknown unit; use one of {', '.join(_PER_GTC)}.")
+        elif bracket or plain in _SENSITIVITY:
+            columns.append("sensitivity")
+            units += [unit] if bracket else []
+        else:
+            columns.append("")
+    if sorted(columns) not in (["sensitivity"], ["sensitivity", "weight"]):
+        text = ",".join(header)
+        raise ValueError(
+            f"ensemble file {path}, header {text!r} is not understood; name one column `sensitivity [degC/TtC]` and, if"
+            " there is another, `weight`."
+        )
+    return columns, units[0] if units else None
 
 
 def _guess_unit(path: Path, values: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ._configuration import parameters_of
+from ._configuration import portable_parameters
 
 # By name of the field, in whatever block it stands; fields that are not listed are pure numbers.
 _UNITS = {
@@ -88,5 +88,5 @@ def parameter_units(model: Any) -> dict[str, str]:
             elif key in _UNITS:
                 found[prefix + key] = _UNITS[key]
 
-    walk(parameters_of(model), "")
+    walk(portable_parameters(model)["parameters"], "")
     return found

@@ -7,23 +7,10 @@ from typing import Any
 
 import xarray as xr
 
+from ._belongs import check_same
 from ._netcdf import plain_dataset
+from ._udunits import udunits
 from ._units import is_money, split_price_year, temperature_baseline
-
-# UDUNITS knows no species: GtC/yr is gigatonnes a year, and the name says of what.
-_UDUNITS: dict[str, tuple[str, str]] = {
-    "GtC/yr": ("Gt year-1", "of carbon"),
-    "GtC": ("Gt", "of carbon"),
-    "GtCO2/yr": ("Gt year-1", "of CO2"),
-    "GtCO2": ("Gt", "of CO2"),
-    "degC": ("K", ""),
-    "K": ("K", ""),
-    "degC/GtC": ("K Gt-1", "per mass of carbon"),
-    "1": ("1", ""),
-    "%": ("percent", ""),
-    "1/yr": ("year-1", ""),
-    "yr": ("year", ""),
-}
 
 _TEXT = {
     "title": "Simulated scenario of a climate-economic model under ambiguity",
@@ -46,6 +33,8 @@ def scenario_dataset(data: xr.Dataset, run: Mapping[str, Any] | None = None) -> 
 
     **Returns:** the dataset, ready for [`write_netcdf`][].
 
+    **Raises:** `ValueError` if the data belong to another solution than `run`.
+
     !!! example
 
         ```python
@@ -58,6 +47,7 @@ def scenario_dataset(data: xr.Dataset, run: Mapping[str, Any] | None = None) -> 
         ```
     """
     run = {} if run is None else run
+    check_same(run, data=data)
     dressed = plain_dataset(data)
     price_year = data.attrs.get("price_year")
     for name in dressed.data_vars:
@@ -98,8 +88,8 @@ def _describe(data: xr.Dataset, name: str, price_year: int | None) -> None:
             attributes["price_basis_year"] = price_year
             plain = split_price_year(native)[0].replace("CO2", " CO2")
             attributes["unit_iamc"] = plain.replace("US$", f"USD_{price_year}")
-    elif native in _UDUNITS:
-        attributes["units"], species = _UDUNITS[native]
+    elif udunits(native)[0] is not None:
+        attributes["units"], species = udunits(native)
         if species:
             attributes["long_name"] = f"{attributes['long_name']}, {species}"
         if native in ("degC", "K"):

@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ._csv import is_formula, write_csv
 from ._files import complete_file
 from ._quantiles import summarise
 from ._units import convert, iamc_unit
@@ -154,12 +156,12 @@ def _refuse_infinite(name: str, line: np.ndarray, years: list[int]) -> None:
 def _check_names(table: pd.DataFrame) -> None:
     for column in INDEX:
         for text in table[column].unique():
-            if _FORBIDDEN.search(text) or text.startswith("="):
-                raise ValueError(f'{column} is {text!r}; it may not contain ; : " ` or a line break, nor start with =.')
+            if not isinstance(text, str) or _FORBIDDEN.search(text):
+                raise ValueError(f'{column} is {str(text)!r}; it must be a text without ; : " ` or a line break.')
     repeated = table[table.duplicated(INDEX[:4])]
     if len(repeated):
         model, scenario = repeated.iloc[0][INDEX[:2]]
-        same = table[(table[INDEX[0]] == model) & (table[INDEX[1]] == scenario)]
+        same = pd.DataFrame(table[(table[INDEX[0]] == model) & (table[INDEX[1]] == scenario)])
         if same.duplicated(INDEX[:4], keep=False).all():  # every row, and not one variable
             raise ValueError(
                 f"the scenario `{scenario}` of the model `{model}` is joined twice; join it once, or name one differently:"
@@ -170,15 +172,69 @@ def _check_names(table: pd.DataFrame) -> None:
         )
 
 
+def _normalised(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns in order and every year once, as an integer: read back, headers are text.
+
+    **Raises:** `ValueError` naming the column that is missing or no year, or the row in which one year has two values.
+    """
+    table = table.reset_index(drop=True)
+    names = [str(column) for column in table.columns]
+    for column in INDEX:
+        if names.count(column) != 1:
+            raise ValueError(f"the table has {names.count(column)} columns `{column}`; an IAMC table has one.")
+    years: dict[int, pd.Series] = {}
+    for number, column in enumerate(table.columns):
+        if column in INDEX:
+            continue
+        year, values = _year(column), _numeric(column, table.iloc[:, number])
+        before = years.get(year, values)
+        clash = np.asarray(before.notna() & values.notna() & (before != values))
+        if clash.any():
+            variable = table["Variable"].tolist()[int(np.argmax(clash))]
+            raise ValueError(f"column {year} is there twice, with different values of `{variable}`; keep one of them.")
+        years[year] = before.where(before.notna(), values)
+    ordered = {year: years[year] for year in sorted(years)}
+    columns: dict[Any, Any] = {column: table[column] for column in INDEX} | ordered
+    normal = pd.DataFrame(columns)
+    _check_names(normal)
+    return normal
+
+
+def _year(column: Hashable) -> int:
+    try:
+        number = float(str(column))
+    except ValueError:
+        number = float("nan")
+    if number != number // 1 or abs(number) > _LATEST:  # also if it is not a number
+        raise ValueError(f"column {column!r} is no year; an IAMC table has {', '.join(INDEX)} and years.")
+    return int(number)
+
+
+_LATEST = 99999  # a year beyond is a mistake
+
+
+def _numeric(column: Hashable, values: pd.Series) -> pd.Series:
+    try:
+        numbers = pd.Series(pd.to_numeric(values), index=values.index)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"column {column} holds something else than numbers ({error}).") from None
+    if np.any(np.isinf(np.asarray(numbers, dtype=float))):
+        raise ValueError(f"column {column} holds an infinite value; it cannot be exported.")
+    return numbers
+
+
 def write_iamc_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write an IAMC table as CSV; several scenarios are joined with `pandas.concat` first.
 
-    CSV has no place for metadata: write [`meta`][] to a file beside it.
+    CSV has no place for metadata: write [`meta`][] to a file beside it. Text that a spreadsheet would take for a formula (it
+    begins with `=`, `+`, `-` or `@`) gets an apostrophe in front.
 
     **Arguments:**
 
-    - `table`: from [`to_iamc`][], or several joined.
+    - `table`: from [`to_iamc`][], read back, or several joined; headers of years may be numbers or text.
     - `path`: the file; it appears when it is complete.
+
+    **Raises:** `ValueError` naming a column that is missing or no year, or a value that is there twice or forbidden.
 
     !!! example
 
@@ -196,9 +252,7 @@ def write_iamc_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         assert pd.read_csv(path).loc[0, "2025"] == 8.1
         ```
     """
-    _check_names(table)
-    with complete_file(path) as beside:
-        table.to_csv(beside, index=False, lineterminator="\n")
+    write_csv(_normalised(table), path)
 
 
 def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.DataFrame | None = None) -> None:
@@ -206,9 +260,11 @@ def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.
 
     **Arguments:**
 
-    - `table`: from [`to_iamc`][], or several joined.
+    - `table`: as in [`write_iamc_csv`][]; text stays text, whatever it begins with.
     - `path`: the file; it appears when it is complete.
     - `meta`: from [`meta`][], one row per scenario; the sheet is left out without it.
+
+    **Raises:** as [`write_iamc_csv`][].
 
     !!! example
 
@@ -226,8 +282,19 @@ def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.
         assert pd.read_excel(path, sheet_name="data").equals(table)
         ```
     """
-    _check_names(table)
+    table = _normalised(table)
     with complete_file(path) as beside, pd.ExcelWriter(beside, engine="openpyxl") as writer:
         table.to_excel(writer, sheet_name="data", index=False, freeze_panes=(1, 5))
         if meta is not None:
             meta.to_excel(writer, sheet_name="meta", index=False)
+        for sheet in writer.sheets.values():
+            _as_text(sheet)
+
+
+def _as_text(sheet: Any) -> None:
+    """Cells that a spreadsheet would take for formulas stay text, when they are edited too."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if is_formula(cell.value):
+                cell.data_type = "s"
+                cell.quotePrefix = True

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..solvers._identity import MARK
+from ._belongs import check_same
 from ._iamc import scenario_names
 from ._quantiles import summarise
 from ._units import temperature_baseline
@@ -58,6 +60,8 @@ def meta(
 
     **Returns:** one row; text, numbers and truth values only.
 
+    **Raises:** `ValueError` if the paths belong to another solution than `run`.
+
     !!! example
 
         ```python
@@ -71,6 +75,7 @@ def meta(
         assert row.loc[0, "Category"] == "not assessed"
         ```
     """
+    check_same(run, paths=paths)
     given = paths.attrs
     default_model, default_scenario = scenario_names(paths)
     parameters = run.get("parameters", {})
@@ -98,6 +103,7 @@ def meta(
         "Seed of the paths": given.get("seed", "not stated"),
         "abatax version": given.get("abatax_version", versions.get("abatax", "not stated")),
         "Commit": versions.get("commit", "not stated"),
+        "Solution fingerprint": run.get(MARK, "not stated"),
         "Configuration SHA-256": hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16],
         "Solver": _text(run.get("solver", "not stated")),
         "Converged": bool(run.get("converged", False)),

@@ -4,7 +4,8 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 import xarray as xr
 
 from ._files import complete_file
+from ._group_dims import aligned, with_own_dims
+from ._udunits import with_native_units, with_udunits
 
 # The NetCDF library dies where two threads are in it.
 _ONE_THREAD = threading.RLock()
@@ -50,6 +53,10 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
     The file appears under its name when it is complete. Attributes become plain ([`plain_attributes`][]); data are
     compressed without loss; JAX arrays become numpy arrays. A dataset without the attribute `abatax_version` gets it.
 
+    `units` in the file are in UDUNITS, as the CF conventions ask; where the model's unit is another one (money, tonnes of
+    carbon), it is in `unit_native`. In a group whose nodes differ from those of the group above, the dimension has the name of
+    the group appended (`temperature_after_damage`), so that `xarray.open_datatree` aligns them. [`open_netcdf`][] undoes both.
+
     **Arguments:**
 
     - `data`: a dataset, or datasets by group name. The name `""` is the root, `a/b` a group in a group.
@@ -81,16 +88,15 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
                 raise ValueError(f"variable `{name}`: a name in a NetCDF file may not contain `/`.")
     with _ONE_THREAD, complete_file(path) as beside:
         try:
-            _write(root, beside, None)
-            for name, group in groups.items():
-                _write(group, beside, name)
+            for name, group in aligned({"": root} | groups).items():
+                _write(group, beside, name or None)
         except RuntimeError as error:  # of the library, which does not say why; a full disk is what it meets
             reason = " ".join(str(error).split())
             raise OSError(errno.EIO, f"the NetCDF library cannot write it ({reason})", str(path)) from None
 
 
 def _write(data: xr.Dataset, path: Path, group: str | None) -> None:
-    data = plain_dataset(data)
+    data = with_udunits(plain_dataset(data))
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in data.variables.items():
         encoding[name] = {"_FillValue": None}
@@ -151,19 +157,40 @@ def open_netcdf_groups(path: str | os.PathLike[str]) -> dict[str, xr.Dataset]:
     import netCDF4
 
     path = Path(path)
+    with _readable(path), _ONE_THREAD:
+        with netCDF4.Dataset(path) as file:
+            names = list(_group_names(file))
+            ours = MARK in file.ncattrs()
+        if ours:
+            return {name: _read(path, name) for name in names}
+    raise ValueError(f"{path}: not written by abatax (it has no attribute `{MARK}`).")
+
+
+def open_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The global attributes of a file that [`write_netcdf`][] wrote; its data are not read.
+
+    **Raises:** `ValueError` as [`open_netcdf`][].
+    """
+    import netCDF4
+
+    path = Path(path)
+    with _readable(path), _ONE_THREAD, netCDF4.Dataset(path) as file:
+        attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+    if MARK not in attributes:
+        raise ValueError(f"{path}: not written by abatax (it has no attribute `{MARK}`).")
+    return attributes
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What a library says of a file that it cannot read becomes one line."""
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file.")
     try:
-        with _ONE_THREAD:
-            with netCDF4.Dataset(path) as file:
-                names = list(_group_names(file))
-                ours = MARK in file.ncattrs()
-            if ours:
-                return {name: _read(path, name) for name in names}
+        yield
     except (OSError, RuntimeError, AttributeError, KeyError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: not a readable NetCDF file, or damaged ({reason}); make it again.") from None
-    raise ValueError(f"{path}: not written by abatax (it has no attribute `{MARK}`).")
 
 
 def _group_names(file: Any, prefix: str = ""):
@@ -181,4 +208,4 @@ def _read(path: Path, group: str) -> xr.Dataset:
     for holder in (data, *data.variables.values()):
         # NetCDF hands numbers back as numpy scalars
         holder.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in holder.attrs.items()}
-    return data
+    return with_native_units(with_own_dims(data))

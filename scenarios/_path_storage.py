@@ -8,18 +8,16 @@ import numpy as np
 import xarray as xr
 
 from ..models import AbstractDiscreteModel, DiscreteProblem
-from ..solvers import RESULTS, Trajectory, follow, result_name
+from ..solvers import RESULTS, Trajectory, follow
+from ..solvers._identity import MARK, PATH, solution_fingerprint
 from ._pipeline import paths_of
 from ._storage import found_of, read_back, tables_of
-
-_PATH = "path"  # the result in run.json: a path has no regimes
 
 
 @found_of.register
 def _(solution: Trajectory) -> dict[str, Any]:
     stats = solution.stats
     return {
-        "results": {_PATH: result_name(solution.result)},
         "iterations": int(stats["steps"]),
         "welfare": solution.welfare,
         # of the optimality conditions: a path has no HJB equation
@@ -48,7 +46,7 @@ def _(model: AbstractDiscreteModel, groups: dict[str, xr.Dataset], run: dict[str
         for part in (names[: len(problem.low)], names[len(problem.low) :])
     )
     found = follow(problem, type(problem.low)(*controls), multipliers=dict(zip(bounded, limits, strict=True)))
-    result = getattr(RESULTS, run["results"].get(_PATH, ""), None)
+    result = getattr(RESULTS, run["results"].get(PATH, ""), None)
     if result is None:
         raise ValueError(f"{path}: run.json has no result for the path.")
     stats = {"steps": run.get("iterations", 0), "error": run.get("residual_max", 0.0)}
@@ -90,6 +88,7 @@ def path_dataset(path: Trajectory, years: int) -> xr.Dataset:
     """
     dataset = path.to_dataset()
     dataset = dataset.sel(year=dataset.year <= path.problem.model.start_year + years)
+    dataset = dataset.assign_attrs({MARK: solution_fingerprint(path)})
     return dataset.expand_dims(realization=np.zeros(1, dtype=np.int32)).assign_attrs(
         measure="baseline", shocks="off", num_paths=1, ambiguity="neutral", start_year=path.problem.model.start_year
     )

@@ -13,25 +13,39 @@ import xarray as xr
 from .._writing import check_writable, remove_leftovers
 from ..models import HJBProblem, nearest
 from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, simulate, solve
+from ..solvers._identity import MARK
 from ..solvers._linear import one_thread
 from ..validation import ValidationReport, validate
 from ..validation._estimates import coarse_counts
 from ._beside import Beside, NamedProgress
 from ._cf import scenario_dataset
+from ._csv import write_csv
 from ._figures import save_figures
 from ._files import complete_file
 from ._iamc import to_iamc, write_iamc_csv, write_iamc_xlsx
 from ._meta import meta
-from ._netcdf import open_netcdf, open_netcdf_groups, write_netcdf
+from ._netcdf import open_netcdf_groups, write_netcdf
 from ._quantiles import summarise
 from ._report import write_report
+from ._rerun import RepeatedSettings
 from ._resume import CHECKPOINT, discard_checkpoint, may_resume, resumable
+from ._run_folder import (
+    NEUTRAL,
+    PATHS,
+    SENSITIVITIES,
+    check_solution,
+    discard_others,
+    marked_table,
+    read_beside,
+    read_neutral,
+    read_paths,
+    read_table,
+)
 from ._settings import RunSettings
 from ._storage import read_run, save
 from ._tornado import save_tornado
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
-NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
 COMPARISON_ROWS = ".comparison"  # finished rows of a comparison, one file each
 _MANY = 3  # states from which on one coarser grid stands for refining each
 
@@ -95,6 +109,8 @@ def solve_run(
     solver: Any = settings.make_solver()
     checkpoint, progress = folder / CHECKPOINT, progress or NoProgress()
     key, coarse = jr.key(settings.seed), None
+    if isinstance(settings, RepeatedSettings):
+        from_coarse = settings.from_coarse
     with resumable(folder, settings):
         if from_coarse and isinstance(solver, FiniteDifference) and len(problem.region) >= _MANY:
             fewer = dataclasses.replace(solver, points=coarse_counts(solver, problem))
@@ -102,7 +118,8 @@ def solve_run(
             coarse = solve(problem, fewer, key=key, throw=False, progress=named, checkpoint=kept)
         start = coarse if coarse is not None and coarse.converged else None
         solution = solve(problem, solver, key=key, guess=start, throw=False, progress=progress, checkpoint=checkpoint)
-    run = save(solution, folder, solver=solver, force=True, seed=settings.seed)
+    repeat = {"simulation": settings.simulation.model_dump(), "from_coarse": start is not None}
+    run = save(solution, folder, solver=solver, force=True, seed=settings.seed, **repeat)
     if not keep_checkpoint:
         discard_checkpoint(folder)
     return run | {"solution": solution, "solver_object": solver, "coarse": coarse}
@@ -117,14 +134,13 @@ def simulate_run(
     seed: int = 0,
     measure: str = "baseline",
     shocks: bool = True,
-    name: str = "paths.nc",
 ):
-    """Simulate and write `paths.nc`.
+    """Simulate and write `paths.nc`, or `paths_worst_case.nc` under the worst-case measure.
 
     **Returns:** what was simulated; its `to_dataset` is what was written.
     """
     simulated = paths_of(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
-    write_netcdf(simulated.to_dataset().assign_attrs(seed=seed), folder / name)
+    write_netcdf(simulated.to_dataset().assign_attrs(seed=seed), folder / PATHS[measure])
     return simulated
 
 
@@ -166,8 +182,6 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
         raise ValueError(
             f"--format html reports on value functions; `{run['model']}` has a path: use iamc-csv or netcdf."
         )
-    if not (folder / "paths.nc").exists():
-        raise ValueError(f"{folder / 'paths.nc'} is missing; run `abatax simulate {folder}` first.")
     files = {
         "netcdf": "scenario.nc",
         "zarr": "scenario.zarr",
@@ -175,8 +189,9 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
         "iamc-xlsx": "scenario.xlsx",
         "html": "report.html",
     }
-    check_absent(folder, tuple(files[f] for f in chosen), force)
-    scenarios = _Scenarios(folder, run)
+    names = tuple(files[f] for f in chosen)
+    check_absent(folder, names, force)
+    scenarios = _Scenarios(folder, run, report="html" in chosen)
     for kind in chosen:
         getattr(scenarios, "write_" + kind.replace("-", "_"))(folder / files[kind])
     return [folder / files[kind] for kind in chosen]
@@ -190,16 +205,29 @@ def is_path(run: dict[str, Any]) -> bool:
 class _Scenarios:
     """The simulated scenarios of a folder: its own and, where there, the neutral one and the worst-case measure."""
 
-    def __init__(self, folder: Path, run: dict[str, Any]):
+    def __init__(self, folder: Path, run: dict[str, Any], report: bool):
+        """Read everything that will be written of, so that what does not belong together is refused before anything is written."""
         self.folder, self.run = folder, run
-        self.paths = open_netcdf(folder / "paths.nc")
+        self.paths = read_paths(folder, run)
         self.summary = summarise(self.paths)
         self.neutral: xr.Dataset | None = None
         self.worst: xr.Dataset | None = None
-        if (folder / NEUTRAL / "paths.nc").exists():
-            self.neutral = open_netcdf(folder / NEUTRAL / "paths.nc")
-        if (folder / "paths_worst_case.nc").exists():
-            self.worst = open_netcdf(folder / "paths_worst_case.nc")
+        self.neutral_run = read_neutral(folder, run)
+        if self.neutral_run is not None and (folder / NEUTRAL / PATHS["baseline"]).exists():
+            self.neutral = read_beside(folder / NEUTRAL, self.neutral_run, self.paths)
+        if (folder / PATHS["worst-case"]).exists():
+            self.worst = read_beside(folder, run, self.paths, "worst-case")
+        check_solution(folder, run)
+        self.validation: list[dict[str, Any]] = []
+        self.neutral_validation: list[dict[str, Any]] = []
+        self.sensitivities: pd.DataFrame | None = None
+        if report:
+            self.validation = _validation(folder, run)
+            table = folder / f"{SENSITIVITIES}.csv"
+            self.sensitivities = read_table(table, run, f"remove it, or solve again with --{SENSITIVITIES} --force")
+        if report and self.neutral_run is not None:
+            check_solution(folder / NEUTRAL, self.neutral_run)
+            self.neutral_validation = _validation(folder / NEUTRAL, self.neutral_run)
 
     @property
     def all_paths(self) -> list[xr.Dataset]:
@@ -216,15 +244,14 @@ class _Scenarios:
 
     def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         tables = pd.concat([to_iamc(p) for p in self.all_paths], ignore_index=True)
-        runs = [read_run(self.folder / NEUTRAL) if p is self.neutral else self.run for p in self.all_paths]
-        rows = pd.concat([meta(r, p) for r, p in zip(runs, self.all_paths, strict=True)], ignore_index=True)
+        runs = [self.neutral_run if p is self.neutral else self.run for p in self.all_paths]
+        rows = pd.concat([meta(r or {}, p) for r, p in zip(runs, self.all_paths, strict=True)], ignore_index=True)
         return tables, rows
 
     def write_iamc_csv(self, path: Path) -> None:
         table, rows = self._tables()
         write_iamc_csv(table, path)
-        with complete_file(path.with_name("scenario_meta.csv")) as beside:
-            rows.to_csv(beside, index=False)
+        write_csv(rows, path.with_name("scenario_meta.csv"))
 
     def write_iamc_xlsx(self, path: Path) -> None:
         table, rows = self._tables()
@@ -233,10 +260,9 @@ class _Scenarios:
     def write_html(self, path: Path) -> None:
         solution = open_netcdf_groups(self.folder / "solution.nc")
         neutral_solution = None
-        if (self.folder / NEUTRAL / "solution.nc").exists():
+        if self.neutral_run is not None:
             neutral_solution = open_netcdf_groups(self.folder / NEUTRAL / "solution.nc")
         neutral = None if self.neutral is None else summarise(self.neutral)
-        validation, trusting = _validation(self.folder), _validation(self.folder / NEUTRAL)
         figures = save_figures(
             self.folder / "figures",
             solution=solution,
@@ -245,9 +271,8 @@ class _Scenarios:
             neutral=neutral,
             worst=self.worst,
         )
-        leaning_on = self.folder / "sensitivities.csv"
-        if leaning_on.exists():
-            figures["sensitivities"] = save_tornado(self.folder, pd.read_csv(leaning_on))
+        if self.sensitivities is not None:
+            figures[SENSITIVITIES] = save_tornado(self.folder, self.sensitivities)
         write_report(
             path,
             run=self.run,
@@ -255,16 +280,16 @@ class _Scenarios:
             summary=self.summary,
             neutral=neutral,
             worst=self.worst,
-            validation=validation,
-            neutral_validation=trusting,
+            validation=self.validation,
+            neutral_validation=self.neutral_validation,
             figures=figures,
         )
 
 
-def _validation(folder: Path) -> list[dict[str, Any]]:
+def _validation(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a folder's validation table; none where there is no table."""
-    table = folder / "validation.csv"
-    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    table = read_table(folder / "validation.csv", run, "remove it, or run `abatax run` with --force")
+    rows = [] if table is None else table.to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
@@ -282,10 +307,10 @@ def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress 
         neutral = Beside(lambda: _neutral_run(settings, folder / NEUTRAL, progress)) if doubts else None
         report = _simulated_and_validated(settings, averse, folder, progress)
         if neutral is not None:
-            worst = {"measure": "worst-case", "name": "paths_worst_case.nc"}
-            _simulated(settings, averse["solution"], folder, **worst)
+            _simulated(settings, averse["solution"], folder, measure="worst-case")
             progress.done("simulation", "the same under the worst-case measure")
             neutral.wait()
+    discard_others(folder, averse[MARK], neutral=doubts, worst=doubts)
     export_run(folder, "all", force=True)
     progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
     discard_checkpoint(folder)
@@ -313,13 +338,12 @@ def _simulated_and_validated(
     # from three states on refining each on its own takes longer than all the rest
     thorough = len(asked.problem.region) < _MANY
     report = validate(asked, solver=solver, paths=paths, thorough=thorough, coarse=run["coarse"])
-    write_validation(report, folder)
+    write_validation(report, folder, run[MARK])
     verdict = "all" if report.passed else "not all"
     progress.done("validation", f"{len(report.rows)} numbers, {verdict} within bounds")
     return report
 
 
-def write_validation(report: ValidationReport, folder: Path) -> None:
-    """Write `validation.csv`."""
-    with complete_file(folder / "validation.csv") as beside:
-        report.to_csv(beside)
+def write_validation(report: ValidationReport, folder: Path, mark: str) -> None:
+    """Write `validation.csv`, whose last column says to which solution it belongs."""
+    write_csv(marked_table(pd.DataFrame(report.to_rows()), mark), folder / "validation.csv")

@@ -41,6 +41,6 @@ def reference_run(
         found = store.reference(problem, solver, solution=solution, progress=progress)
     except NoReferenceError as error:
         return solved | {"converged": False, "advice": str(error), "table": None}
-    about = {"seed": settings.seed, "reference": found.to_dict()}
+    about = {"seed": settings.seed, "simulation": settings.simulation.model_dump(), "reference": found.to_dict()}
     run = save(found.solution, folder, solver=solver, force=True, **about)
     return run | {"table": str(found)}

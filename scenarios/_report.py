@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from ._belongs import check_same
 from ._figures import SavedFigure
 from ._files import complete_file
 from ._headlines import headlines, plausibility, stance
@@ -52,6 +53,8 @@ def write_report(
     - `validation`: rows with `name`, `value`, `unit`, `meaning`, and if they have them `allowed`, `passed`, `error`.
     - `neutral_validation`: the same of the neutral run, for its error bars.
 
+    **Raises:** `ValueError` if something belongs to another solution than `run`.
+
     !!! example
 
         ```python
@@ -71,6 +74,8 @@ def write_report(
         ```
     """
     path = Path(path)
+    root = solution if solution is None or isinstance(solution, xr.Dataset) else solution[""]
+    check_same(run, summary=summary, worst=worst, solution=root)
     if worst is not None and "realization" in worst.dims:
         worst = summarise(worst)
     version = str(run.get("versions", {}).get("abatax", summary.attrs.get("abatax_version", "")))

@@ -69,7 +69,7 @@ class RunSettings(_Strict):
 
         **Raises:** `ValueError` naming the field.
         """
-        problem = pose(configure(self.model, self.dotted()), self.box)
+        problem: Any = self.posed()
         if neutral:
             ambiguity = problem.model.ambiguity
             problem = eqx.tree_at(lambda p: p.model.ambiguity, problem, jax.tree.map(jnp.zeros_like, ambiguity))
@@ -80,12 +80,20 @@ class RunSettings(_Strict):
 
     def make_solver(self) -> AbstractSolver | AbstractPathSolver:
         """The solver asked for."""
-        return self._solver_for(pose(configure(self.model, self.dotted()), self.box))
+        return self._solver_for(self.posed())
+
+    def posed(self) -> HJBProblem | DiscreteProblem:
+        """The problem of the model and the box, before it is checked."""
+        return pose(configure(self.model, self.dotted()), self.box)
 
     def _solver_for(self, problem: HJBProblem | DiscreteProblem) -> AbstractSolver | AbstractPathSolver:
         options = dict(self.solver)
         default = next(name for name, kind in SOLVERS.items() if kind is type(default_solver(problem)))
         return make_solver(str(options.pop("name", default)), options)
+
+    def with_solver(self, name: str) -> "RunSettings":
+        """The same settings with a solver of another name."""
+        return self.model_copy(update={"solver": self.solver | {"name": name}})
 
     def dotted(self) -> dict[str, Any]:
         """The parameters with dotted names."""
@@ -105,22 +113,27 @@ BUILT_IN = RunSettings(
 
 
 def read_settings(path: str | Path) -> RunSettings:
-    """Read a TOML file.
+    """Read a TOML file, or the run.json of a run that is to be repeated.
 
     **Raises:** `ValueError`: one line with the file, the field, the value and what is allowed.
     """
+    from ._rerun import is_run_json, settings_of_run  # needs the classes above
+
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = {} if is_run_json(text) else tomllib.loads(text)
         check_tables(content)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; give a TOML file.") from None
+        raise ValueError(f"{path}: {error.strerror}; give a TOML file or a run.json.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; tables hold the fields of one block each.") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if is_run_json(text):
+        return settings_of_run(path, text)
     try:
         settings = RunSettings.model_validate(content)
     except ValidationError as error:

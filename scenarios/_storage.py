@@ -2,9 +2,11 @@
 
 import functools
 import json
+import math
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,25 +17,24 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..models import HJBProblem, build, parameter_units, parameters_of
-from ..solvers import (
-    RESULTS,
-    AbstractPathSolver,
-    AbstractSolver,
-    Solution,
-    Trajectory,
-    regime_datasets,
-    result_name,
-)
+from ..models import HJBProblem, build, model_class, parameter_units, portable_parameters
+from ..models._configuration import own_classes
+from ..models._own_classes import class_label, imported_class
+from ..solvers import RESULTS, AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
 from ..solvers._coupled import Stored, rebuilt
 from ..solvers._datasets import group_name
+from ..solvers._fingerprint import fingerprint
+from ..solvers._identity import MARK, question_hash, question_of, read_back_as, solution_fingerprint
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
 from ..solvers._solution import reshape_leading
+from ._belongs import check_mark
 from ._files import complete_file
+from ._meta import flatten
 from ._netcdf import open_netcdf_groups, write_netcdf
 
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # compiled code belongs to it
 
 
 def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any]:
@@ -42,8 +43,9 @@ def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any
     packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
     return {
         "format": FORMAT,
-        "model": problem.model.name,
-        "parameters": parameters_of(problem.model),
+        MARK: solution_fingerprint(solution),
+        **question_of(solution),
+        **_own_code(problem.model),
         "parameter_units": parameter_units(problem.model),
         "converged": solution.converged,
         "advice": solution.advice,
@@ -65,14 +67,11 @@ def found_of(solution: Any) -> dict[str, Any]:
 
 @found_of.register
 def _(solution: Solution) -> dict[str, Any]:
-    problem = solution.problem
-    results: dict[str, str] = {}
     seconds = {"seconds": 0.0, "compile_seconds": 0.0}
     iterations = 0
 
     def collect(part: Solution) -> None:
         nonlocal iterations
-        results[part.problem.model.regime] = result_name(part.result)
         iterations += int(part.stats["steps"])
         for name in seconds:
             seconds[name] += float(part.stats[name])
@@ -80,8 +79,13 @@ def _(solution: Solution) -> dict[str, Any]:
             collect(destination)
 
     collect(solution)
-    box = dict(zip(problem.model.states._fields, map(list, problem.region), strict=True))
-    return {"box": box, "extension": problem.extension, "results": results, "iterations": iterations, **seconds}
+    return {"iterations": iterations, **seconds}
+
+
+def _own_code(model: Any) -> dict[str, Any]:
+    """Hashes of the code of a user's own classes, by which a class that has changed since is noticed."""
+    own = {class_label(cls): fingerprint(cls) for cls in own_classes(model)}
+    return {"own_code": {"python": _PYTHON, "classes": own}} if own else {}
 
 
 def save(
@@ -105,13 +109,16 @@ def save(
 
     **Returns:** what run.json says.
 
-    **Raises:** `FileExistsError` if something would be overwritten.
+    **Raises:** `FileExistsError` if something would be overwritten; `ValueError` if the model has a field that run.json cannot
+    hold.
     """
     folder = Path(folder)
     for name in ("solution.nc", "run.json"):
         if (folder / name).exists() and not force:
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
+    portable_parameters(solution.problem.model)  # refuse what could not be read back
     groups, numbers = tables_of(solution)
+    groups[""] = groups[""].assign_attrs({MARK: solution_fingerprint(solution)})
     folder.mkdir(parents=True, exist_ok=True)
     if solver is not None:
         names = {cls: name for name, cls in _solvers().items()}
@@ -170,26 +177,81 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "run.json"
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; give the folder that `abatax solve` or `run` wrote.") from None
-    except ValueError:
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file; solve again to replace it.") from None
+    return parse_run(path, text)
+
+
+def parse_run(path: Path, text: str) -> dict[str, Any]:
+    """The contents of a run.json, checked by [`check_run`][].
+
+    **Raises:** `ValueError`: one line with the file and the remedy.
+    """
+    try:
+        run = json.loads(text)
+    except (ValueError, RecursionError):
         raise ValueError(f"{path} is not valid JSON; solve again to replace it.") from None
-    needed = ("format", "model", "parameters", "results")
-    missing = [name for name in needed if not isinstance(run, dict) or name not in run]
-    if missing:
-        raise ValueError(f"{path} was not written by abatax: `{missing[0]}` is missing.")
-    if run["format"] != FORMAT:
-        raise ValueError(f"{path} has format {run['format']}; this version reads {FORMAT}. Solve again.")
+    try:
+        check_run(run, path)
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply; solve again to replace it.") from None
     return run
 
 
-def load(folder: str | Path) -> tuple[Any, dict[str, Any]]:
+def check_run(run: Any, path: Path) -> None:
+    """Raise unless these are the contents of a run.json as it was written.
+
+    **Raises:** `ValueError`: one line with the file and the remedy.
+    """
+    needed = {"format": int, "model": str, "parameters": dict, "results": dict}
+    for name, kind in needed.items():
+        if not isinstance(run, dict) or name not in run:
+            raise ValueError(f"{path} was not written by abatax: `{name}` is missing.")
+        if not isinstance(run[name], kind):
+            raise ValueError(f"{path} was not written by abatax: `{name}` is {str(run[name])[:40]!r}.")
+    if run["format"] != FORMAT:
+        raise ValueError(f"{path} has format {run['format']}; this version reads {FORMAT}. Solve again.")
+    if MARK not in run:
+        raise ValueError(
+            f"{path} is of a version of abatax that did not mark its files: `{MARK}` is missing; solve again."
+        )
+    if "model_class" not in run:
+        try:
+            model_class(run["model"])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    for name, value in flatten(run["parameters"]):
+        if _has_nan(value):
+            raise ValueError(f"{path}: `{name}` is {value}; a parameter must be a number. Solve again.")
+    if str(run[MARK]).partition("-")[0] != question_hash(run):
+        raise ValueError(
+            f"{path} was changed after it was written: its model, parameters, box or results are not those that were"
+            " solved; restore the file or solve again."
+        )
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_has_nan(part) for part in value)
+    return value == "nan" or (isinstance(value, float) and math.isnan(value))
+
+
+def load(folder: str | Path, *, model: type | None = None) -> tuple[Any, dict[str, Any]]:
     """Read a solution back: a `Solution`, or a `Trajectory` of a model in discrete time.
+
+    **Arguments:**
+
+    - `folder`: as [`save`][] wrote it.
+    - `model`: the class of a model of your own. It may be left out if the module that defines the class has been imported;
+      reading a file imports nothing.
 
     **Returns:** the solution, and what run.json says.
 
-    **Raises:** `ValueError`: one line, if a file is missing, damaged or of another model.
+    **Raises:** `ValueError`: one line, if a file is missing, damaged or of another solution, or if the code of your own classes
+    has changed.
 
     !!! example
 
@@ -208,8 +270,29 @@ def load(folder: str | Path) -> tuple[Any, dict[str, Any]]:
     folder = Path(folder)
     run = read_run(folder)
     path = folder / "solution.nc"
+    own = _own_class(run, path.with_name("run.json")) if model is None else _given_class(model, run)
     groups = open_netcdf_groups(path)
-    return read_back(build(run["model"], run["parameters"]), groups, run, path), run
+    check_mark(path, groups[""].attrs, run, f"solve again with --force, or restore {folder}")
+    solution = read_back(build(run["model"], run["parameters"], own), groups, run, path)
+    return read_back_as(solution, run[MARK]), run
+
+
+def _given_class(model: type, run: Mapping[str, Any]) -> type:
+    """The class that a user gives; it must have the name that was saved, wherever it has moved to."""
+    saved = str(run.get("model_class", run["model"]))
+    if "model_class" not in run or saved.rpartition(":")[2].rpartition(".")[2] != model.__name__:
+        raise ValueError(f"`model` is {model.__name__}; the solution is of `{saved}`.")
+    return model
+
+
+def _own_class(run: Mapping[str, Any], path: Path) -> type | None:
+    """The user's own class of a run, None if the model is one of abatax; its code must be what was solved."""
+    recorded = run.get("own_code", {})
+    if recorded.get("python") == _PYTHON:
+        for label, code in recorded["classes"].items():
+            if fingerprint(imported_class(label)) != code:
+                raise ValueError(f"{path}: the code of `{label}` has changed since it was solved; solve again.")
+    return imported_class(run["model_class"]) if "model_class" in run else None
 
 
 @functools.singledispatch

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..solvers._identity import MARK
+from ._csv import write_csv
 from ._figures import SavedFigure
-from ._files import complete_file
 from ._style import AVERSE, INK, NEUTRAL, new_panel, save_panel
 
 _MOST = 15  # bars
@@ -22,7 +23,8 @@ def sensitivity_table(found: xr.Dataset) -> pd.DataFrame:
     """The dataset of [`sensitivities`][] as rows of functional and parameter, as in `sensitivities.csv`."""
     columns = ["functional", "functional_value", "functional_unit", "parameter", "value", "unit"]
     table = found.transpose("functional", "parameter").to_dataframe().reset_index()
-    return pd.DataFrame(table[[*columns, "derivative", "elasticity"]])
+    mark = {MARK: found.attrs[MARK]} if MARK in found.attrs else {}
+    return pd.DataFrame(table[[*columns, "derivative", "elasticity"]]).assign(**mark)
 
 
 def headline_of(table: pd.DataFrame) -> str:
@@ -93,8 +95,7 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
         )
     svg, png = save_panel(panel, folder, "sensitivities")
     csv = Path(folder, "sensitivities.csv")
-    with complete_file(csv) as beside:
-        table.to_csv(beside, index=False)
+    write_csv(table, csv)
     title = f"Sensitivity of the {words} at the initial state"
     top = ", ".join(f"{label} {value:+.2g}" for label, value in shown[:3])
     return SavedFigure(

@@ -12,6 +12,7 @@ from ._fields import fields_at as fields_at
 from ._finite_difference import FiniteDifference as FiniteDifference
 from ._functionals import Fields as Fields, Reader as Reader
 from ._gauss_newton import GaussNewton as GaussNewton
+from ._identity import solution_fingerprint as solution_fingerprint
 from ._interpolation import TensorSpline as TensorSpline
 from ._linear import (
     AbstractLinearSolver as AbstractLinearSolver,

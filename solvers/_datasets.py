@@ -12,10 +12,13 @@ from ..models import HJBProblem, Variable
 from ..models._types import Point
 from ._coupled import BESIDE, family_size, stored_beside
 from ._fields import fields_at
+from ._identity import MARK, solution_fingerprint
 from ._simulate import Paths
 from ._solution import Return, Solution, reshape_family
 
 SCC = Variable("social cost of carbon", "US$/tCO2", iamc="Social Cost of Carbon")
+_REALIZATION = {"standard_name": "realization", "long_name": "number of the simulated path", "units": "1"}
+_YEAR = {"long_name": "calendar year", "units": "1"}
 PRICE_YEAR = 2020  # of the models' trillion US$, unless a model says otherwise
 
 
@@ -169,8 +172,8 @@ def paths_dataset(paths: Paths) -> xr.Dataset:
             for name, array in fields.items()
         },
         coords={
-            "realization": np.arange(paths.regime.shape[0], dtype=np.int32),
-            "year": np.asarray(paths.years, dtype=np.int32),
+            "realization": ("realization", np.arange(paths.regime.shape[0], dtype=np.int32), _REALIZATION),
+            "year": ("year", np.asarray(paths.years, dtype=np.int32), _YEAR),
         },
     )
     for name in ("regime", "outcome"):
@@ -190,4 +193,5 @@ def paths_dataset(paths: Paths) -> xr.Dataset:
         start_year=int(paths.years[0]),
         ambiguity="neutral" if model.ambiguity.is_neutral() else "averse",
     )
+    dataset.attrs[MARK] = solution_fingerprint(solution)
     return dataset

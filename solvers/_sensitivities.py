@@ -11,6 +11,7 @@ import numpy as np
 from ..models import AbstractModel, HJBProblem, parameter_units
 from ._adjoint import RegimeAdjoint
 from ._functionals import Functional, Reader, default_functionals, default_units
+from ._identity import MARK, solution_fingerprint
 from ._interpolation import TensorSpline
 from ._jit import compiled
 from ._moving_grid import grid_derivative, moves_grid
@@ -224,7 +225,7 @@ def _dataset(
             "functional_value": ("functional", values),
             "functional_unit": ("functional", [own.get(name, "") for name in names]),
         },
-        {"model": model.name},
+        {"model": model.name, MARK: solution_fingerprint(solution)},
     )
 
 

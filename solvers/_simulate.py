@@ -87,14 +87,15 @@ def simulate(
     shocks: bool = True,
     steps_per_year: int = 4,
 ) -> Paths:
-    r"""Simulate the economy under the optimal policy: Euler-Maruyama by a scan over noise drawn once.
+    r"""Simulate the economy under the optimal policy: Euler-Maruyama by a scan, noise drawn by path and year.
 
     **Arguments:**
 
     - `solution`: of any solver.
     - `years`: horizon; the paths have `years + 1` dates.
     - `num_paths`: number of paths; one if `shocks` is off.
-    - `key`: randomness; `jax.random.key(0)` if left out.
+    - `key`: randomness; `jax.random.key(0)` if left out. With the same key a longer horizon continues the same paths, and more
+      paths are added to them.
     - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the distortions against which the
       planner guards: drift of the shocks, weights on climates, intensities and outcomes of jumps).
     - `shocks`: off means one path without Brownian shocks and without jumps.
@@ -225,21 +226,22 @@ def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_pe
         )
         return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), seen
 
-    def one(key):
-        noise_key, event_key = jr.split(key)
-        # the year after the horizon is simulated too: its first date is the last one reported
-        shape = (years + 1, steps_per_year)
-        dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (*shape, noise_size(single)))
-        draws = jr.uniform(event_key, (3, *shape))
-        ts = dt * jnp.arange(shape[0] * shape[1], dtype=jnp.float64).reshape(shape)
+    def one(path):
+        path_key = jr.fold_in(key, path)
 
-        def year(walker, noise):
-            walker, seen = jax.lax.scan(step, walker, noise)
+        def year(walker, date):
+            # drawn by path and year: a longer horizon and more paths leave the first ones as they are
+            noise_key, event_key = jr.split(jr.fold_in(path_key, date))
+            dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (steps_per_year, noise_size(single)))
+            draws = jr.uniform(event_key, (3, steps_per_year))
+            ts = dt * (steps_per_year * date + jnp.arange(steps_per_year)).astype(jnp.float64)
+            walker, seen = jax.lax.scan(step, walker, (ts, dw, tuple(draws)))
             return walker, jax.tree.map(lambda leaf: leaf[0], seen)
 
-        return jax.lax.scan(year, start, (ts, dw, tuple(draws)))[1]
+        # the year after the horizon is simulated too: its first date is the last one reported
+        return jax.lax.scan(year, start, jnp.arange(years + 1))[1]
 
-    return jax.vmap(one)(jr.split(key, num_paths))
+    return jax.vmap(one)(jnp.arange(num_paths))
 
 
 def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jump"] | None) -> Float[Array, ""]:

@@ -14,6 +14,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from abatax.cli import app
+from abatax.scenarios import open_netcdf
 
 FAST = ["--set", "solver.points=41", "--set", "climate.ensemble=assessed"]
 
@@ -55,9 +56,13 @@ def test_solve_writes_solution_and_run(solved):
     with xr.open_dataset(solved / "solution.nc") as file:
         assert dict(file.sizes) == {"temperature": 41}
         assert {"value", "emissions", "scc", "residual"} <= set(file.data_vars)
-        assert file.scc.attrs["units"] == "US$/tCO2" and file.temperature.attrs["units"] == "degC"
-    with xr.open_dataset(solved / "solution.nc", group="after_damage") as file:
-        assert file.value.dims == ("outcome", "temperature") and file.sizes["outcome"] == 20
+        assert file.scc.attrs["unit_native"] == "US$/tCO2" and file.temperature.attrs["units"] == "degC"
+    after = open_netcdf(solved / "solution.nc", group="after_damage")
+    assert after.value.dims == ("outcome", "temperature") and after.sizes["outcome"] == 20
+    with xr.open_datatree(solved / "solution.nc") as tree:  # other nodes than before the jump: a dimension of its own
+        assert tree["after_damage"].dataset.value.dims == ("outcome", "temperature_after_damage")
+        np.testing.assert_array_equal(tree["after_damage/temperature_after_damage"], after.temperature)
+        np.testing.assert_array_equal(tree["after_damage/value"], after.value)
     run = json.loads((solved / "run.json").read_text())
     needed = "model parameters solver seed versions command converged iterations residual_rms residual_max seconds"
     assert set(needed.split()) | {"compile_seconds", "platform"} <= set(run)

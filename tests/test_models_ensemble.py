@@ -140,6 +140,31 @@ def test_weights_are_a_second_column(tmp_path):
     np.testing.assert_allclose(ensemble.mean, 1.875e-3, rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "header, rows",
+    [
+        ("weight,sensitivity [degC/TtC]", "1,1.5\n3,2.0\n"),
+        ("Weights , Sensitivity", "1,1.5\n3,2.0\n"),
+        ("probability,TCRE", "0.25,1.5\n0.75,2.0\n"),
+        ("my model [degC/TtC],prior", "1.5,0.25\n2.0,0.75\n"),
+    ],
+)
+def test_columns_are_read_by_name(tmp_path, header, rows):
+    ensemble = load_ensemble(write(tmp_path, f"{header}\n{rows}"))
+    np.testing.assert_allclose(ensemble.values, [1.5e-3, 2.0e-3], rtol=1e-14)
+    np.testing.assert_allclose(ensemble.weights, [0.25, 0.75], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["weight", "temperature", "weight,probability", "slope,tcre", "model,sensitivity,weight", "a;b", "1st,2nd"],
+)
+def test_a_header_that_is_not_understood_is_refused(tmp_path, header):
+    row = ",".join("1.5" for _ in header.split(","))
+    with pytest.raises(ValueError, match="header .* is not understood; name one column"):
+        load_ensemble(write(tmp_path, f"{header}\n{row}\n{row}\n"))
+
+
 @pytest.mark.parametrize("text", ["﻿1.5\r\n2.0\r\n", "1.5\n2.0", "\n1.5\n\n2.0\n\n", "slope\n1.5\n2.0\n"])
 def test_harmless_variations_of_a_file(tmp_path, text):
     np.testing.assert_allclose(load_ensemble(write(tmp_path, text)).values, [1.5e-3, 2.0e-3], rtol=1e-14)

@@ -155,6 +155,57 @@ def test_net_zero_years_count_paths_that_never_get_there():
     assert row["Year of net zero CO2, 95th percentile"] == "not by 2024"
 
 
+FORMULAS = ["=1+1", "+net zero", "-2", "-net zero", "@SUM(A1)"]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_text_that_looks_like_a_formula_stays_text(tmp_path, name):
+    openpyxl = pytest.importorskip("openpyxl")
+    table = scenarios.to_iamc(synthetic_paths(), scenario=name)
+    rows = scenarios.meta(RUN | {"parameters": {"source": name}}, synthetic_paths(), scenario=name)
+    scenarios.write_iamc_xlsx(table, tmp_path / "scenario.xlsx", rows)
+    book = openpyxl.load_workbook(tmp_path / "scenario.xlsx")
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value == name]
+    assert len(cells) == len(table) + 2 and all(cell.data_type == "s" for cell in cells)
+    back = pd.read_excel(tmp_path / "scenario.xlsx", sheet_name="data", dtype={"Scenario": str})
+    assert set(back["Scenario"]) == {name}
+    scenarios.write_iamc_csv(table, tmp_path / "scenario.csv")
+    first = (tmp_path / "scenario.csv").read_text().splitlines()[1].split(",")[1]
+    assert first == (name if name == "-2" else f"'{name}")  # a number is no formula
+
+
+def test_tables_written_read_back_and_joined_have_every_year_once(tmp_path):
+    new = table_of()
+    scenarios.write_iamc_csv(table_of(ambiguity="neutral"), tmp_path / "neutral.csv")
+    joined = pd.concat([new, pd.read_csv(tmp_path / "neutral.csv")], ignore_index=True)
+    assert {2020, "2020"} <= set(joined.columns)
+    expected = pd.concat([new, table_of(ambiguity="neutral")], ignore_index=True)
+    scenarios.write_iamc_csv(joined, tmp_path / "both.csv")
+    again = pd.read_csv(tmp_path / "both.csv").rename(columns={str(year): year for year in expected.columns})
+    pd.testing.assert_frame_equal(again, expected, rtol=1e-15, check_column_type=False)
+    scenarios.write_iamc_xlsx(joined, tmp_path / "both.xlsx")
+    assert list(pd.read_excel(tmp_path / "both.xlsx").columns) == list(expected.columns)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda t: t.assign(**{"2020": t[2020] + 1.0}), "column 2020 is there twice, with different values of"),
+        (lambda t: t.assign(note="a"), "column 'note' is no year"),
+        (lambda t: t.assign(**{"2020.5": 1.0}), "column '2020.5' is no year"),
+        (lambda t: t.drop(columns="Unit"), "0 columns `Unit`"),
+        (lambda t: t.assign(**{"2021": "many"}), "column 2021 holds something else than numbers"),
+        (lambda t: t.assign(**{"2031": np.inf}), "column 2031 holds an infinite value"),
+        (lambda t: t.assign(Scenario=1.0), "Scenario is '1.0'"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path, change, words):
+    for write in (scenarios.write_iamc_csv, scenarios.write_iamc_xlsx):
+        with pytest.raises(ValueError, match=words):
+            write(change(table_of()), tmp_path / "scenario")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pyam_reads_the_workbook(tmp_path):
     pyam = pytest.importorskip("pyam", reason="pyam (extra `iamc`) is not installed")
     scenarios.write_iamc_xlsx(table_of(), tmp_path / "scenario.xlsx", scenarios.meta(RUN, synthetic_paths()))

@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 from test_scenarios_quantiles import synthetic_paths
 
+import abatax as ab
 from abatax import scenarios
+from abatax.scenarios._udunits import udunits
 
 
 def regimes():
@@ -94,6 +96,60 @@ def test_stopped_writing_leaves_the_old_file(tmp_path):
 def test_slash_in_a_name_is_refused(tmp_path):
     with pytest.raises(ValueError, match="may not contain `/`"):
         scenarios.write_netcdf(xr.Dataset({"a/b": 1.0}), tmp_path / "a.nc")
+
+
+def on(nodes, **more):
+    coordinate = ("temperature", np.asarray(nodes, dtype=float), {"units": "degC", "region": "[0.0, 1.5]"})
+    dims = (*more, "temperature")
+    values = np.arange(float(np.prod([*more.values(), len(nodes)], dtype=int))).reshape(*more.values(), len(nodes))
+    return xr.Dataset({"value": (dims, values, {"units": "utility"})}, {"temperature": coordinate})
+
+
+def test_regimes_on_other_nodes_open_as_a_tree_and_come_back_as_they_were(tmp_path):
+    groups = {
+        "": on([0, 1, 2]).assign_attrs(abatax_version="0"),
+        "same": on([0, 1, 2], outcome=2),
+        "fewer": on([0, 2], outcome=2),
+        "moved": on([0, 1, 3]),
+        "moved/after": on([0, 1, 3], outcome=2),
+        "moved/again": on([0, 1, 2], outcome=2),
+    }
+    scenarios.write_netcdf(groups, tmp_path / "solution.nc")
+    with xr.open_datatree(tmp_path / "solution.nc") as tree:
+        assert set(tree.groups) == {"/" + name for name in groups}
+        assert tree["same"]["value"].dims == ("outcome", "temperature")
+        for name, data in groups.items():
+            np.testing.assert_array_equal(tree[name or "/"]["value"], data["value"])
+        assert tree["fewer"].dataset["value"].dims == ("outcome", "temperature_fewer")
+        np.testing.assert_array_equal(tree["fewer"]["temperature_fewer"], [0, 2])
+    for name, data in scenarios.open_netcdf_groups(tmp_path / "solution.nc").items():
+        xr.testing.assert_identical(data, groups[name])
+
+
+# Checked with cf-units 3.3, which calls UDUNITS.
+_UDUNITS = {"1", "year-1", "Gt", "Gt year-1", "W m-2", "K", "K year-1", "1e-6", "year", "K Gt-1", "percent"}
+
+
+@pytest.mark.parametrize("name", sorted(ab.models.MODELS))
+def test_every_unit_of_a_model_is_one_of_udunits_or_none(name):
+    model = ab.models.default_model(name)
+    groups = (model.states, model.controls, getattr(model, "additive", ()), model.observable_variables.values())
+    units = {variable.unit for group in groups for variable in group}
+    for unit in units:
+        spelling = udunits(unit)[0]
+        assert spelling in _UDUNITS or (spelling is None and ("$" in unit or unit.startswith("log ")))
+
+
+def test_units_in_files_are_those_of_udunits_and_come_back(tmp_path):
+    units = {"a": "GtC/yr", "b": "US$/tCO2", "c": "log trillion US$", "d": "degC", "e": "1/sqrt(yr)", "f": "m^2/s"}
+    data = xr.Dataset({name: ("x", [1.0], {"units": unit}) for name, unit in units.items()}, {"x": [0.5]})
+    data = data.assign_attrs(abatax_version="0")
+    scenarios.write_netcdf(data, tmp_path / "units.nc")
+    with xr.open_dataset(tmp_path / "units.nc") as raw:
+        spelt = {name: raw[name].attrs["units"] for name in units}
+        assert spelt == {"a": "Gt year-1", "b": "1", "c": "1", "d": "degC", "e": "1", "f": "m2 s-1"}
+        assert {name: raw[name].attrs.get("unit_native", units[name]) for name in units} == units
+    xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "units.nc"), data)
 
 
 def test_hand_over_version(tmp_path):

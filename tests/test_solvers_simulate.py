@@ -146,6 +146,21 @@ def test_the_value_at_the_end_of_paths_is_that_of_their_regime(solutions):
     np.testing.assert_allclose(found, np.exp(-30.0 * DELTA) * np.mean(exact), rtol=1e-9)
 
 
+def test_a_longer_horizon_continues_the_same_paths_and_more_paths_are_added_to_them(solutions):
+    key = jax.random.key(3)
+
+    def bits(years, num_paths, shown_years=6, shown=24):
+        paths = simulate(solutions[0.1, 0.0], years=years, num_paths=num_paths, key=key)
+        kept = paths.states.position, paths.controls.speed, paths.regime, paths.outcome
+        return [np.asarray(leaf)[:shown, : shown_years + 1] for leaf in kept]
+
+    first = bits(6, 24)
+    assert np.any(first[2] == 1) and len(np.unique(first[0][:, -1])) == 24
+    for longer_or_more in (bits(8, 24), bits(6, 37), bits(8, 1, shown=1)):
+        for leaf, same in zip(first, longer_or_more, strict=True):
+            np.testing.assert_array_equal(leaf[: len(same)], same)
+
+
 def shares(paths):
     """Share of paths without the event by year, and of the outcomes among the others."""
     regime, outcome = np.asarray(paths.regime), np.asarray(paths.outcome)

@@ -82,7 +82,9 @@ def solve(
     model: Annotated[str | None, typer.Argument(help="A name of `abatax models`.")] = None,
     solver: Annotated[str | None, typer.Option(help="A solver's name.")] = None,
     set_: Set = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with the same fields.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with the same fields, or the run.json of a run.")
+    ] = None,
     seed: Seed = None,
     out: Out = None,
     force: Force = False,
@@ -110,9 +112,8 @@ def solve(
             raise ValueError("give the name of a model, or --config FILE.toml; `abatax models` lists the names.")
         else:
             settings = RunSettings(model=model)
-        changed: dict[str, Any] = {"solver": settings.solver | ({"name": solver} if solver else {})}
-        if seed is not None:
-            changed["seed"] = check_seed(seed)
+        settings = settings if solver is None else settings.with_solver(solver)
+        changed: dict[str, Any] = {} if seed is None else {"seed": check_seed(seed)}
         settings = apply(settings.model_copy(update=changed), set_ or [])
         problem = settings.problem()  # complain before anything is written
         if reference:
@@ -145,21 +146,23 @@ def simulate(
     no_shocks: Annotated[bool, typer.Option("--no-shocks", help="One path, no Brownian shock, no jump.")] = False,
     force: Force = False,
 ) -> None:
-    """Simulate a solution; writes paths.nc."""
+    """Simulate a solution; writes paths.nc, under the worst-case measure paths_worst_case.nc."""
     with reporting():
         check_device()
         from .scenarios._pipeline import check_absent, simulate_run, tidy
+        from .scenarios._run_folder import paths_name
         from .scenarios._settings import check_seed, check_simulation
         from .scenarios._storage import load
 
         check_simulation(years, paths)
         check_seed(0 if seed is None else seed)
+        name = paths_name(measure)
         solution, run = load(folder)
-        check_absent(folder, ("paths.nc",), force)
+        check_absent(folder, (name,), force)
         tidy(folder)
         seed = check_seed(run.get("seed", 0), f"seed in {folder / 'run.json'}") if seed is None else seed
         simulate_run(solution, folder, years=years, paths=paths, seed=seed, measure=measure, shocks=not no_shocks)
-        finish(folder, run["converged"], run["advice"], "paths.nc")
+        finish(folder, run["converged"], run["advice"], name)
 
 
 @app.command(epilog="Example: abatax export runs/averse --format html")
@@ -180,7 +183,9 @@ def export(
 
 @app.command(epilog="Example: abatax run --out runs/first      (without a file: the built-in scenario)")
 def run(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE.toml]", help="What to run.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A TOML file, or the run.json of a run.")
+    ] = None,
     set_: Set = None,
     out: Out = None,
     force: Force = False,

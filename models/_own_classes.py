@@ -1,0 +1,115 @@
+"""Models and blocks of the user's own as plain data: classes are named by where they are imported from."""
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# What plain data say of values that JSON has no word for.
+_CONTAINERS = {"tuple": tuple, "list": list}
+_ARRAYS = {"array": jnp.asarray, "numpy_array": np.asarray}
+TAGS = (*_CONTAINERS, *_ARRAYS, "dict", "named_tuple")
+
+
+def class_label(cls: type) -> str:
+    """`module:name` of a class, by which [`imported_class`][] finds it again."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def is_class_label(label: Any) -> bool:
+    """Whether a text names a class of the user's own."""
+    return isinstance(label, str) and ":" in label
+
+
+def imported_class(label: str, kind: type = eqx.Module) -> type:
+    """The class of a label, if its module has been imported.
+
+    Nothing is imported here: a file from somebody else may not choose code to run.
+
+    **Raises:** `ValueError` with the remedy.
+    """
+    module, _, qualified = label.partition(":")
+    found: Any = sys.modules.get(module)
+    for name in qualified.split("."):
+        found = getattr(found, name, None)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ValueError(
+            f"`{label}` is a class that abatax does not have: import `{module}` before the solution is loaded, or give the"
+            " class of the model, as in `load(folder, model=MyModel)`."
+        )
+    return found
+
+
+def encode(value: Any, where: str, block: Callable[[Any, str], dict[str, Any]]) -> Any:
+    """A field of a class of the user's own as plain data from which [`decode`][] makes exactly the same.
+
+    **Arguments:** `block` describes an `equinox.Module`.
+
+    **Raises:** `ValueError` naming the field, if there are no plain data for it.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, eqx.Module):
+        return block(value, where)
+    if isinstance(value, (jax.Array, np.ndarray)) and value.dtype.kind in "fiub":
+        tag = "array" if isinstance(value, jax.Array) else "numpy_array"
+        return {"type": tag, "dtype": str(value.dtype), "values": _listed(np.asarray(value).tolist())}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        parts = [encode(part, f"{where}.{name}", block) for name, part in zip(value._fields, value, strict=True)]  # pyright: ignore
+        return {"type": "named_tuple", "class": class_label(type(value)), "values": parts}
+    for tag, container in _CONTAINERS.items():
+        if type(value) is container:
+            return {"type": tag, "values": [encode(part, where, block) for part in value]}
+    if type(value) is dict and all(isinstance(key, str) for key in value):
+        return {"type": "dict", "values": {key: encode(part, f"{where}.{key}", block) for key, part in value.items()}}
+    raise ValueError(
+        f"`{where}` is a {type(value).__name__}, which run.json cannot hold: make it a number, an array, a text, a tuple, or an"
+        " equinox.Module with such fields, or a method of the class."
+    )
+
+
+def decode(value: Any, where: str, block: Callable[[dict[str, Any], str], Any]) -> Any:
+    """The value of a field from its plain data."""
+    if value in ("inf", "-inf", "nan"):
+        return float(value)
+    if not isinstance(value, dict):
+        return value
+    tag = value.get("type")
+    if tag not in TAGS:
+        return block(value, where)
+    values = value["values"]
+    if tag in _ARRAYS:
+        return _ARRAYS[tag](_numbers(values), dtype=np.dtype(value["dtype"]))
+    if tag == "dict":
+        return {key: decode(part, f"{where}.{key}", block) for key, part in values.items()}
+    parts = [decode(part, where, block) for part in values]
+    return imported_class(value["class"], tuple)(*parts) if tag == "named_tuple" else _CONTAINERS[tag](parts)
+
+
+def without_init(cls: type, fields: dict[str, Any]) -> Any:
+    """An instance with these fields: what was made once by its own `__init__` is not made anew."""
+    made = object.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _listed(values: Any) -> Any:
+    """Nested lists of numbers; JSON has no word for what is not finite."""
+    if isinstance(values, list):
+        return [_listed(part) for part in values]
+    return values if math.isfinite(values) else str(values)
+
+
+def _numbers(values: Any) -> Any:
+    """The numbers of [`_listed`][]."""
+    if isinstance(values, list):
+        return [_numbers(part) for part in values]
+    return float(values) if isinstance(values, str) else values
