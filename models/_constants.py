@@ -8,6 +8,7 @@ is refused.
 import functools as ft
 import inspect
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import equinox as eqx
 import jax
 
 from ._fingerprint import constants_of, fingerprint, functions_of
-from ._reads import is_packaged, reads
+from ._reads import is_packaged, names_of, reads
 
 # Pairs of what is read and a fingerprint of its value: `("Regulator.utility reads COST", "3f…")`.
 Constants = tuple[tuple[str, str], ...]
@@ -38,6 +39,8 @@ def constants_read(tree: Any, apart: Callable[[Any], bool] | None = None) -> Con
     collector = _Collector()
     for root in (*roots, *functions):
         collector.collect(root)
+    if collector.changed and collector.traced_once:
+        jax.clear_caches()
     return tuple(sorted(collector.pairs.items()))
 
 
@@ -86,11 +89,27 @@ def _code_mark(code: types.CodeType) -> str:
     return fingerprint(code)
 
 
+# JAX keeps the traces of functions that it is given through these, by the identity of the function: what they read is not looked
+# up again, not even while another program is traced.
+_TRACED_ONCE = frozenset(
+    "associative_scan checkpoint cond eval_shape filter_checkpoint filter_jit fori_loop jit map pjit pmap remat scan switch"
+    " while_loop".split()
+)
+
+# What every user's function read when it was last looked at.
+_LAST_READ: weakref.WeakKeyDictionary[types.FunctionType, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
 class _Collector:
-    """Follows what is read from one function to the next; `pairs` holds what it has seen."""
+    """Follows what is read from one function to the next; `pairs` holds what it has seen.
+
+    `changed`: whether a function reads something else than when it was last looked at. `traced_once`: whether one of them is, or
+    passes functions to, something whose traces JAX keeps.
+    """
 
     def __init__(self):
         self.pairs: dict[str, str] = {}
+        self.changed = self.traced_once = False
         self._visited: set[int] = set()
 
     def _add(self, label: str, mark: str) -> None:
@@ -114,6 +133,7 @@ class _Collector:
         elif isinstance(thing, types.MethodType) and isinstance(thing.__self__, type):
             self.collect(thing.__func__)
         elif callable(wrapped := getattr(thing, "__wrapped__", None)):
+            self.traced_once |= not is_packaged(wrapped)
             self.collect(wrapped)
         elif not isinstance(thing, (types.BuiltinFunctionType, types.ModuleType)):
             label = getattr(thing, "__qualname__", type(thing).__qualname__)
@@ -139,13 +159,20 @@ class _Collector:
             if function.__defaults__ or function.__kwdefaults__:
                 mark += fingerprint((function.__defaults__, function.__kwdefaults__))
             self._add(f"the code of `{function.__qualname__}`", mark)
+            names = names_of(function.__code__)
+            self.traced_once |= not _TRACED_ONCE.isdisjoint(names.attributes.union(names.globals))
+        marks = []
         for name, value in reads(function):
             if packaged and name not in function.__code__.co_freevars:
                 continue
             if isinstance(value, _FOLLOWED) or hasattr(value, "__wrapped__"):
                 self.collect(value)
             elif not packaged and not isinstance(value, types.ModuleType):
-                self._add(f"`{name}`, which `{function.__qualname__}` reads,", fingerprint(value))
+                marks.append(fingerprint(value))
+                self._add(f"`{name}`, which `{function.__qualname__}` reads,", marks[-1])
+        if _LAST_READ.get(function, tuple(marks)) != tuple(marks):
+            self.changed = True
+        _LAST_READ[function] = tuple(marks)
 
 
 _FOLLOWED = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, ft.partial)

@@ -4,6 +4,7 @@ import types
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -172,6 +173,36 @@ def test_unchanged_code_is_not_compiled_again_and_changed_code_is(monkeypatch):
     assert compile_clock() == before
     monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
     assert float(double(scaled, jnp.array(3.0))) == 6.0
+
+
+@jax.jit
+def jitted(x):
+    return (1.0 + EXTRA) * x
+
+
+def scaled_up(carry, _):
+    return (1.0 + EXTRA) * carry, None
+
+
+def doubled(x):
+    return (1.0 + EXTRA) * x
+
+
+KEPT = {
+    "a jitted helper": lambda x: jitted(x),
+    "the body of a loop": lambda x: jax.lax.scan(scaled_up, x, None, length=1)[0],
+    "a branch": lambda x: jax.lax.cond(x > 0.0, doubled, doubled, x),
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_traces_that_jax_keeps_are_dropped_once_what_they_read_has_changed(what, monkeypatch):
+    evaluate = compiled(lambda scaled, x: scaled.curve(x))
+    assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 3.0
+    monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
+    assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 6.0
+    monkeypatch.setattr("test_models_constants.EXTRA", 0.0)
+    assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 3.0
 
 
 class Point(NamedTuple):
