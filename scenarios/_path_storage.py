@@ -62,8 +62,11 @@ class _Certain(NamedTuple):
 
 
 @paths_of.register
-def _(solution: Trajectory, *, years: int, **how: Any) -> _Certain:
+def _(solution: Trajectory, *, years: int, measure: str = "baseline", **how: Any) -> _Certain:
     del how  # nothing is random
+    if measure != "baseline":
+        name = solution.problem.model.name
+        raise ValueError(f"--measure is {measure!r}; the path of `{name}` is certain: leave the option out.")
     return _Certain(solution, years)
 
 
