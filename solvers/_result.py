@@ -46,8 +46,13 @@ class RESULTS(eqx.Enumeration):
         "branch. Start from a `guess` with the right signs."
     )
     undetermined = (
-        "Noise carries the state over a face that is a state constraint, and what happens there decides the solution inside. "
-        "Enlarge the box or the extension of the face, or close it with a known `Growth`."
+        "Noise or drift carries the state over a face, and what happens outside decides the solution inside. Enlarge the box or "
+        "the extension of the face, or close it with a known `Growth`; discount more if utility may grow without bound."
+    )
+    infinite_value = (
+        "No finite value: utility along the optimal path grows faster than it is discounted, or has the other sign than its "
+        "discounted sum. Discount more, bound the growth of utility or of the states, or, if growth ends farther out, enlarge the "
+        "box; if the value is known to be finite, start from a `guess` with the right signs."
     )
     no_descent = (
         "No step along the path improves it any further, but the optimality conditions do not hold yet; the last path is kept. "
@@ -75,6 +80,7 @@ _NAMES = (
     "pinned",
     "wrong_sign",
     "undetermined",
+    "infinite_value",
     "no_descent",
     "unresolved",
     "untrained",

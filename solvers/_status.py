@@ -2,7 +2,20 @@
 
 from ._result import RESULTS
 
-RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH, UNSETTLED = range(11)
+(
+    RUNNING,
+    CONVERGED,
+    STALLED,
+    NONFINITE,
+    OUTWARD,
+    OSCILLATING,
+    PINNED,
+    WRONG_SIGN,
+    OPEN,
+    ROUGH,
+    UNSETTLED,
+    INFINITE,
+) = range(12)
 
 CODES = (
     RESULTS.max_steps_reached,
@@ -16,4 +29,5 @@ CODES = (
     RESULTS.undetermined,
     RESULTS.unresolved,
     RESULTS.unsettled,
+    RESULTS.infinite_value,
 )

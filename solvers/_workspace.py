@@ -19,6 +19,7 @@ from ._coupled_grid import Interpolated, coupled_correction, interpolated
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._infinite import Flow
 from ._layers import has_layer, noise_across
 from ._linear import Automatic, Downwind, LinearSystem
 from ._time_like import Transport, time_like_states
@@ -306,6 +307,12 @@ class Workspace:
         change = self.correct(level, True, local._replace(residual=across))
         moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
         return has_layer(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian)
+
+    def flow(self, level: int, high: bool, local: Local) -> Flow:
+        """What flows in along the paths, by the slopes with which the equation was evaluated."""
+        grid = self.grid(level)
+        bends = grid.differentiate(self.scheme(level, high), local.value, self.faces(level), high).hessian
+        return Flow(self.problem, grid.nodes, local, local.costate, bends)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
         """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""
