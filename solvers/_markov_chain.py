@@ -64,7 +64,7 @@ class MarkovChain:
         low, high = order[:-1].ravel(), order[1:].ravel()
         others = low.size // (self.shape[axis] - 1)
         distance, width = np.diff(self.nodes[axis]), np.gradient(self.nodes[axis])
-        return low, high, *(np.repeat(part, others) for part in (distance, width[:-1], width[1:]))
+        return low, high, np.repeat(distance, others), np.repeat(width[:-1], others), np.repeat(width[1:], others)
 
     def matrix(self, member: int) -> sp.csr_matrix:
         """Discounting and the rates of the jumps to neighbours: an M-matrix."""
@@ -90,6 +90,6 @@ class MarkovChain:
         rest = self.values - self.workspace.growth @ self.points.T
         ranges, found = value_ranges(self.values[:, inside], rest[:, inside]), []
         for f, source in enumerate(size):
-            error = spla.spsolve(self.matrix(f).tocsc(), source)
+            error = np.asarray(spla.spsolve(self.matrix(f).tocsc(), source))
             found.append(float(np.max(error[inside])) / ranges[f])
         return max(found)

@@ -218,7 +218,9 @@ def _solve(matrix: sp.csr_matrix, right: np.ndarray) -> np.ndarray:
         except RuntimeError:  # exactly singular: no finite answer, which the driver reports
             return np.full_like(right, np.nan)
     else:
-        *factor, singular = sla.lapack.dgetrf(scaled.toarray())  # `lu_factor` would warn, too
+        # `lu_factor` would warn of a singular matrix, too
+        (factorise,) = sla.get_lapack_funcs(("getrf",), dtype=np.float64)
+        *factor, singular = factorise(scaled.toarray())
         if singular:
             return np.full_like(right, np.nan)
         solve = ft.partial(sla.lu_solve, tuple(factor), check_finite=False)
