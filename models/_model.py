@@ -163,7 +163,7 @@ class AbstractModel(eqx.Module):
         """A value function that solvers start from if the user has none; flat if left out."""
         return None
 
-    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
+    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " _"], ...] = ()) -> Scalar:
         """What is known of the value function, a smooth function of the states: networks learn what is left.
 
         Good: what it tends to where states hardly move, or, of a jump that only reveals something, what it is worth to have

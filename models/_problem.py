@@ -147,7 +147,7 @@ class HJBProblem(eqx.Module):
 
     # -- the equation ---------------------------------------------------------------------------------
 
-    def after(self, t: Scalar, x: Point) -> tuple[Float[Array, " outcome"], ...]:
+    def after(self, t: Scalar, x: Point) -> tuple[Float[Array, " _"], ...]:
         """Values after each jump, one per outcome."""
         jumps, costates = self.model.jumps(), self.model.additive_costates()
         return tuple(

@@ -62,6 +62,10 @@ class RESULTS(eqx.Enumeration):
         "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
         "points. Use more points or features, or finite differences, which need less smoothness."
     )
+    extrapolated = (
+        "From the region of interest jumps land beyond the box, where the value is extrapolated, and that decides the solution "
+        "inside. Give the closures an `extension` as wide as the jumps, enlarge the box, or close the face with a known `Growth`."
+    )
     untrained = (
         "The equation does not hold between the points on which the networks were trained. Train longer (more `steps`, more "
         "`patience`), use more `points` or `parameters`, let the networks correct a grid (`coarse`), or use finite differences."
@@ -83,6 +87,7 @@ _NAMES = (
     "infinite_value",
     "no_descent",
     "unresolved",
+    "extrapolated",
     "untrained",
 )
 
