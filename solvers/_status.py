@@ -2,20 +2,9 @@
 
 from ._result import RESULTS
 
-(
-    RUNNING,
-    CONVERGED,
-    STALLED,
-    NONFINITE,
-    OUTWARD,
-    OSCILLATING,
-    PINNED,
-    WRONG_SIGN,
-    OPEN,
-    ROUGH,
-    UNSETTLED,
-    INFINITE,
-) = range(12)
+RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH, UNSETTLED, MISSED = (
+    range(12)
+)
 
 CODES = (
     RESULTS.max_steps_reached,
@@ -29,5 +18,5 @@ CODES = (
     RESULTS.undetermined,
     RESULTS.unresolved,
     RESULTS.unsettled,
-    RESULTS.infinite_value,
+    RESULTS.missed_maximum,
 )
