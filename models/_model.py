@@ -102,7 +102,6 @@ class AbstractModel(eqx.Module):
     name: ClassVar[str] = "model"
     source: ClassVar[str] = ""
     start_year: ClassVar[int] = 2020
-    scan_fineness: ClassVar[int] = 1  # of the numerical maximiser, see `maximise`
 
     # -- what must be given -------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class AbstractModel(eqx.Module):
         """A value function that solvers start from if the user has none; flat if left out."""
         return None
 
-    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
+    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " _"], ...] = ()) -> Scalar:
         """What is known of the value function, a smooth function of the states: networks learn what is left.
 
         Good: what it tends to where states hardly move, or, of a jump that only reveals something, what it is worth to have
@@ -191,13 +190,9 @@ class AbstractModel(eqx.Module):
         return {}
 
     def idle_controls(self) -> tuple[str, ...]:
-        """Controls that have no effect in this regime; comparisons leave them out of averages."""
-        return ()
+        """Controls that this regime has no use for, and that rightly stay at a bound.
 
-    def interior_controls(self) -> tuple[str, ...]:
-        """Controls whose optimum lies between their bounds: the bounds are limits of the computation, not of the economy.
-
-        One of these at a bound over most of the region is the mark of a false branch. Bounds of other controls may bind.
+        Any other control at its bound over most of the region is the mark of a false branch.
         """
         return ()
 

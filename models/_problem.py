@@ -15,7 +15,6 @@ from ._constants import Constants, changed_constant, constants_read
 from ._maximise import maximise
 from ._model import AbstractModel, CarbonModel, ClosedFormControl
 from ._posed import check_descriptions
-from ._scan import highest
 from ._types import Point, Scalar
 from ._value import derivatives
 
@@ -148,7 +147,7 @@ class HJBProblem(eqx.Module):
 
     # -- the equation ---------------------------------------------------------------------------------
 
-    def after(self, t: Scalar, x: Point) -> tuple[Float[Array, " outcome"], ...]:
+    def after(self, t: Scalar, x: Point) -> tuple[Float[Array, " _"], ...]:
         """Values after each jump, one per outcome."""
         jumps, costates = self.model.jumps(), self.model.additive_costates()
         return tuple(
@@ -267,11 +266,6 @@ class HJBProblem(eqx.Module):
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> Point:
         """The maximising control found numerically, within the controls' bounds."""
-        low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
-        return type(self.model.controls)(*maximise(objective, low, high, fineness=self.model.scan_fineness))
-
-    def _over_controls(self, t, x, value, costate, hessian, after):
-        """The bounds of the controls, and the Hamiltonian as a function of them."""
         controls = self.model.controls
         low = jnp.array([v.low for v in controls], dtype=jnp.float64)
         high = jnp.array([v.high for v in controls], dtype=jnp.float64)
@@ -279,22 +273,7 @@ class HJBProblem(eqx.Module):
         def objective(z):
             return self.hamiltonian(t, x, type(controls)(*z), value, costate, hessian, after)
 
-        return low, high, objective
-
-    def missed_gain(
-        self,
-        t: Scalar,
-        x: Point,
-        u: Point,
-        value: Scalar,
-        costate: Float[Array, " state"],
-        hessian: Float[Array, "state state"],
-        after: tuple[Float[Array, " ..."], ...] = (),
-    ) -> Scalar:
-        """By how much a scan of the controls finer than that of `numerical_control` raises the Hamiltonian above that of `u`."""
-        low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
-        chosen = jnp.stack(u)
-        return jnp.maximum(highest(objective, low, high, chosen) - objective(chosen), 0.0)
+        return type(controls)(*maximise(objective, low, high))
 
     def saddle(
         self,

@@ -1,6 +1,6 @@
 """Chebyshev polynomials, element by element along each state: nodes, derivative matrices and the value they define."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -78,12 +78,16 @@ def chebyshev_axis(
     joints = tuple((count - 1) * e for e in range(1, len(edges) - 1))
     jumps = first[list(joints)] - below
     if scale:
-        slope, bend = 1.0 / (scale * np.cosh(t)), -np.tanh(t) / (scale * np.cosh(t)) ** 2
-        second = slope[:, None] ** 2 * second + bend[:, None] * first
-        first = slope[:, None] * first
+        first, second = _unstretched(t, scale, first, second)
         t = centre + scale * np.sinh(t)
     t[0], t[-1] = domain
     return ChebyshevAxis(t, joints, first, second, jumps, edges, centre, scale)
+
+
+def _unstretched(t, scale: float, first, second):
+    """Matrices of two derivatives in the stretched coordinate, as derivatives in the state."""
+    slope, bend = 1.0 / (scale * np.cosh(t)), -np.tanh(t) / (scale * np.cosh(t)) ** 2
+    return slope[:, None] * first, slope[:, None] ** 2 * second + bend[:, None] * first
 
 
 def stretch(region: tuple[float, float], domain: tuple[float, float]) -> tuple[float, float]:
@@ -211,15 +215,33 @@ def cardinals(axis: ChebyshevAxis, x: Float[np.ndarray, " point"]) -> Float[np.n
     return rows
 
 
-def polynomials(s, degree: int):
+def polynomials(s, degree: int, xp: Any = jnp):
     """Chebyshev polynomials of degree 0 to `degree` at `s` and their first two derivatives, by recurrence."""
-    tables = [[jnp.ones_like(s), s], [jnp.zeros_like(s), jnp.ones_like(s)], [jnp.zeros_like(s)] * 2]
+    tables = [[xp.ones_like(s), s], [xp.zeros_like(s), xp.ones_like(s)], [xp.zeros_like(s)] * 2]
     for n in range(1, degree):
         for k in (2, 1, 0):
             known = tables[k]
             below = 2.0 * k * tables[k - 1][n] if k else 0.0
             known.append(2.0 * s * known[n] - known[n - 1] + below)
-    return [jnp.stack(table[: degree + 1], axis=-1) for table in tables]
+    return [xp.stack(table[: degree + 1], axis=-1) for table in tables]
+
+
+def tables_at(axis: ChebyshevAxis, x: Float[np.ndarray, " point"]) -> list[Float[np.ndarray, "point node"]]:
+    """What the values at the nodes of a state say at any of its points: the value and two derivatives, as matrices."""
+    t, n = _stretched(x, axis.centre, axis.scale), axis.degree + 1
+    element = np.clip(np.searchsorted(axis.edges, t, side="right") - 1, 0, len(axis.edges) - 2)
+    left, right = axis.edges[element], axis.edges[element + 1]
+    half = 0.5 * (right - left)
+    inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(lobatto(n)[0], n - 1))
+    local = [np.asarray(p) @ inverse for p in polynomials((t - 0.5 * (left + right)) / half, n - 1, np)]
+    value, first, second = local[0], local[1] / half[:, None], local[2] / half[:, None] ** 2
+    if axis.scale:
+        first, second = _unstretched(t, axis.scale, first, second)
+    tables = [np.zeros((len(x), len(axis.nodes))) for _ in range(3)]
+    columns = element[:, None] * (n - 1) + np.arange(n)
+    for table, part in zip(tables, (value, first, second), strict=True):
+        np.put_along_axis(table, columns, part, axis=1)
+    return tables
 
 
 def chebyshev_values(axes: tuple[ChebyshevAxis, ...], values: Float[np.ndarray, "family ..."]) -> PiecewiseChebyshev:

@@ -12,12 +12,15 @@ from ._godunov import on_nodes
 from ._judgement import judge
 from ._linear import one_thread
 from ._monotone_start import can_start_from, monotone_start
+from ._ranges import value_ranges
 from ._solver import AbstractSolver, Finish
 from ._status import CODES, NONFINITE, RUNNING, STALLED
 
 # Corrections below this that no longer shrink are rounding.
 _FLOOR = 1e-7
-# Least squares have settled if corrections are this small and the residual keeps this share of itself.
+# A residual over delta of less than this share of the range of V may rise: it is rounding.
+_ROUNDING = 1e-6
+# Corrections this small have settled if the residual is rounding, or, of least squares, keeps this share of itself.
 _SETTLED, _NO_PROGRESS = 1e-4, 0.9
 # First time step of a start without finite differences, in units of 1/delta, its growth, and when it counts as infinite.
 _FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
@@ -98,7 +101,8 @@ class AbstractCollocation(AbstractSolver):
         residuals = basis.residuals(local, state.unknowns, delta, workspace.slopes)
         norm = np.sqrt(np.mean((residuals / delta[:, None]) ** 2, axis=1))
         # A correction that made a finite residual not finite, or raised it a lot, is halved.
-        worse = ~np.isfinite(norm) | (norm > 10.0 * state.norm)
+        rounding = _ROUNDING * value_ranges(local.value)
+        worse = ~np.isfinite(norm) | (norm > np.maximum(10.0 * state.norm, rounding))
         worse &= np.isfinite(state.norm)
         if not np.all(np.isfinite(norm) | worse):
             return state._replace(status=np.array(NONFINITE))
@@ -116,7 +120,7 @@ class AbstractCollocation(AbstractSolver):
         if not np.all(np.isfinite(move)):
             return state._replace(status=np.array(NONFINITE))
         before, by = (basis.differentiate(u)[0] for u in (state.unknowns, move))
-        spread = np.ptp(before, axis=1) + np.max(np.abs(by), axis=1) * 1e-3 + 1e-300
+        spread = value_ranges(before) + np.max(np.abs(by), axis=1) * 1e-3
         steps[stage] += 1
         new = state._replace(
             unknowns=state.unknowns + move,
@@ -130,7 +134,8 @@ class AbstractCollocation(AbstractSolver):
             shift = float(state.shift) / _FASTER
             over = shift < 1.0 / _FOREVER
             return new._replace(shift=np.array(0.0 if over else shift), stage=np.array(_NEWTON if over else _TRANSIENT))
-        return self._judge(workspace, new, previous=float(state.change))
+        floor = _SETTLED if np.all(norm <= rounding) else _FLOOR
+        return self._judge(workspace, new, float(state.change), floor)
 
     def _monotone_step(self, problem, state, workspace, key):
         """One step of the monotone start; its solution becomes the first iterate."""
@@ -160,10 +165,10 @@ class AbstractCollocation(AbstractSolver):
         half = np.where(worse, 0.5 * state.fraction, 0.0)
         return state._replace(unknowns=state.unknowns - half[:, None] * state.move, fraction=state.fraction - half)
 
-    def _judge(self, workspace, state, previous):
-        """Whether the corrections have ended."""
+    def _judge(self, workspace, state, previous, floor):
+        """Whether the corrections have ended: small, or below a floor and no longer shrinking."""
         change = float(state.change)
-        if change > self.tolerance and not (change < _FLOOR and change > 0.3 * previous):
+        if change > self.tolerance and not (change < floor and change > 0.3 * previous):
             return state
         return self._believe(workspace, state)
 

@@ -2,6 +2,7 @@
 
 import abc
 import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -15,8 +16,8 @@ from ._coupled import Landing, is_coupled, landings
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
 from ._jit import compiled
 
-# Points per call of the compiled kernel: few shapes, so few compilations.
-_SMALLEST, _LARGEST = 256, 4096
+# Points per call of the compiled kernel: few shapes, so few compilations. Up to so many points any others are asked in the same shape.
+_SMALLEST, _LARGEST, _SHARED = 256, 4096, 1024
 # Slopes are one number if they differ by no more than this share of it.
 _SAME = 1e-9
 
@@ -39,6 +40,12 @@ class AbstractBasis(abc.ABC):
     @abc.abstractmethod
     def differentiate(self, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values, slopes and hessians at the points: family point, family point state, family point state state."""
+
+    @abc.abstractmethod
+    def differentiate_at(
+        self, unknowns: Float[np.ndarray, "family unknown"], points: Float[np.ndarray, "point state"]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, slopes and hessians at any points."""
 
     @abc.abstractmethod
     def fit(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family unknown"]:
@@ -114,6 +121,19 @@ class AbstractBasis(abc.ABC):
                 )
                 found[int(target)] = found[int(target)] + rows if int(target) in found else rows
         return found
+
+    @abc.abstractmethod
+    def answers(
+        self,
+        workspace: "CollocationWorkspace",
+        unknowns: Float[np.ndarray, "family unknown"],
+        local: Local,
+        sources: Callable[[Local], Float[np.ndarray, "family source point"]],
+    ) -> tuple[Float[np.ndarray, "point state"], Float[np.ndarray, "family source point"]]:
+        """Points, and the values there that solve the linearised equation for some right-hand sides.
+
+        `local` is the equation at the points of the basis; `sources` makes right-hand sides (utility per year) of it.
+        """
 
     def respond(
         self, unknowns: Float[np.ndarray, "family unknown"], move: Float[np.ndarray, "family unknown"]
@@ -234,9 +254,13 @@ class CollocationWorkspace(Generic[Basis]):
 
     def _chunks(self, size: int):
         """Indices of equally many points, the last repeated, and how many of them are new."""
-        chunk = min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
+        own = self._chunk(len(self.basis.points))
+        chunk = own if own <= _SHARED else self._chunk(size if size == len(self.basis.points) else _SMALLEST)
         for start in range(0, size, chunk):
             yield np.minimum(np.arange(start, start + chunk), size - 1), min(chunk, size - start)
+
+    def _chunk(self, size: int) -> int:
+        return min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
 
     def landings_from(self, points) -> tuple[Landing, ...]:
         """Of the jumps that lead back."""
@@ -275,9 +299,13 @@ class CollocationWorkspace(Generic[Basis]):
             slopes[:, on, a], hessians[:, on, a, a] = slope[:, on], self.bends[a, side][:, on]
         after = self.after_at(self.basis.points, unknowns)
         local = self.equation(self.basis.points, (values, slopes, hessians), after)
+        return self.without_known(local, self.basis.on_face)
+
+    def without_known(self, local: Local, on_face: Callable[[int, int], np.ndarray]) -> Local:
+        """A linearisation in which known slopes are not unknowns."""
         drift, variance = local.drift.copy(), local.variance.copy()
         for a, side in self.slopes:
-            on = self.basis.on_face(a, side)
+            on = on_face(a, side)
             drift[:, on, a] = 0.0
             variance[:, on, a, a] = 0.0
         return local._replace(drift=drift, variance=variance)

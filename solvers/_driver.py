@@ -16,6 +16,7 @@ from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBP
 from ..models._posed import check_posed
 from ..models._types import Point, Scalar
 from ._attempts import Attempts
+from ._beyond import MOST_BEYOND, left_beyond
 from ._checkpoint import Checkpoint
 from ._closed_form import closed_form
 from ._coupled import Regimes, filled, is_coupled, near_group, unfilled
@@ -230,6 +231,10 @@ class _Run:
 
         attempts = Attempts(iterate, destinations, functools.partial(self.options.progress.done, regime))
         finish, how = attempts.solve(self.solver, problem, guess)
+        if is_coupled(problem) and result_name(finish.result) == "successful":
+            how["beyond"] = left_beyond(problem, finish.value)
+            if not how["beyond"] <= MOST_BEYOND:
+                finish = finish._replace(result=RESULTS.extrapolated)
         compile_seconds = compile_clock() - clock
         seconds = time.perf_counter() - start - compile_seconds
         stats = finish.stats | how | {"seconds": seconds, "compile_seconds": compile_seconds}

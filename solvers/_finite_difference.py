@@ -3,7 +3,7 @@ import dataclasses
 import equinox as eqx
 import numpy as np
 
-from ._branch import false_branch, in_region
+from ._branch import false_branch
 from ._finite_difference_state import FiniteDifferenceState as FiniteDifferenceState
 from ._godunov import lowest_after, on_nodes
 from ._gridded import AbstractGridded, check_nodes
@@ -12,10 +12,10 @@ from ._linear import AbstractLinearSolver, one_thread
 from ._memory import check_memory
 from ._near import Near
 from ._options import check_real, check_tolerance, check_whole
+from ._ranges import flat, value_ranges
 from ._solver import Finish
-from ._status import CODES, CONVERGED, MISSED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
+from ._status import CODES, CONVERGED, INFINITE, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
 from ._workspace import Workspace
-from ._zigzag import zigzags
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
 _TOO_ROUGH = 2.0
@@ -33,6 +33,8 @@ _PATIENCE = 5
 _TO_AND_FRO = 1e-2
 _MOST_LEVELS = 20  # half the cells on each: no grid is finer than that many times
 _STEEPEST = 1e4  # cells at one end of a region over those at the other
+# A residual over delta of less than this share of the range of V may rise: it is rounding.
+_ROUNDING = 1e-9
 # After so many steps of policy iteration none of which came much nearer, none will.
 _ENDLESS = 40
 
@@ -164,7 +166,7 @@ class FiniteDifference(AbstractGridded):
         # A correction that made a finite residual not finite, or a Newton correction that raised it, is halved.
         worse = ~np.isfinite(norm)
         if high:
-            worse |= norm > 10.0 * state.norm
+            worse |= norm > np.maximum(10.0 * state.norm, _ROUNDING * value_ranges(state.values))
         worse &= np.isfinite(state.norm)
         if not np.all(np.isfinite(norm) | worse):
             return state._replace(status=np.array(NONFINITE))
@@ -181,7 +183,7 @@ class FiniteDifference(AbstractGridded):
         move = workspace.correct(level, high, workspace.lengthened(local))
         if not np.all(np.isfinite(move)):
             return state._replace(status=np.array(NONFINITE))
-        spread = np.ptp(state.values, axis=1) + np.max(np.abs(move), axis=1) * 1e-3 + 1e-300
+        spread = value_ranges(state.values) + np.max(np.abs(move), axis=1) * 1e-3
         change = np.max(np.max(np.abs(move), axis=1) / spread)
         steps = state.steps.copy()
         steps[level, int(high)] += 1
@@ -196,7 +198,7 @@ class FiniteDifference(AbstractGridded):
             steps=steps,
         )
         wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
-        wanders |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * np.ptp(state.monotone, axis=1)))
+        wanders |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * value_ranges(state.monotone)))
         if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, STALLED)
         if not high and int(new.astray) >= _ENDLESS:
@@ -266,13 +268,18 @@ class FiniteDifference(AbstractGridded):
 
     def _stall(self, workspace, state):
         """The monotone iterate is kept; on a false branch that is what is said, for more points would not help."""
-        high = bool(state.high_order)  # otherwise there is no monotone solution either
+        high, level = bool(state.high_order), int(state.level)  # before it there is no monotone solution either
         kept = state.monotone if high else state.values
-        false = self._false_branch(workspace, int(state.level), workspace.evaluate(int(state.level), False, kept))
+        local = workspace.evaluate(level, False, kept)
+        false = self._false_branch(workspace, level, False, local)
+        if false is None and workspace.flow(level, False, local).grows():
+            false = INFINITE
         return state._replace(values=kept, monotone=kept, status=np.array(false or (STALLED if high else UNSETTLED)))
 
-    def _false_branch(self, workspace, level, local) -> int | None:
+    def _false_branch(self, workspace, level, high, local) -> int | None:
         """The status of a false branch; None if there is no mark of one."""
+        if workspace.flow(level, high, local).contradicts():
+            return INFINITE
         leaves = bool(np.any(workspace.leaves(level, local)))
         return false_branch(workspace.problem, workspace.grid(level).points, local, leaves)
 
@@ -280,19 +287,15 @@ class FiniteDifference(AbstractGridded):
         """The result code of a solution whose corrections have ended: whether it may be believed."""
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
-        if false := self._false_branch(workspace, level, local):
+        if false := self._false_branch(workspace, level, high, local):
             return false
-        if workspace.missed(level, high, state.values, local):
-            return MISSED
         if not high:
             return CONVERGED
+        varies = ~flat(state.values)
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
-        grid = workspace.grid(level)
-        if np.any(rough[0] > _TOO_ROUGH * rough[1]) or zigzags(
-            grid, in_region(workspace.problem, grid.points), state.values, state.monotone
-        ):
+        if np.any((rough[0] > _TOO_ROUGH * rough[1])[varies]):
             return OSCILLATING
-        return OPEN if workspace.left_open(level, local, state.values) else CONVERGED
+        return OPEN if varies.any() and workspace.left_open(level, local, state.values) else CONVERGED
 
     def terminate(self, state):
         return int(state.status) != RUNNING

@@ -6,25 +6,45 @@ from jaxtyping import Float
 from ..models import StateConstraint
 from ._branch import false_branch, left_open
 from ._collocation_workspace import CollocationWorkspace
-from ._status import CONVERGED, OPEN, ROUGH
+from ._determinacy import LOOSE, looseness
+from ._markov_chain import MarkovChain, chain_of
+from ._status import CONVERGED, INFINITE, OPEN, ROUGH
 
 # More than this relative error left by the basis is no solution.
 _UNRESOLVED = 1e-3
+# What is told of the error that residuals allow is so many times the estimate, which is of first order: measured on a portfolio
+# problem in closed form, the true error of polynomials, features and networks was 0.2 to 1.4 times the estimate.
+_SAFETY = 2.0
 
 
 def judge(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[int, float]:
     """The status of the end of an iteration, and the relative error that the basis leaves."""
     points, local = workspace.basis.judged(workspace, unknowns)
     at_own = workspace.evaluate(unknowns)
-    left = workspace.basis.unresolved(workspace, unknowns)
-    status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
+    chain = chain_of(workspace, unknowns)
+    own, paths = _errors(workspace, unknowns, chain)
+    if chain is not None and chain.flow.contradicts():
+        status = INFINITE
+    else:
+        status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
     if status is None:
         status = CONVERGED
-        if not left <= _UNRESOLVED:
+        if not max(own, paths) <= _UNRESOLVED:
             status = ROUGH
-        elif _hangs_on_faces(workspace, unknowns, at_own):
-            status = OPEN
-    return status, left
+        elif _hangs_on_faces(workspace, unknowns, at_own) or looseness(workspace, unknowns, at_own) > LOOSE:
+            status = INFINITE if chain is not None and chain.flow.grows() else OPEN
+    return status, max(own, _SAFETY * paths)
+
+
+def error_left(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> float:
+    """The relative error that the basis leaves, as it is told."""
+    own, paths = _errors(workspace, unknowns, chain_of(workspace, unknowns))
+    return max(own, _SAFETY * paths)
+
+
+def _errors(workspace: CollocationWorkspace, unknowns, chain: MarkovChain | None) -> tuple[float, float]:
+    """What the basis itself tells of its error, and what the residuals off its points are worth along the optimal paths."""
+    return workspace.basis.unresolved(workspace, unknowns), 0.0 if chain is None else chain.error()
 
 
 def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:

@@ -17,7 +17,7 @@ def labels_of(model: Any, family: int) -> Float[np.ndarray, "family label"]:
     Parameters that move together (a damage curvature and what follows from it) are one label: directions are the principal ones
     of the standardised parameters.
     """
-    leaves = [np.asarray(leaf, dtype=float) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))]
+    leaves = [np.asarray(leaf, dtype=float) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))]
     table = np.concatenate([leaf.reshape(family, -1) for leaf in leaves], axis=1)
     spread = np.ptp(table, axis=0)
     told = spread > 1e-12 * (1.0 + np.max(np.abs(table), axis=0))

@@ -15,6 +15,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from ..models import HJBProblem
+from ._feature_basis import plain_features
 from ._jit import compiled
 from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 from ._scattered import AbstractScattered
@@ -127,6 +128,15 @@ class NetworkBasis(AbstractScattered):
         small = 1e-4 * np.linalg.norm(unknowns) / max(np.linalg.norm(move), 1e-300)
         ahead, behind = (self.differentiate(unknowns + side * small * move)[1] for side in (1.0, -1.0))
         return (ahead - behind) / (2.0 * small)
+
+    def answers(self, workspace, unknowns, local, sources):
+        """Of features instead, which need no training: what is asked is whether the equation has one answer."""
+        del local
+        features = plain_features(self.problem)
+        derivatives = self.differentiate_at(unknowns, features.points)
+        at_features = workspace.equation(features.points, derivatives, workspace.after_at(features.points, unknowns))
+        at_features = workspace.without_known(at_features, features.on_face)
+        return features.answers(workspace, unknowns, at_features, sources)
 
     def judged(self, workspace, unknowns):
         """By what training lowers."""

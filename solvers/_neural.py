@@ -16,7 +16,7 @@ from ._collocation_workspace import CollocationWorkspace, family_at
 from ._finite_difference import FiniteDifference, FiniteDifferenceState
 from ._godunov import on_nodes
 from ._gridded import check_nodes
-from ._judgement import judge
+from ._judgement import error_left, judge
 from ._labels import labels_of
 from ._linear import one_thread
 from ._memory import check_dense
@@ -25,6 +25,7 @@ from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
 from ._network_value import CoarseSolution
 from ._options import check_tolerance, check_whole
+from ._ranges import value_ranges
 from ._result import RESULTS
 from ._sampling import check_sampling, fresh_points
 from ._solver import AbstractSolver, Finish
@@ -201,7 +202,7 @@ class AbstractNeural(AbstractSolver):
 
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
         """Level, range and known slopes of the value functions, from values at the points."""
-        size = np.maximum(np.ptp(values, axis=1), 1e-12 + np.abs(np.mean(values, axis=1)) * 1e-6)
+        size = value_ranges(values)
         if at.basis.corrects:  # nothing but the range is left to be told
             return state._replace(level=np.zeros_like(state.level), scale=size, slope=np.zeros_like(state.slope))
         slope = at.known_slopes()
@@ -238,8 +239,9 @@ class AbstractNeural(AbstractSolver):
         if not corrects:
             return state
         # what training does not better is not returned
-        left = np.array(at.basis.unresolved(at, unknowns))
-        return state._replace(least=left, left_coarse=left)
+        return state._replace(
+            least=np.array(at.basis.unresolved(at, unknowns)), left_coarse=np.array(error_left(at, unknowns))
+        )
 
     def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace[NetworkBasis]:
         """The equation at the points of the state's draw."""
@@ -317,7 +319,8 @@ class AbstractNeural(AbstractSolver):
             "steps_training": int(state.steps[_TRAINING]),
             "unknowns": int(state.unknowns.size),
             "points": len(at.basis.points),
-            "unresolved": float(np.minimum(state.left, state.least)),  # of the networks returned, not of the last ones
+            # of the networks returned; before they were judged by their residual alone
+            "unresolved": float(np.minimum(state.left, state.least) if status == RUNNING else state.left),
             "scale_value": float(np.max(state.scale)),
         } | self.remarks(state)
         coarse = workspace.coarse

@@ -2,18 +2,24 @@
 
 import functools as ft
 import itertools as it
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
+from jaxtyping import Float
 
-from ._chebyshev import ChebyshevAxis, cardinals, chebyshev_values, lobatto
+from ._chebyshev import ChebyshevAxis, cardinals, chebyshev_values, lobatto, tables_at
 from ._collocation_workspace import AbstractBasis
+from ._godunov import Local
+from ._ranges import value_ranges
 
 # More unknowns than this are factored as a sparse matrix: the memory of a dense one begins to count.
 _DENSE = 6000
+# A state along which coefficients are a smaller share of the range of V than this does not matter.
+_OF_RANGE = 1e-6
 
 
 class Polynomials(AbstractBasis):
@@ -46,6 +52,26 @@ class Polynomials(AbstractBasis):
             cross = self.along(self.axes[b].first, b, firsts[a]).reshape(family, n)
             hessians[:, :, a, b] = hessians[:, :, b, a] = cross
         return unknowns, slopes, hessians
+
+    def differentiate_at(self, unknowns, points):
+        tables = [tables_at(axis, x) for axis, x in zip(self.axes, points.T, strict=True)]
+        grid, d = unknowns.reshape(-1, *self.shape), len(self.axes)
+
+        def contracted(orders: Sequence[int]) -> Float[np.ndarray, "family point"]:
+            """The derivative of that order in each state."""
+            found = np.tensordot(tables[0][orders[0]], grid, axes=(1, 1))  # point family ...
+            for table, order in zip(tables[1:], orders[1:], strict=True):
+                found = np.einsum("pfi...,pi->pf...", found, table[order])
+            return found.T
+
+        def of(*states: int) -> list[int]:
+            return [states.count(a) for a in range(d)]
+
+        slopes = np.stack([contracted(of(a)) for a in range(d)], axis=-1)
+        hessians = np.zeros((*slopes.shape, d))
+        for a, b in it.combinations_with_replacement(range(d), 2):
+            hessians[..., a, b] = hessians[..., b, a] = contracted(of(a, b))
+        return contracted(of()), slopes, hessians
 
     def fit(self, values):
         return values
@@ -94,20 +120,8 @@ class Polynomials(AbstractBasis):
         return np.where(on_joint, scale[:, None] * (rows @ unknowns.T).T, local.residual)
 
     def correct(self, local, unknowns, residuals, scale, shift):
-        on_joint, rows = self.joints
-        matrices = []
-        for f in range(len(residuals)):
-            matrix = sp.diags(local.discount[f] - shift[f])
-            for a in range(len(self.axes)):
-                matrix = matrix + sp.diags(local.drift[f, :, a]) @ self.first[a]
-                matrix = matrix + sp.diags(local.variance[f, :, a, a]) @ self.second[a]
-            for a, b in it.combinations(range(len(self.axes)), 2):
-                both = local.variance[f, :, a, b] + local.variance[f, :, b, a]
-                if both.any():  # shocks of the two states are correlated
-                    matrix = matrix + sp.diags(both) @ self.cross(a, b)
-            if on_joint.any():
-                matrix = sp.diags((~on_joint).astype(float)) @ matrix + scale[f] * rows
-            matrices.append(sp.csr_matrix(matrix))
+        on_joint = self.joints[0]
+        matrices = [self.system(local, f, scale[f], shift[f]) for f in range(len(residuals))]
         if not self.landings:
             return np.stack([_solve(matrix, -residual) for matrix, residual in zip(matrices, residuals, strict=True)])
         blocks: list[list[Any]] = [
@@ -118,6 +132,28 @@ class Polynomials(AbstractBasis):
                 part = sp.csr_matrix(np.where(on_joint[:, None], 0.0, part))
                 row[k] = part if row[k] is None else row[k] + part
         return _solve(sp.csr_matrix(sp.bmat(blocks)), -residuals.ravel()).reshape(residuals.shape)
+
+    def system(self, local: Local, member: int, scale: float, shift: float = 0.0) -> sp.csr_matrix:
+        """The equation of one member, linearised: a row for every node."""
+        discount, drift, variance = (leaf[member] for leaf in (local.discount, local.drift, local.variance))
+        on_joint, rows = self.joints
+        matrix = sp.diags(discount - shift)
+        for a in range(len(self.axes)):
+            matrix = matrix + sp.diags(drift[:, a]) @ self.first[a]
+            matrix = matrix + sp.diags(variance[:, a, a]) @ self.second[a]
+        for a, b in it.combinations(range(len(self.axes)), 2):
+            both = variance[:, a, b] + variance[:, b, a]
+            if both.any():  # shocks of the two states are correlated
+                matrix = matrix + sp.diags(both) @ self.cross(a, b)
+        if on_joint.any():
+            matrix = sp.diags((~on_joint).astype(float)) @ matrix + scale * rows
+        return sp.csr_matrix(matrix)
+
+    def answers(self, workspace, unknowns, local, sources):
+        del unknowns
+        scale = workspace.discount_rate
+        found = [_solve(self.system(local, f, scale[f]), right.T).T for f, right in enumerate(sources(local))]
+        return self.points, np.stack(found)
 
     def landed_rows(self, unknowns, member, weight, inside, distance):
         del unknowns, member  # the value is linear in the unknowns, and all members have the same nodes
@@ -147,13 +183,13 @@ class Polynomials(AbstractBasis):
         """The two highest coefficients of the slope's scale in each element, relative to the largest of that state."""
         del workspace
         coefficients = np.abs(np.asarray(self.value(unknowns).coefficients))
-        found = 0.0
+        found, ranges = 0.0, value_ranges(unknowns)
         for a, axis in enumerate(self.axes):
             n = axis.degree + 1
             series = np.moveaxis(coefficients, a + 1, -1).reshape(len(unknowns), -1, len(axis.edges) - 1, n)
             largest = np.max(series[..., 1:], axis=(1, 2, 3))
             tail = np.max(series[..., -2:], axis=(1, 2, 3))
-            found = max(found, float(np.max(tail / np.maximum(largest, 1e-300))))
+            found = max(found, float(np.max(tail / np.maximum(largest, _OF_RANGE * ranges))))
         return found
 
 
@@ -175,16 +211,18 @@ def _solve(matrix: sp.csr_matrix, right: np.ndarray) -> np.ndarray:
     size = np.asarray(abs(matrix).max(axis=1).todense()).ravel()
     if not (np.all(np.isfinite(matrix.data)) and np.all(size > 0)):
         return np.full_like(right, np.nan)
-    scaled, b = sp.csr_matrix(sp.diags(1.0 / size) @ matrix), right / size
+    scaled, b = sp.csr_matrix(sp.diags(1.0 / size) @ matrix), (right.T / size).T
     if len(b) > _DENSE:
         try:
             solve = spla.splu(scaled.tocsc()).solve
         except RuntimeError:  # exactly singular: no finite answer, which the driver reports
             return np.full_like(right, np.nan)
     else:
-        factor = sla.lu_factor(scaled.toarray(), check_finite=False)
-        if np.any(np.diag(factor[0]) == 0.0):
+        # `lu_factor` would warn of a singular matrix, too
+        (factorise,) = sla.get_lapack_funcs(("getrf",), dtype=np.float64)
+        *factor, singular = factorise(scaled.toarray())
+        if singular:
             return np.full_like(right, np.nan)
-        solve = ft.partial(sla.lu_solve, factor, check_finite=False)
+        solve = ft.partial(sla.lu_solve, tuple(factor), check_finite=False)
     x = solve(b)
     return x + solve(b - scaled @ x)

@@ -38,22 +38,21 @@ class RESULTS(eqx.Enumeration):
         "the penalty)."
     )
     pinned = (
-        "Over much of the region of interest a control sits at a bound where it should not: its optimum is declared to be "
-        "interior (`interior_controls`), or the Hamiltonian rises away from the bound. This is the mark of a false branch. Start "
-        "from a `guess` with the right signs, or widen the control's bounds."
-    )
-    missed_maximum = (
-        "A scan of the controls finer than that of the numerical maximiser finds a higher Hamiltonian: a maximum with a narrow "
-        "basin was missed. Raise the model's `scan_fineness`, narrow the bounds of the controls, or give the maximiser in closed "
-        "form (`ClosedFormControl`)."
+        "A control sits at its bound over most of the region of interest, which is the mark of a false branch. Start from a "
+        "`guess` with the right signs, or widen the control's bounds."
     )
     wrong_sign = (
         "A marginal value has not the sign that the model declares over much of the region of interest: this is a false "
         "branch. Start from a `guess` with the right signs."
     )
     undetermined = (
-        "Noise carries the state over a face that is a state constraint, and what happens there decides the solution inside. "
-        "Enlarge the box or the extension of the face, or close it with a known `Growth`."
+        "Noise or drift carries the state over a face, and what happens outside decides the solution inside. Enlarge the box or "
+        "the extension of the face, or close it with a known `Growth`; discount more if utility may grow without bound."
+    )
+    infinite_value = (
+        "No finite value: utility along the optimal path grows faster than it is discounted, or has the other sign than its "
+        "discounted sum. Discount more, bound the growth of utility or of the states, or, if growth ends farther out, enlarge the "
+        "box; if the value is known to be finite, start from a `guess` with the right signs."
     )
     no_descent = (
         "No step along the path improves it any further, but the optimality conditions do not hold yet; the last path is kept. "
@@ -62,6 +61,10 @@ class RESULTS(eqx.Enumeration):
     unresolved = (
         "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
         "points. Use more points or features, or finite differences, which need less smoothness."
+    )
+    extrapolated = (
+        "From the region of interest jumps land beyond the box, where the value is extrapolated, and that decides the solution "
+        "inside. Give the closures an `extension` as wide as the jumps, enlarge the box, or close the face with a known `Growth`."
     )
     untrained = (
         "The equation does not hold between the points on which the networks were trained. Train longer (more `steps`, more "
@@ -79,11 +82,12 @@ _NAMES = (
     "unsettled",
     "oscillating",
     "pinned",
-    "missed_maximum",
     "wrong_sign",
     "undetermined",
+    "infinite_value",
     "no_descent",
     "unresolved",
+    "extrapolated",
     "untrained",
 )
 

@@ -9,6 +9,7 @@ from scipy.stats import qmc
 from ..models import Growth, HJBProblem, Reflecting
 from ._box_map import BoxMap
 from ._collocation_workspace import AbstractBasis
+from ._ranges import value_ranges
 
 # Share of the points that lies on the faces, together.
 _ON_FACES = 0.25
@@ -84,12 +85,6 @@ class AbstractScattered(AbstractBasis):
         return np.clip(self.box.back(s), *np.array(self.problem.domain).T)
 
     @abc.abstractmethod
-    def differentiate_at(
-        self, unknowns: Float[np.ndarray, "family unknown"], points: Float[np.ndarray, "point state"]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Values, slopes and hessians at any points."""
-
-    @abc.abstractmethod
     def values_at(
         self, unknowns: Float[np.ndarray, "family unknown"], points: Float[np.ndarray, "point state"]
     ) -> Float[np.ndarray, "family point"]:
@@ -124,9 +119,7 @@ class AbstractScattered(AbstractBasis):
     def unresolved(self, workspace, unknowns):
         """The residual on fresh points of the region, over delta and the range of V less the growth that its faces know."""
         points, local = self.judged(workspace, unknowns)
-        found = np.maximum(
-            np.ptp(local.value - workspace.growth @ points.T, axis=1), 1e-9 * np.ptp(local.value, axis=1)
-        )
+        found = value_ranges(local.value, local.value - workspace.growth @ points.T)
         relative = local.residual / workspace.discount_rate[:, None] / found[:, None]
         return float(np.max(np.sqrt(np.mean(relative**2, axis=1))))
 

@@ -2,9 +2,20 @@
 
 from ._result import RESULTS
 
-RUNNING, CONVERGED, STALLED, NONFINITE, OUTWARD, OSCILLATING, PINNED, WRONG_SIGN, OPEN, ROUGH, UNSETTLED, MISSED = (
-    range(12)
-)
+(
+    RUNNING,
+    CONVERGED,
+    STALLED,
+    NONFINITE,
+    OUTWARD,
+    OSCILLATING,
+    PINNED,
+    WRONG_SIGN,
+    OPEN,
+    ROUGH,
+    UNSETTLED,
+    INFINITE,
+) = range(12)
 
 CODES = (
     RESULTS.max_steps_reached,
@@ -18,5 +29,5 @@ CODES = (
     RESULTS.undetermined,
     RESULTS.unresolved,
     RESULTS.unsettled,
-    RESULTS.missed_maximum,
+    RESULTS.infinite_value,
 )

@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from scipy.stats import qmc
 
 from ..models import HJBProblem
@@ -31,8 +30,8 @@ def time_like_states(problem: HJBProblem) -> Transport:
     """
     model = problem.model
     bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
-    low, high = (np.array([b[n] for b in bounds], dtype=float) for n in (0, 1))
-    sample = between(low, high, qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES))
+    low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
+    sample = low + (high - low) * qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES)
     d = len(problem.region)
     x = type(model.states)(*jnp.asarray(sample[:, :d].T))
     u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
@@ -63,18 +62,3 @@ def _evaluate(model, x, u):
         return jax.vmap(at)(x, u)
 
     return eqx.filter_vmap(of_member)(model)
-
-
-def between(
-    low: Float[np.ndarray, " variable"],
-    high: Float[np.ndarray, " variable"],
-    shares: Float[np.ndarray, "point variable"],
-) -> Float[np.ndarray, "point variable"]:
-    """Points between bounds, of which some may be infinite: most of those are then near the other bound, or near zero."""
-    below, above = np.isfinite(low), np.isfinite(high)
-    outward = shares / (1.0 - np.minimum(shares, 1.0 - 1e-6))
-    inward = outward[::-1]
-    start, end = np.where(below, low, 0.0), np.where(above, high, 0.0)
-    half = np.where(below, start + outward, end - outward)
-    one = np.where(below | above, half, outward - inward)
-    return np.where(below & above, start + (end - start) * shares, one)

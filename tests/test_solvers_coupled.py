@@ -58,7 +58,7 @@ def group_of(model):
 def test_a_recurrent_jump_with_several_outcomes_has_the_closed_form(pushed):
     # each outcome lands elsewhere, and pushes an additive state as well; the value is a parabola, which both stages continue
     np.testing.assert_allclose(values(pushed), shaken_value(PUSHED, X), rtol=1e-7)
-    assert pushed.stats["steps_high_order"] <= 4
+    assert pushed.stats["steps_high_order"] <= 4 and pushed.stats["beyond"] < 1e-5
 
 
 def test_recurrent_jumps_and_one_that_ends_them():
@@ -148,15 +148,19 @@ def test_collocation_couples_regimes(solver):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["recurrent", "switching"])
-def test_networks_are_evaluated_where_jumps_land(name):
+def test_networks_are_evaluated_where_jumps_land():
     p, c = switching_value(Switching())
-    model, truth = {
-        "recurrent": (PUSHED, shaken_value(PUSHED, X)),
-        "switching": (Switching(), -0.5 * p[0] * X**2 - c[0]),
-    }[name]
-    solution = ab.solve(model, ab.solvers.GaussNewton(parameters=80, steps=60))
-    np.testing.assert_allclose(values(solution), truth, atol=2e-4 * np.ptp(truth))
+    truth = -0.5 * p[0] * X**2 - c[0]
+    solution = ab.solve(Switching(), ab.solvers.GaussNewton(parameters=80, steps=60))
+    np.testing.assert_allclose(values(solution), truth, atol=5e-4 * np.ptp(truth))
+
+
+@pytest.mark.slow
+def test_a_network_that_jumps_beyond_its_box_is_not_believed():
+    # its third derivative at the face is anything; off by 1 % there, and everywhere through the jumps
+    solution = ab.solve(PUSHED, ab.solvers.GaussNewton(parameters=80, steps=60), throw=False)
+    off = np.max(np.abs(values(solution) - shaken_value(PUSHED, X))) / np.ptp(shaken_value(PUSHED, X))
+    assert not solution.converged or off < 1e-3
 
 
 # -- how a model says that a jump leads back ------------------------------------------------------------------

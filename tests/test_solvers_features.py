@@ -160,7 +160,7 @@ def test_climate_economy_in_two_states(solver, tolerance):
     np.testing.assert_allclose(control.emissions, emissions, rtol=tolerance)
     np.testing.assert_allclose(found[:, 1], slope, rtol=tolerance)
     np.testing.assert_allclose(found[:, 0], 0.968, rtol=1e-6)
-    assert solution.stats["unresolved"] < 1e-6
+    assert solution.stats["unresolved"] < 2e-6
 
 
 def test_more_degrees_are_better():

@@ -21,6 +21,7 @@ from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, LinearQuadratic
 from abatax.solvers import Features, FiniteDifference, Spectral, result_name
 from abatax.solvers._chebyshev import chebyshev_axis, chebyshev_values
+from abatax.solvers._polynomials import Polynomials
 from abatax.solvers._registry import make_solver
 from abatax.validation import AKExact, quantities, relative_errors
 
@@ -40,7 +41,8 @@ def test_value_and_derivatives_between_the_nodes(margin, kinks):
     first = chebyshev_axis((0.0, 2.0), (0.0, 2.0 + margin), 25, kinks, 2)
     second = chebyshev_axis((-1.0, 1.0), (-1.0, 1.0), 13, (), 1)
     x, y = np.meshgrid(first.nodes, second.nodes, indexing="ij")
-    value = chebyshev_values((first, second), (np.sin(x) * np.exp(0.5 * y))[None]).of_member(0)
+    grid = (np.sin(x) * np.exp(0.5 * y))[None]
+    value, basis = chebyshev_values((first, second), grid).of_member(0), Polynomials((first, second))
     rng = np.random.default_rng(0)
     state = type(LinearQuadratic(dimension=2).states)
     for a, b in np.stack([rng.uniform(0.0, 2.0 + margin, 20), rng.uniform(-1.0, 1.0, 20)], axis=-1):
@@ -52,6 +54,8 @@ def test_value_and_derivatives_between_the_nodes(margin, kinks):
         np.testing.assert_allclose(p, [c * e, 0.5 * s * e], atol=1e-8)
         np.testing.assert_allclose(m, [[-s * e, 0.5 * c * e], [0.5 * c * e, 0.25 * s * e]], atol=1e-6)
         np.testing.assert_allclose(value.resample((np.array([a]), np.array([b])))[0, 0], v, atol=1e-12)
+        for one, other in zip(basis.differentiate_at(grid.reshape(1, -1), np.array([[a, b]])), (v, p, m), strict=True):
+            np.testing.assert_allclose(one[0, 0], other, atol=1e-7)
 
 
 def test_axis_has_kinks_and_ends_as_nodes():
