@@ -15,6 +15,7 @@ from ._carbon_reservoirs import CarbonReservoirs as CarbonReservoirs
 from ._climate import TCREClimate as TCREClimate
 from ._closures import (
     AbstractClosure as AbstractClosure,
+    Automatic as Automatic,
     Growth as Growth,
     Inflow as Inflow,
     Outflow as Outflow,

@@ -189,7 +189,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     def closures(self) -> Point:
         return ReservesCarbonCapital(
             # reserves cannot run out; where they abound one more tonne is worth nothing (V_r falls a thousandfold from 0 to 6)
-            (StateConstraint(), Growth(slope=self._no_slope, extension=2.0)),
+            (StateConstraint(truncation=True), Growth(slope=self._no_slope, extension=2.0)),
             (Inflow(), Growth(slope=self._carbon_slope, extension=3000.0)),
             # without reserves' scarcity the value grows with slope 1 - kappa in log capital
             (Inflow(), Growth(slope=self._capital_slope)),

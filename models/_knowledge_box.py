@@ -87,7 +87,7 @@ class KnowledgeBox(AbstractModel):
     def closures(self) -> Point:
         # doubling these margins moves emissions in the first year by 1e-5 of themselves; without the constraint a cautious
         # planner would eat capital at the lower face, where nothing more can be lost
-        capital = StateConstraint(), Outflow(extension=0.25)
+        capital = StateConstraint(truncation=True), Outflow(extension=0.25)
         warming = Inflow(extension=0.025), Growth(slope=self._warming_slope, extension=0.5)
         knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.4)
         return type(self.states)(capital, warming, knowledge)

@@ -117,7 +117,8 @@ class LinearQuadratic(QuadraticModel):
         return type(controls)(*best)
 
     def closures(self) -> Point:
-        return type(self.states)(*((StateConstraint(), StateConstraint()) for _ in self.states))
+        face = StateConstraint(truncation=True)
+        return type(self.states)(*((face, face) for _ in self.states))
 
     def initial_state(self) -> Point:
         return type(self.states)(*(parameter(1.0) for _ in range(self.dimension)))

@@ -9,7 +9,7 @@ from equinox import AbstractVar
 from jaxtyping import Array, Float
 
 from ._ambiguity import Ambiguity
-from ._closures import Outflow
+from ._closures import Automatic
 from ._ensemble import Ensemble
 from ._preferences import AbstractPreferences
 from ._types import Point, Scalar
@@ -179,8 +179,8 @@ class AbstractModel(eqx.Module):
         return jnp.ones(())
 
     def closures(self) -> Point:
-        """For each state the closures of its low and its high face."""
-        return type(self.states)(*((Outflow(), Outflow()) for _ in self.states))
+        """For each state the closures of its low and its high face; if left out, `solve` finds out ([`Automatic`][])."""
+        return type(self.states)(*((Automatic(), Automatic()) for _ in self.states))
 
     def costate_signs(self) -> dict[str, int]:
         """States whose marginal value is known to be positive (+1) or negative (-1) everywhere.

@@ -49,6 +49,8 @@ class HJBProblem(eqx.Module):
     - `extension`: factor on how far the faces' margins reach beyond the region (1 = as the model says).
     - `continuations`: for each jump, the value functions after it, as one callable of time and state that returns
       one value per outcome. Where the landing depends on the outcome, states are arrays over the outcomes. `solve` fills them in.
+    - `faces`: the closures of each state, (low, high), instead of the model's. `solve` fills them in where the model leaves
+      them open ([`Automatic`][]).
 
     **Raises:** `ValueError` if a box has low >= high or names an unknown state.
 
@@ -67,6 +69,7 @@ class HJBProblem(eqx.Module):
     region: tuple[tuple[float, float], ...] = eqx.field(static=True)
     extension: float = eqx.field(static=True)
     constants: Constants = eqx.field(static=True)  # of the user's classes; part of the key of compiled programs
+    faces: Point | None
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class HJBProblem(eqx.Module):
         box: dict[str, tuple[float, float]] | None = None,
         extension: float = 1.0,
         continuations: tuple[Callable, ...] = (),
+        faces: Point | None = None,
     ):
         check_descriptions(model)
         states = model.states
@@ -94,14 +98,16 @@ class HJBProblem(eqx.Module):
         self.region = tuple((float(v.low), float(v.high)) for v in states)
         self.extension = float(extension)
         self.constants = constants_read(model)
+        self.faces = faces
 
     def replace(self, **changes: Any) -> "HJBProblem":
-        """A copy with other `model`, `box`, `extension` or `continuations`; states that `box` does not name stay.
+        """A copy with other `model`, `box`, `extension`, `continuations` or `faces`; states that `box` does not name stay.
 
         It is posed anew, with the constants that the user's classes read now.
         """
         box = dict(zip(self.model.states._fields, self.region, strict=True)) | changes.pop("box", {})
-        fields = {"extension": self.extension, "continuations": self.continuations, "box": box} | changes
+        kept = {"extension": self.extension, "continuations": self.continuations, "faces": self.faces}
+        fields = kept | {"box": box} | changes
         return HJBProblem(fields.pop("model", self.model), **fields)
 
     def check_constants(self) -> None:
@@ -119,12 +125,16 @@ class HJBProblem(eqx.Module):
         """The computational box: the region of interest plus the margins of its faces."""
         return tuple(
             (low - self.extension * below.extension, high + self.extension * above.extension)
-            for (low, high), (below, above) in zip(self.region, self.model.closures(), strict=True)
+            for (low, high), (below, above) in zip(self.region, self.closures(), strict=True)
         )
+
+    def closures(self) -> Point:
+        """For each state the closures of its low and its high face."""
+        return self.model.closures() if self.faces is None else self.faces
 
     def closure(self, axis: int, side: int) -> AbstractClosure:
         """The closure of the low (0) or high (1) face of a state."""
-        return self.model.closures()[axis][side]
+        return self.closures()[axis][side]
 
     def state(self, x: Float[Array, " state"]) -> Point:
         """The named state of a coordinate vector."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..models import HJBProblem, build, model_class, parameter_units, portable_parameters
+from ..models import Automatic, HJBProblem, Outflow, build, model_class, parameter_units, portable_parameters
 from ..models._configuration import own_classes
 from ..models._own_classes import class_label, imported_class
 from ..solvers import RESULTS, AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
@@ -69,9 +69,13 @@ def found_of(solution: Any) -> dict[str, Any]:
 def _(solution: Solution) -> dict[str, Any]:
     seconds = {"seconds": 0.0, "compile_seconds": 0.0}
     iterations = 0
+    faces: dict[str, Any] = {}
 
     def collect(part: Solution) -> None:
         nonlocal iterations
+        if part.problem.faces is not None:
+            margins = [[face.extension for face in sides] for sides in part.problem.faces]
+            faces[part.problem.model.regime] = {"margins": margins, **part.stats.get("faces", {})}
         iterations += int(part.stats["steps"])
         for name in seconds:
             seconds[name] += float(part.stats[name])
@@ -79,7 +83,7 @@ def _(solution: Solution) -> dict[str, Any]:
             collect(destination)
 
     collect(solution)
-    return {"iterations": iterations, **seconds}
+    return {"iterations": iterations, **seconds} | ({"faces": faces} if faces else {})
 
 
 def _own_code(model: Any) -> dict[str, Any]:
@@ -316,10 +320,27 @@ def _reader(groups, run, path: Path):
         result = getattr(RESULTS, run["results"].get(regime, ""), None)
         if result is None:
             raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
-        stats = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
-        return Stored(splines_through(problem, nodes, values), nodes, result, stats)
+        stats: dict[str, Any] = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
+        chosen, faces = run.get("faces", {}).get(regime), None
+        if chosen is not None:
+            faces = _faces(problem, chosen["margins"])
+            stats["faces"] = {name: entry for name, entry in chosen.items() if name != "margins"}
+        return Stored(splines_through(problem, nodes, values), nodes, result, stats, faces)
 
     return read
+
+
+def _faces(problem: HJBProblem, margins: list[list[float]]) -> Any:
+    """The faces that a solve has closed, by their margins; the slopes it found there are in the value function."""
+    pairs = zip(problem.model.closures(), margins, strict=True)
+    closed = [
+        tuple(
+            Outflow(float(margin)) if isinstance(face, Automatic) else face
+            for face, margin in zip(faces, beyond, strict=True)
+        )
+        for faces, beyond in pairs
+    ]
+    return type(problem.model.states)(*closed)
 
 
 def _read_group(groups, name: str, problem: HJBProblem, size: int, path: Path):

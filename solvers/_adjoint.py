@@ -156,7 +156,8 @@ class RegimeAdjoint:
             up = weights * (drift[..., a] if same else np.maximum(drift[..., a], 0.0))
             down = weights * (0.0 if same else np.minimum(drift[..., a], 0.0))
             for side, closure in enumerate(sides):
-                if not isinstance(closure, Growth):
+                # a slope that the solver found on a coarse grid is held as it is
+                if not (isinstance(closure, Growth) and isinstance(workspace.bare.closure(a, side), Growth)):
                     continue
                 on = np.flatnonzero(grid.on_face(a, side))
                 slope = np.zeros((self.family, on.size))

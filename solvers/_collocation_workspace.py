@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from ..models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
 from ._coupled import Landing, is_coupled, landings
-from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._godunov import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ._jit import compiled
 
 # Points per call of the compiled kernel: few shapes, so few compilations. Up to so many points any others are asked in the same shape.
@@ -175,7 +175,7 @@ class CollocationWorkspace(Generic[Basis]):
         self.bare = HJBProblem(problem.model)
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
-        self.closures = problem.model.closures()
+        self.closures = problem.closures()
         self.slopes, self.bends = self.face_slopes(basis.points, basis.on_face)
         self.coupled = is_coupled(problem)
         basis.landings = self.landings_from(basis.points)
@@ -183,16 +183,14 @@ class CollocationWorkspace(Generic[Basis]):
 
     def face_slopes(self, points, on_face) -> tuple[dict, dict]:
         """Known normal slopes at the faces and their normal derivatives, at all points, by state and side."""
-        slopes, bends = {}, {}
+        slopes, bends, faced = {}, {}, with_faces_only(self.problem)
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
                 here = on_face(a, side)
                 if isinstance(closure, Growth):
                     # elsewhere the slope may mean nothing: only points on the face are asked
                     asked = np.where(here[:, None], points, points[np.argmax(here)])
-                    pieces = [
-                        face_slope(self.bare, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))
-                    ]
+                    pieces = [face_slope(faced, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))]
                     both = (
                         np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1)
                     )

@@ -39,7 +39,7 @@ def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProble
         outcomes = jump.probabilities.shape[1]
         if back:
             repeated = on_host(lambda leaf, m=outcomes: np.repeat(leaf, m, axis=0), problem.model)
-            found.append((problem.replace(model=repeated, continuations=()), outcomes))
+            found.append((problem.replace(model=repeated, continuations=(), faces=None), outcomes))
             continue
         flat = reshape_leading(jump.destination, (size * outcomes,), 2)
         # a region the user has moved moves in every regime that had the same one
@@ -236,7 +236,8 @@ class Regimes:
             if numbers[0] in some:
                 asked = tuple(numbered)
         place = np.array([row[n] for n in numbers])
-        whole = problem.replace(model=model, continuations=())
+        # faces that the solver has closed are closed anew, for other members
+        whole = problem.replace(model=model, continuations=(), faces=None)
         return Group(whole, len(members), tuple(map(jnp.asarray, targets)), place, problem, asked)
 
     def _number(self, problem: HJBProblem, size: int) -> tuple[list[int], bool]:
@@ -346,6 +347,7 @@ class Stored(NamedTuple):
     nodes: tuple[np.ndarray, ...]
     result: Any
     stats: dict[str, Any]
+    faces: Any = None  # that the solver has closed
 
 
 Key = tuple[int | str, str]  # the number of a jump, or that a family is stored beside another, and the regime
@@ -380,6 +382,7 @@ def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: t
         destinations.append(reshape_family(part, (size, outcomes), 1))
     problem = problem.replace(continuations=tuple(unfilled(d) for d in destinations))
     found = read(path, problem, size)
+    problem = problem if found.faces is None else problem.replace(faces=found.faces)
     return Solution(
         filled(problem, found.value), found.value, found.nodes, found.result, found.stats, tuple(destinations)
     )
@@ -429,7 +432,7 @@ def beyond(problem: HJBProblem, t: Scalar, z: Float[Array, " state"]) -> tuple[A
     low, high = jnp.array(problem.domain).T
     inside = jnp.clip(z, low, high)
     distance, known = z - inside, jnp.zeros(())
-    for a, sides in enumerate(problem.model.closures()):
+    for a, sides in enumerate(problem.closures()):
         for side, closure in enumerate(sides):
             if not isinstance(closure, (Growth, Reflecting)):
                 continue

@@ -20,6 +20,7 @@ from ._beyond import MOST_BEYOND, left_beyond
 from ._checkpoint import Checkpoint
 from ._closed_form import closed_form
 from ._coupled import Regimes, filled, is_coupled, near_group, unfilled
+from ._faces import close_faces, is_open
 from ._kinds import check_kind, default_solver, pose
 from ._near import Near, near
 from ._path_solver import AbstractPathSolver
@@ -224,6 +225,10 @@ class _Run:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
         start, clock = time.perf_counter(), compile_clock()
+        chosen = None
+        if is_open(problem):
+            chosen = close_faces(problem, size, functools.partial(self.options.progress.update, regime))
+            problem, guess = chosen.problem, chosen.start if guess is None else guess
         keys = jr.split(key)
 
         def iterate(solver: AbstractSolver, problem: HJBProblem, guess) -> tuple[Finish, int]:
@@ -238,6 +243,8 @@ class _Run:
         compile_seconds = compile_clock() - clock
         seconds = time.perf_counter() - start - compile_seconds
         stats = finish.stats | how | {"seconds": seconds, "compile_seconds": compile_seconds}
+        if chosen is not None:
+            finish, stats = finish._replace(result=chosen.judge(finish.result)), stats | {"faces": chosen.report}
         name = result_name(finish.result)
         outcome = (
             f"converged in {stats['steps']} steps"

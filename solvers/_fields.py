@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..models import CarbonModel, HJBProblem, derivatives
+from ..models import CarbonModel, HJBProblem
+from ._constraints import best_within
 from ._jit import compiled
 from ._solution import USD_PER_TCO2
 
@@ -33,30 +34,28 @@ def fields_at(
     # without its box: the same compilation serves every box
     problem.check_constants()
     bare = HJBProblem(problem.model, continuations=problem.continuations)
-    states, pieces = np.asarray(points), []
+    edges, states, pieces = jnp.asarray(problem.domain), np.asarray(points), []
     for start in range(0, len(states), _CHUNK):
         index = np.minimum(np.arange(start, start + _CHUNK), len(states) - 1)
-        out = (_of_family if stacked else _of_one)(bare, value, jnp.asarray(states[index]))
+        out = (_of_family if stacked else _of_one)(bare, value, edges, jnp.asarray(states[index]))
         keep = min(_CHUNK, len(states) - start)
         pieces.append({name: np.asarray(v)[..., :keep] for name, v in out.items()})
     return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
 
 
 @compiled
-def _of_one(problem: HJBProblem, value, points) -> dict[str, Any]:
-    return jax.vmap(lambda z: _fields(problem, value, z))(points)
+def _of_one(problem: HJBProblem, value, edges, points) -> dict[str, Any]:
+    return jax.vmap(lambda z: _fields(problem, value, edges, z))(points)
 
 
 @compiled
-def _of_family(problem: HJBProblem, value, points) -> dict[str, Any]:
-    return eqx.filter_vmap(lambda p, v: jax.vmap(lambda z: _fields(p, v, z))(points))(problem, value)
+def _of_family(problem: HJBProblem, value, edges, points) -> dict[str, Any]:
+    return eqx.filter_vmap(lambda p, v: jax.vmap(lambda z: _fields(p, v, edges, z))(points))(problem, value)
 
 
-def _fields(problem: HJBProblem, value, z) -> dict[str, Any]:
+def _fields(problem: HJBProblem, value, edges, z) -> dict[str, Any]:
     t, x, model = jnp.zeros(()), problem.state(z), problem.model
-    v, costate, hessian = derivatives(t, x, value)
-    after = problem.after(t, x)
-    u = problem.best_control(t, x, v, costate, hessian, after)
+    u, v, costate, hessian, after = best_within(problem, value, t, x, edges)
     slopes = {f"slope_{name}": p for name, p in zip(x._fields, costate, strict=True)}
     out = {"value": v} | slopes | u._asdict()
     if isinstance(model, CarbonModel):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..models import HJBProblem
+from ..models import Growth, HJBProblem, Outflow
+from ._bracket import Bracket
 from ._coupled import Recurrent
 from ._jit import compiled
 from ._near import Near
@@ -44,6 +45,17 @@ def on_nodes(problem, guess, points):
     if isinstance(guess, Near):
         return guess.at(np.asarray(points))
     return np.asarray(_on_nodes_jit(problem, guess, jnp.asarray(points)), dtype=float)
+
+
+def with_faces_only(problem: HJBProblem) -> HJBProblem:
+    """The problem without its box and margins: its face slopes need not be compiled anew when these move."""
+    if problem.faces is None:
+        return HJBProblem(problem.model)
+    bare = [
+        tuple(Growth(slope=face.slope) if isinstance(face, Growth) else Outflow() for face in sides)
+        for sides in problem.faces
+    ]
+    return HJBProblem(problem.model, faces=type(problem.faces)(*bare))
 
 
 @compiled
@@ -158,8 +170,6 @@ def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):
 
 
 _MOST_DOUBLINGS, _MOST_STEPS = 40, 60
-# The slope at which the drift vanishes is found to this share of its size; the Hamiltonian there is off by the square.
-_ROOT_TOLERANCE = 1e-9
 
 
 def _one_state(drift_at, forward, backward, blocked):
@@ -202,7 +212,7 @@ def _one_state(drift_at, forward, backward, blocked):
         return new_phase, new_count, jnp.where(again, doubled, following), bracket, up, down
 
     nothing = jnp.zeros(()), jnp.zeros(())
-    bracket = _Bracket(first, backward, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
+    bracket = Bracket(first, backward, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
     carry = jnp.array(0), jnp.array(0), first, bracket, nothing, nothing
     _, _, _, bracket, up, down = jax.lax.while_loop(cond, body, carry)
     goes_up, goes_down = up[1] > 0.0, down[1] < 0.0
@@ -214,54 +224,3 @@ def _one_state(drift_at, forward, backward, blocked):
     root = jnp.where(out_high, bracket.low, jnp.where(out_low, bracket.high, bracket.root))
     chosen = jnp.where(is_between(up, down), root, jnp.where(stuck, 0.0, side))
     return chosen, stuck
-
-
-class _Bracket(NamedTuple):
-    """An interval on which an increasing function changes sign.
-
-    Its points are those of the ITP method: as few steps as bisection at worst, superlinear where the function is
-    smooth (Oliveira and Takahashi 2021, doi:10.1145/3423597).
-    """
-
-    low: Any
-    high: Any
-    at_low: Any  # the function there, <= 0
-    at_high: Any  # >= 0
-    width: Any  # at the start of the search
-
-    @property
-    def _tolerance(self):
-        return _ROOT_TOLERANCE * (jnp.abs(self.low) + jnp.abs(self.high)) + 1e-300
-
-    @property
-    def found(self):
-        exact = (self.at_low == 0.0) | (self.at_high == 0.0)
-        return exact | (self.high - self.low <= 2.0 * self._tolerance)
-
-    @property
-    def root(self):
-        middle = 0.5 * (self.low + self.high)
-        return jnp.where(self.at_low == 0.0, self.low, jnp.where(self.at_high == 0.0, self.high, middle))
-
-    def started(self, now):
-        return self._replace(width=jnp.where(now, self.high - self.low, self.width))
-
-    def narrowed(self, p, value, low_side, high_side):
-        return self._replace(
-            low=jnp.where(low_side, p, self.low),
-            at_low=jnp.where(low_side, value, self.at_low),
-            high=jnp.where(high_side, p, self.high),
-            at_high=jnp.where(high_side, value, self.at_high),
-        )
-
-    def next_point(self, count):
-        length, middle = self.high - self.low, 0.5 * (self.low + self.high)
-        # how far from the middle one may go and still be no later than one step after bisection
-        reach = jnp.maximum(self.width * 2.0 ** (-count) - 0.5 * length, 0.0)
-        rise = self.at_high - self.at_low
-        secant = (self.at_high * self.low - self.at_low * self.high) / jnp.where(rise > 0.0, rise, 1.0)
-        secant = jnp.where(rise > 0.0, secant, middle)
-        side = jnp.sign(middle - secant)
-        shift = 0.2 * length**2 / jnp.where(self.width > 0.0, self.width, 1.0)
-        near = jnp.where(shift <= jnp.abs(middle - secant), secant + side * shift, middle)
-        return jnp.where(jnp.abs(near - middle) <= reach, near, middle - side * reach)

@@ -29,7 +29,7 @@ class Flow:
         self.shape = tuple(len(x) for x in self.nodes)
         self.points = np.stack([m.ravel() for m in np.meshgrid(*self.nodes, indexing="ij")], axis=-1)
         self.flow = flow_of(local, slopes, hessians)
-        closures = problem.model.closures()
+        closures = problem.model.closures()  # slopes that the solver has found are not told
         self.told = any(isinstance(closure, Growth) for sides in closures for closure in sides)
         self.exits = [
             (a, side)

@@ -54,6 +54,11 @@ class RESULTS(eqx.Enumeration):
         "discounted sum. Discount more, bound the growth of utility or of the states, or, if growth ends farther out, enlarge the "
         "box; if the value is known to be finite, start from a `guess` with the right signs."
     )
+    open_face = (
+        "What closes a face that the model leaves open decides the solution inside: neither a larger box nor another closure of "
+        "the face leaves it as it is. Say in `closures` what holds there: `StateConstraint()` if the state cannot go beyond, "
+        '`Growth` where the slope of the value is known. `stats["faces"]` names the face.'
+    )
     no_descent = (
         "No step along the path improves it any further, but the optimality conditions do not hold yet; the last path is kept. "
         "Start from another `guess`, closer to full abatement, or widen the bounds if no path meets the limits."
@@ -85,6 +90,7 @@ _NAMES = (
     "wrong_sign",
     "undetermined",
     "infinite_value",
+    "open_face",
     "no_descent",
     "unresolved",
     "extrapolated",

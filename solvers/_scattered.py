@@ -60,7 +60,7 @@ class AbstractScattered(AbstractBasis):
                 blocks.append(block)
                 on.append(here)
         self.points, self.on = np.concatenate(blocks), np.concatenate(on)
-        closures = problem.model.closures()
+        closures = problem.closures()
         self.closed = [
             (a, side)
             for a in range(self.dimension)

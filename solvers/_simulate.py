@@ -7,9 +7,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..models import CarbonModel, derivatives
+from ..models import CarbonModel
 from ..models._model import noise_size
 from ..models._types import Point
+from ._constraints import kept_within
 from ._jit import compiled
 from ._regimes import MOST_OUTCOMES, jump_numbers, landing_room, leading_back, members_of, regimes_of, targets_of
 from ._simulation_size import check_paths
@@ -254,10 +255,10 @@ def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jum
 
 def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
     """Control, dynamics and jumps of one regime at a walker's state."""
-    problem, x = policy.problem, walker.states
-    model, inside = problem.model, policy.inside(walker.states)
-    v, costate, hessian = derivatives(t, inside, policy.value)
-    u, worst = problem.saddle(t, inside, v, costate, hessian, problem.after(t, inside))
+    problem, model, x = policy.problem, policy.problem.model, walker.states
+    inside, best = policy.best(t, x, dt)
+    u, v, costate = best.control, best.value, best.costate
+    worst = problem.worst_case(t, inside, u, v, costate, best.after)
     weights = jnp.where(distorted, worst.climate, model.ensemble.weights)
 
     def drifts(climate):
@@ -268,6 +269,8 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
     mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.climates))
     start = walker.states, walker.additive
     moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
+    # the control keeps the mean of a step within the bounds; noise is stopped there
+    moved = kept_within(problem, moved[0]), moved[1]
     intensity = jnp.zeros(len(numbers))
     outcomes = jnp.zeros((len(numbers), MOST_OUTCOMES))
 
@@ -288,7 +291,7 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
         landings[number] = jax.tree.map(in_room, (jump.land(moved[0]), additive))
     scc = jnp.zeros(())
     if isinstance(model, CarbonModel):
-        price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, hessian)
+        price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, best.hessian)
         scc = USD_PER_TCO2 * price
     outside = [(z < low) | (z > high) for z, (low, high) in zip(x, problem.domain, strict=True)]
     return _View(

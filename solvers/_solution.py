@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..models import HJBProblem, WorstCase, derivatives
+from ..models import HJBProblem, WorstCase
 from ..models._breakdown import breakdown_advice
 from ..models._types import Point, Scalar
+from ._constraints import Choice, best_within
 from ._interpolation import TensorSpline, splines_through
 from ._jit import compiled
 from ._result import RESULTS, result_advice, result_name
@@ -34,7 +35,8 @@ class Continuation(eqx.Module):
 class GreedyPolicy(eqx.Module):
     """The control and nature's reply that a value function implies.
 
-    States outside the computational box are moved to its edge first: beyond it nothing was solved.
+    States outside the computational box are moved to its edge first: beyond it nothing was solved. At a bound of a state
+    the drift does not leave (`abatax.models.StateConstraint`).
     """
 
     problem: HJBProblem
@@ -55,6 +57,11 @@ class GreedyPolicy(eqx.Module):
         """The nearest state of the computational box."""
         return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
 
+    def best(self, t: Scalar, x: Point, step: float | None = None) -> tuple[Point, Choice]:
+        """The nearest state of the box, and the best control there if it will be held for `step` years."""
+        inside = self.inside(x)
+        return inside, best_within(self.problem, self.value, t, inside, jnp.asarray(self.problem.domain), step)
+
     def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
         """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
         return _social_cost(self, *jax.tree.map(jnp.asarray, (t, x, additive)))
@@ -65,16 +72,15 @@ class GreedyPolicy(eqx.Module):
 
 @compiled
 def _saddle(policy: GreedyPolicy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
-    problem, x = policy.problem, policy.inside(x)
-    return problem.saddle(t, x, *derivatives(t, x, policy.value), problem.after(t, x))
+    x, best = policy.best(t, x)
+    return best.control, policy.problem.worst_case(t, x, best.control, best.value, best.costate, best.after)
 
 
 @compiled
 def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> Scalar:
-    problem, x = policy.problem, policy.inside(x)
-    v, costate, hessian = derivatives(t, x, policy.value)
-    u = problem.best_control(t, x, v, costate, hessian, problem.after(t, x))
-    return USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, additive, u, v, costate, hessian)
+    x, best = policy.best(t, x)
+    price = policy.problem.social_cost_of_carbon(t, x, additive, best.control, best.value, best.costate, best.hessian)
+    return USD_PER_TCO2 * price
 
 
 class Return(eqx.Module):
@@ -132,7 +138,11 @@ class Solution(eqx.Module):
         """What to do next, for the first regime that did not converge."""
         for part in (*self.later, self):
             if result_name(part.result) != "successful":
-                inner = part.advice if part is not self else result_advice(self.result)
+                if part is not self:
+                    return " ".join(filter(None, (part.advice, breakdown_advice(self.problem.model))))
+                # of faces that the solver has closed, the one on which the solution hangs
+                named = self.stats.get("faces", {}).get("advice") if result_name(self.result) == "open_face" else None
+                inner = named or result_advice(self.result)
                 return " ".join(filter(None, (inner, breakdown_advice(self.problem.model))))
         return result_advice(self.result)
 

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import qmc
 
 from ..models import HJBProblem
@@ -28,17 +29,8 @@ def time_like_states(problem: HJBProblem) -> Transport:
     Cumulative emissions never fall and have no noise: values depend only on those downstream, and a solver may march.
     Recognised by evaluating drift and diffusion at states and controls spread over their bounds.
     """
-    model = problem.model
-    bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
-    low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
-    sample = low + (high - low) * qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES)
-    d = len(problem.region)
-    x = type(model.states)(*jnp.asarray(sample[:, :d].T))
-    u = type(model.controls)(*jnp.asarray(sample[:, d:].T))
-    drift, diffusion = _evaluate(model, x, u)
     signs, quiet, transport = [], [], []
-    for b, s in zip(drift, diffusion, strict=True):
-        b, s = np.asarray(b), np.asarray(s)
+    for b, s in zip(*sample_motion(problem), strict=True):
         still = not np.any(s) and np.all(np.isfinite(b)) and np.any(b)
         signs.append(int(still and np.all(b >= 0)) - int(still and np.all(b <= 0)))
         quiet.append(not np.any(s))
@@ -48,6 +40,24 @@ def time_like_states(problem: HJBProblem) -> Transport:
         noisy = (variance > 0.0) & np.isfinite(speed)
         transport.append(float(np.median(speed[noisy] / variance[noisy])) if np.any(noisy) else np.inf)
     return Transport(tuple(signs), tuple(quiet), tuple(transport))
+
+
+def sample_motion(
+    problem: HJBProblem,
+    states: Float[np.ndarray, "sample state"] | None = None,
+    controls: Float[np.ndarray, "sample control"] | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Drift and noise of every state in all members of a family, at given states and controls or spread over their bounds."""
+    model = problem.model
+    if states is None or controls is None:
+        bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
+        low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
+        sample = low + (high - low) * qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES)
+        states, controls = sample[:, : len(problem.region)], sample[:, len(problem.region) :]
+    x = type(model.states)(*jnp.asarray(states.T))
+    u = type(model.controls)(*jnp.asarray(controls.T))
+    drift, diffusion = _evaluate(model, x, u)
+    return [np.asarray(b) for b in drift], [np.asarray(s) for s in diffusion]
 
 
 @compiled

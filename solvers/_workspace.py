@@ -18,7 +18,7 @@ from ._coupled import is_coupled
 from ._coupled_grid import Interpolated, coupled_correction, interpolated
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
-from ._godunov import Local, after_jumps, evaluate_nodes, face_slope
+from ._godunov import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ._infinite import Flow
 from ._layers import has_layer, noise_across
 from ._linear import Automatic, Downwind, LinearSystem
@@ -44,9 +44,10 @@ class Workspace:
         self.linear = solver.linear_solver or Automatic()
         # the kernel must not be compiled anew when only the box moves
         self.bare = HJBProblem(problem.model)
+        self.faced = with_faces_only(problem)
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
-        self.closures = problem.model.closures()
+        self.closures = problem.closures()
         self.coupled = is_coupled(problem)
         self._after: dict[int, tuple] = {}
 
@@ -98,7 +99,7 @@ class Workspace:
         for start in range(0, on.size, self.chunk):  # the same shape on every level: compiled once
             index = on[np.minimum(np.arange(start, start + self.chunk), on.size - 1)]
             new = index[: on.size - start]
-            both = face_slope(self.bare, axis, side, jnp.asarray(grid.points[index]))
+            both = face_slope(self.faced, axis, side, jnp.asarray(grid.points[index]))
             found[:, :, new] = np.stack(both)[..., : new.size]
         return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Float
 
-from ..models import HJBProblem
+from ..models import AbstractClosure, HJBProblem, StateConstraint
 from ..solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
 from ..solvers._coupled import Regimes
 from ..solvers._interpolation import splines_through
@@ -60,14 +60,21 @@ def finer(solver: FiniteDifference, problem: HJBProblem, axis: int) -> tuple[int
 
 
 def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
-    """The problem on a larger box: margins times `factor`; faces without a margin move out by a tenth of the region."""
+    """The problem on a larger box: margins times `factor`; if there are none, faces move out by a tenth of the region.
+
+    A bound of a state (`StateConstraint.is_bound`) is part of the problem and stays where it is.
+    """
     if problem.domain != problem.region:
         return problem.replace(extension=problem.extension * factor, continuations=())
-    box = {
-        name: (low - 0.1 * (high - low), high + 0.1 * (high - low))
-        for name, (low, high) in zip(problem.model.states._fields, problem.region, strict=True)
-    }
+    box = {}
+    for name, (low, high), faces in zip(problem.model.states._fields, problem.region, problem.closures(), strict=True):
+        below, above = (0.0 if _is_bound(face) else 0.1 * (high - low) for face in faces)
+        box[name] = low - below, high + above
     return problem.replace(box=box, continuations=())
+
+
+def _is_bound(face: AbstractClosure) -> bool:
+    return isinstance(face, StateConstraint) and face.is_bound
 
 
 def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
@@ -93,6 +100,8 @@ def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]
 
 def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
     """How much everything in the region changes when the edge of the box is moved out, margins half as wide again.
+
+    Nothing where every face is a bound of its state: such a box truncates nothing.
 
     **Raises:** `NoReferenceError` if the solve on the larger box does not converge.
     """
@@ -241,7 +250,10 @@ def _other_grid(solution: Solution, solver: FiniteDifference, counts: tuple[int,
 
 
 def _larger_box(solution: Solution, solver: FiniteDifference, factor: float = 1.5) -> Solution:
-    return _companion(enlarged(solution.problem, factor), solver, "on a larger box", solution)
+    wide = enlarged(solution.problem, factor)
+    if wide.domain == solution.problem.domain:
+        return solution
+    return _companion(wide, solver, "on a larger box", solution)
 
 
 def _on_nodes(sample: Sample, part: Solution) -> dict[str, np.ndarray]:
