@@ -24,7 +24,7 @@ from ._figures import save_figures
 from ._files import complete_file
 from ._iamc import to_iamc, write_iamc_csv, write_iamc_xlsx
 from ._meta import meta
-from ._netcdf import open_netcdf_groups, write_netcdf
+from ._netcdf import write_netcdf
 from ._quantiles import summarise
 from ._report import write_report
 from ._rerun import RepeatedSettings
@@ -40,6 +40,7 @@ from ._run_folder import (
     read_neutral,
     read_paths,
     read_table,
+    read_tables,
 )
 from ._settings import RunSettings
 from ._storage import read_run, save
@@ -258,10 +259,10 @@ class _Scenarios:
         write_iamc_xlsx(table, path, rows)
 
     def write_html(self, path: Path) -> None:
-        solution = open_netcdf_groups(self.folder / "solution.nc")
+        solution = read_tables(self.folder, self.run)
         neutral_solution = None
         if self.neutral_run is not None:
-            neutral_solution = open_netcdf_groups(self.folder / NEUTRAL / "solution.nc")
+            neutral_solution = read_tables(self.folder / NEUTRAL, self.neutral_run)
         neutral = None if self.neutral is None else summarise(self.neutral)
         figures = save_figures(
             self.folder / "figures",

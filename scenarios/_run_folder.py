@@ -12,7 +12,7 @@ import xarray as xr
 from ..solvers._identity import MARK
 from ._belongs import check_mark
 from ._meta import flatten
-from ._netcdf import open_attributes, open_netcdf
+from ._netcdf import open_attributes, open_netcdf, open_netcdf_groups
 from ._storage import read_run
 
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
@@ -34,6 +34,20 @@ def check_solution(folder: Path, run: Mapping[str, Any]) -> None:
     """Raise if solution.nc is not what run.json describes."""
     path = folder / "solution.nc"
     check_mark(path, open_attributes(path), run, "solve again with --force")
+
+
+def read_tables(folder: Path, run: Mapping[str, Any]) -> dict[str, xr.Dataset]:
+    """The groups of the solution.nc of a folder.
+
+    **Raises:** `ValueError`: one line with the file and the remedy, if it is of another solution, or other data of this one.
+    """
+    path = folder / "solution.nc"
+    groups = open_netcdf_groups(path)
+    check_mark(path, groups[""].attrs, run, "solve again with --force")
+    value = groups[""].get("value")
+    if value is None or tuple(value.dims) != tuple(run["box"]):
+        raise ValueError(f"{path}: it holds no value function of `{run['model']}`; solve again with --force.")
+    return groups
 
 
 def read_paths(folder: Path, run: Mapping[str, Any], measure: str = "baseline") -> xr.Dataset:

@@ -32,6 +32,7 @@ from ._belongs import check_mark
 from ._files import complete_file
 from ._meta import flatten
 from ._netcdf import open_netcdf_groups, write_netcdf
+from ._run_kinds import check_kinds
 
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # compiled code belongs to it
@@ -199,6 +200,7 @@ def parse_run(path: Path, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ValueError(f"{path} is not valid JSON; solve again to replace it.") from None
     try:
+        check_kinds(run, path)
         check_run(run, path)
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; solve again to replace it.") from None

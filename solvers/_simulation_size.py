@@ -12,7 +12,7 @@ _UNIFORM = 3  # uniform draws per step, for jumps
 
 
 def bytes_of_paths(model: AbstractModel, years: int, num_paths: int, steps_per_year: int) -> int:
-    """Peak memory of a simulation, in bytes: noise drawn once for all steps, and what is reported of every year.
+    """Peak memory of a simulation, in bytes: what is reported of every year, and the draws of one year.
 
     !!! example
 
@@ -26,7 +26,7 @@ def bytes_of_paths(model: AbstractModel, years: int, num_paths: int, steps_per_y
     reported = len(model.states) + len(model.additive) + len(model.controls) + len(model.jumps()) + 4
     reported += len(jax.eval_shape(lambda: _observables(model)))
     drawn = steps_per_year * (noise_size(model) + _UNIFORM)
-    return 8 * num_paths * (years + 1) * (_COPIES * reported + drawn)
+    return 8 * _COPIES * num_paths * ((years + 1) * reported + drawn)
 
 
 def _observables(model: AbstractModel):

@@ -174,8 +174,9 @@ def export(
     """Write scenario files and the report from simulated paths."""
     with reporting():
         check_device()
-        from .scenarios._pipeline import export_run
+        from .scenarios._pipeline import export_run, tidy
 
+        tidy(folder)
         after_an_interrupt(lambda: f"what is written is complete; `abatax export {folder} --force` writes everything.")
         written = export_run(folder, format, force=force)
         say(*(str(path) for path in written))
