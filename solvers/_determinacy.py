@@ -7,9 +7,8 @@ from ._collocation_workspace import CollocationWorkspace
 from ._godunov import Local
 
 # Right-hand sides that are tried, and how many times their size over the rate of discounting an answer may have. By the maximum
-# principle it has no more than once where the state is kept inside. Measured in the functions of the solvers, up to 30 where the
-# solution is right (a layer of little noise at a kink), from 300 where noise across state constraints leaves it open, and from 1e5
-# where drift leaves through the faces.
+# principle it has no more than once where the state is kept inside. Measured on linear-quadratic problems, up to 5 where the solution
+# is right, and where noise across state constraints leaves it open from 120 with nine functions and from 1e5 with twenty-five.
 _SOURCES, LOOSE = 8, 100.0
 # Of the region the inner half counts, within this share of its length from the middle: where drift points in, what noise carries in
 # over a face dies off from there, and smoothness is right about the rest.
