@@ -143,6 +143,9 @@ class AbatementTechnology(AbatementBox, ClosedFormControl, CarbonModel):
     def controls(self) -> Point:
         return CONTROLS
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     @property
     def additive(self) -> Point:
         return LogDamages(Variable("log of damages", "1", symbol="n"))

@@ -157,6 +157,9 @@ class AKClimate(ClosedFormControl, CarbonModel):
             Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"),
         )
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     # -- dynamics ---------------------------------------------------------------------------------------
 
     @property

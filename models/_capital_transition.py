@@ -98,6 +98,10 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
             found["research"] = Variable(name, "1/yr", 1e-10, self.most_research, symbol="x_r")
         return point(**found)
 
+    def interior_controls(self) -> tuple[str, ...]:
+        idle = self.idle_controls()
+        return tuple(name for name in self.controls._fields if name not in idle)
+
     # -- dynamics ---------------------------------------------------------------------------------------
 
     @property

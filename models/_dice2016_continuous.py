@@ -117,6 +117,10 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
             Variable("share of net output saved", "1", 0.0, 0.99, symbol="s"),
         )
 
+    def interior_controls(self) -> tuple[str, ...]:
+        # the limits of abatement belong to the model
+        return ("savings",)
+
     @property
     def observable_variables(self) -> dict[str, Variable]:
         capital = Variable("capital", "trillion US$", iamc="Capital Stock", symbol="K")

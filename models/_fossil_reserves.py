@@ -97,6 +97,9 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     def controls(self) -> Point:
         return CONTROLS
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     @property
     def additive(self) -> Point:
         return ADDITIVE

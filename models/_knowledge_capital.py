@@ -121,6 +121,9 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def controls(self) -> Point:
         return CONTROLS
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     @property
     def additive(self) -> Point:
         return LogDamages(Variable("log of damages", "1", symbol="n"))

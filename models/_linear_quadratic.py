@@ -99,6 +99,9 @@ class LinearQuadratic(QuadraticModel):
         point = numbered_point("control", self.dimension)
         return point(*(Variable(f.replace("_", " "), "1/yr", -50.0, 50.0) for f in point._fields))
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         return type(x)(*(self.matrix @ jnp.stack(x) + jnp.stack(u)))
 

@@ -190,9 +190,18 @@ class AbstractModel(eqx.Module):
         return {}
 
     def idle_controls(self) -> tuple[str, ...]:
-        """Controls that this regime has no use for, and that rightly stay at a bound.
+        """Controls that have no effect in this regime; comparisons leave them out of averages."""
+        return ()
 
-        Any other control at its bound over most of the region is the mark of a false branch.
+    @property
+    def scan_fineness(self) -> int:
+        """The `fineness` with which [`maximise`][] scans the controls."""
+        return 1
+
+    def interior_controls(self) -> tuple[str, ...]:
+        """Controls whose optimum lies between their bounds: the bounds are limits of the computation, not of the economy.
+
+        One of these at a bound over most of the region is the mark of a false branch. Bounds of other controls may bind.
         """
         return ()
 

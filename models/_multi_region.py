@@ -146,6 +146,9 @@ class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
     def controls(self) -> Point:
         return emission_variables(self.regions)
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     @property
     def additive(self) -> Point:
         return capital_variables(self.regions)

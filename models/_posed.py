@@ -143,6 +143,7 @@ def _check_names(problem: Any) -> None:
         ("costate_signs", model.costate_signs(), "state", states),
         ("grid_points", model.grid_points(), "state", states),
         ("idle_controls", model.idle_controls(), "control", controls),
+        ("interior_controls", model.interior_controls(), "control", controls),
         ("separated", model.separated(), "additive state", model.additive._fields),
     )
     for method, names, kind, known in declared:

@@ -15,6 +15,7 @@ from ._constants import Constants, changed_constant, constants_read
 from ._maximise import maximise
 from ._model import AbstractModel, CarbonModel, ClosedFormControl
 from ._posed import check_descriptions
+from ._scan import highest
 from ._types import Point, Scalar
 from ._value import derivatives
 
@@ -276,6 +277,11 @@ class HJBProblem(eqx.Module):
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> Point:
         """The maximising control found numerically, within the controls' bounds."""
+        low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
+        return type(self.model.controls)(*maximise(objective, low, high, fineness=self.model.scan_fineness))
+
+    def _over_controls(self, t, x, value, costate, hessian, after):
+        """The bounds of the controls, and the Hamiltonian as a function of them."""
         controls = self.model.controls
         low = jnp.array([v.low for v in controls], dtype=jnp.float64)
         high = jnp.array([v.high for v in controls], dtype=jnp.float64)
@@ -283,7 +289,22 @@ class HJBProblem(eqx.Module):
         def objective(z):
             return self.hamiltonian(t, x, type(controls)(*z), value, costate, hessian, after)
 
-        return type(controls)(*maximise(objective, low, high))
+        return low, high, objective
+
+    def missed_gain(
+        self,
+        t: Scalar,
+        x: Point,
+        u: Point,
+        value: Scalar,
+        costate: Float[Array, " state"],
+        hessian: Float[Array, "state state"],
+        after: tuple[Float[Array, " ..."], ...] = (),
+    ) -> Scalar:
+        """By how much a scan of the controls finer than that of `numerical_control` raises the Hamiltonian above that of `u`."""
+        low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
+        chosen = jnp.stack(u)
+        return jnp.maximum(highest(objective, low, high, chosen) - objective(chosen), 0.0)
 
     def saddle(
         self,

@@ -110,6 +110,9 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     def controls(self) -> Point:
         return Emissions(Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "e"))
 
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
     @property
     def additive(self) -> Point:
         return CapitalAndDamages(

@@ -10,7 +10,7 @@ from ..models import HJBProblem
 from ._godunov import Local
 from ._status import OUTWARD, PINNED, WRONG_SIGN
 
-# A control at its bound, or a marginal value of the wrong sign, on more than this share of the region.
+# An interior control at a bound, or a clipped control or a marginal value of the wrong sign, on more than this share of the region.
 MOSTLY_PINNED = 0.5
 MOSTLY_WRONG = 0.25
 # On no more than this share may it be of the wrong sign and of some size, relative to its root mean square: small ones are noise.
@@ -18,6 +18,8 @@ SOMEWHERE_WRONG, OF_SOME_SIZE = 0.01, 0.1
 # Noise across a state constraint that moves slopes inside by more than this multiple of their size leaves them open: measured
 # on linear-quadratic problems, up to 1.0 where the solution is exact and from 5.9 where it is wrong.
 TOO_OPEN = 2.0
+# A Hamiltonian that rises over the range of a control by less than this share of the range of V, discounted, is flat.
+_RISES = 1e-6
 # Marginal values below this share of the range of V over the length of the box are rounding.
 _NOTHING = 1e-9
 
@@ -29,19 +31,43 @@ def in_region(problem: HJBProblem, points: Float[np.ndarray, "node state"]) -> B
 
 
 def share_pinned(problem: HJBProblem, points: Float[np.ndarray, "node state"], control: Any) -> float:
-    """The largest share of points in the region at which a control sits at one of its bounds.
+    """The largest share of points in the region at which a control that the model declares interior sits at a bound.
 
-    `control` holds arrays over (family, node). Clipped first-order conditions have false solutions of small residual. Controls that
-    the model declares idle are not looked at.
+    `control` holds arrays over (family, node).
     """
-    inside, shares, limits = in_region(problem, points), [0.0], problem.model.controls
+    inside, interior, limits = in_region(problem, points), problem.model.interior_controls(), problem.model.controls
+    shares = [0.0]
     for name, u, bounds in zip(limits._fields, control, limits, strict=True):
-        if name in problem.model.idle_controls():
-            continue
-        for bound in (bounds.low, bounds.high):
-            at_bound = np.abs(u[:, inside] - bound) <= 1e-9 * (1.0 + abs(bound))
-            shares.append(float(np.max(np.mean(at_bound, axis=1))))
+        if name in interior:
+            shares += [_largest_share(_at(u[:, inside], bound)) for bound in (bounds.low, bounds.high)]
     return max(shares)
+
+
+def share_clipped(problem: HJBProblem, points: Float[np.ndarray, "node state"], local: Local) -> float:
+    """The largest share of points in the region at which a control sits at a bound although the Hamiltonian rises inside.
+
+    A bound binds where the Hamiltonian rises towards it. Where it falls, a first-order condition was solved that is no
+    maximum (the Hamiltonian is not concave, a marginal value has the wrong sign), and its solution was clipped.
+    """
+    inside, limits, shares = in_region(problem, points), problem.model.controls, [0.0]
+    rate = np.asarray(problem.model.preferences.discount_rate)
+    value = local.value[:, inside]
+    size = np.ptp(value, axis=1, keepdims=True) + 1e-6 * np.max(np.abs(value), axis=1, keepdims=True)
+    scale = np.abs(rate).reshape(-1, 1) * size
+    for u, ascent, bounds in zip(local.control, local.ascent, limits, strict=True):
+        width = bounds.high - bounds.low
+        for bound, inward in ((bounds.low, 1.0), (bounds.high, -1.0)):
+            if not np.isfinite(bound):
+                continue
+            reach = width if np.isfinite(width) else 1.0 + abs(bound)
+            rise = inward * ascent[:, inside] * reach
+            shares.append(_largest_share(_at(u[:, inside], bound) & (rise > _RISES * scale)))
+    return max(shares)
+
+
+def _at(u: Float[np.ndarray, "family node"], bound: float) -> Bool[np.ndarray, "family node"]:
+    """Where a control is at a bound, to rounding; nowhere if there is none."""
+    return np.isfinite(bound) & (np.abs(u - bound) <= 1e-9 * abs(bound))
 
 
 def share_wrong_sign(
@@ -79,6 +105,8 @@ def false_branch(
     if leaves:
         return OUTWARD
     if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
+        return PINNED
+    if share_clipped(problem, points, local) > MOSTLY_WRONG:
         return PINNED
     wrong, sizeable = share_wrong_sign(problem, points, local.value, local.costate)
     return WRONG_SIGN if wrong > MOSTLY_WRONG or sizeable > SOMEWHERE_WRONG else None

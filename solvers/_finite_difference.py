@@ -3,7 +3,7 @@ import dataclasses
 import equinox as eqx
 import numpy as np
 
-from ._branch import false_branch
+from ._branch import false_branch, in_region
 from ._finite_difference_state import FiniteDifferenceState as FiniteDifferenceState
 from ._godunov import lowest_after, on_nodes
 from ._gridded import AbstractGridded, check_nodes
@@ -14,8 +14,9 @@ from ._near import Near
 from ._options import check_real, check_tolerance, check_whole
 from ._ranges import flat, value_ranges
 from ._solver import Finish
-from ._status import CODES, CONVERGED, INFINITE, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
+from ._status import CODES, CONVERGED, INFINITE, MISSED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
 from ._workspace import Workspace
+from ._zigzag import zigzags
 
 # The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
 _TOO_ROUGH = 2.0
@@ -289,11 +290,17 @@ class FiniteDifference(AbstractGridded):
         local = workspace.evaluate(level, high, state.values)
         if false := self._false_branch(workspace, level, high, local):
             return false
+        if workspace.missed(level, high, state.values, local):
+            return MISSED
         if not high:
             return CONVERGED
         varies = ~flat(state.values)
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
-        if np.any((rough[0] > _TOO_ROUGH * rough[1])[varies]):
+        grid = workspace.grid(level)
+        inside = in_region(workspace.problem, grid.points)
+        if np.any((rough[0] > _TOO_ROUGH * rough[1])[varies]) or zigzags(
+            grid, inside, state.values[varies], state.monotone[varies]
+        ):
             return OSCILLATING
         return OPEN if varies.any() and workspace.left_open(level, local, state.values) else CONVERGED
 

@@ -23,6 +23,7 @@ class Local(NamedTuple):
     drift: Any
     variance: Any
     control: Any
+    ascent: Any  # derivative of the Hamiltonian in each control
     value: Any
     costate: Any
     outward: Any  # drift out of a state constraint that no control stops
@@ -96,6 +97,19 @@ def lowest_after(problem, points, family: int) -> Float[np.ndarray, "family node
 
 
 @compiled
+def missed_gains(problem, points, value, costate, hessian, control, after) -> Float[jax.Array, "family node"]:
+    """By how much a finer scan of the controls raises the Hamiltonian at a batch of nodes of all members."""
+
+    def of_member(p, *own):
+        def at(x, value, costate, hessian, u, after):
+            return p.missed_gain(jnp.asarray(_TIME), p.state(x), u, value, costate, hessian, after)
+
+        return jax.vmap(at)(points, *own)
+
+    return eqx.filter_vmap(of_member)(problem, value, costate, hessian, control, after)
+
+
+@compiled
 def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
@@ -130,7 +144,7 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     else:
         costate, stuck = forward, jnp.zeros(x.shape, dtype=bool)
     u = control(costate)
-    residual, (discount, drift, variance) = jax.value_and_grad(hamiltonian, argnums=(1, 2, 3))(
+    residual, (ascent, discount, drift, variance) = jax.value_and_grad(hamiltonian, argnums=(0, 1, 2, 3))(
         u, value, costate, hessian
     )
     # a drift out of a state constraint that no control stops is dropped
@@ -138,7 +152,7 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     drift = jnp.where(stuck, 0.0, drift)
     flow = jax.grad(problem.model.preferences.aggregate, argnums=1)(problem.model.utility(t, state, u), value)
     then = jax.grad(hamiltonian, argnums=4)(u, value, costate, hessian, after) if coupled else ()
-    return Local(residual, discount, drift, variance, u, value, costate, jnp.any(stuck), -flow, then)
+    return Local(residual, discount, drift, variance, u, ascent, value, costate, jnp.any(stuck), -flow, then)
 
 
 def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):

@@ -38,8 +38,14 @@ class RESULTS(eqx.Enumeration):
         "the penalty)."
     )
     pinned = (
-        "A control sits at its bound over most of the region of interest, which is the mark of a false branch. Start from a "
-        "`guess` with the right signs, or widen the control's bounds."
+        "Over much of the region of interest a control sits at a bound where it should not: its optimum is declared to be "
+        "interior (`interior_controls`), or the Hamiltonian rises away from the bound. This is the mark of a false branch. Start "
+        "from a `guess` with the right signs, or widen the control's bounds."
+    )
+    missed_maximum = (
+        "A scan of the controls finer than that of the numerical maximiser finds a higher Hamiltonian: a maximum with a narrow "
+        "basin was missed. Raise the model's `scan_fineness`, narrow the bounds of the controls, or give the maximiser in closed "
+        "form (`ClosedFormControl`)."
     )
     wrong_sign = (
         "A marginal value has not the sign that the model declares over much of the region of interest: this is a false "
@@ -87,6 +93,7 @@ _NAMES = (
     "unsettled",
     "oscillating",
     "pinned",
+    "missed_maximum",
     "wrong_sign",
     "undetermined",
     "infinite_value",

@@ -15,7 +15,8 @@ from ._result import RESULTS
     ROUGH,
     UNSETTLED,
     INFINITE,
-) = range(12)
+    MISSED,
+) = range(13)
 
 CODES = (
     RESULTS.max_steps_reached,
@@ -30,4 +31,5 @@ CODES = (
     RESULTS.unresolved,
     RESULTS.unsettled,
     RESULTS.infinite_value,
+    RESULTS.missed_maximum,
 )

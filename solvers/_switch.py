@@ -132,6 +132,14 @@ class Switch(AbstractModel):
     def idle_controls(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for m in self.kinds for name in m.idle_controls()))
 
+    def interior_controls(self) -> tuple[str, ...]:
+        interior = [m.interior_controls() for m in self.kinds]
+        return tuple(name for name in interior[0] if all(name in names for names in interior))
+
+    @property
+    def scan_fineness(self) -> int:
+        return max(m.scan_fineness for m in self.kinds)
+
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
         found: dict[str, set[float]] = {}
         for m in self.kinds:

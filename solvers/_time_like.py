@@ -51,8 +51,8 @@ def sample_motion(
     model = problem.model
     if states is None or controls is None:
         bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
-        low, high = (np.array([b[n] for b in bounds]) for n in (0, 1))
-        sample = low + (high - low) * qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES)
+        low, high = (np.array([b[n] for b in bounds], dtype=float) for n in (0, 1))
+        sample = between(low, high, qmc.Sobol(len(bounds), scramble=False).random(_SAMPLES))
         states, controls = sample[:, : len(problem.region)], sample[:, len(problem.region) :]
     x = type(model.states)(*jnp.asarray(states.T))
     u = type(model.controls)(*jnp.asarray(controls.T))
@@ -72,3 +72,18 @@ def _evaluate(model, x, u):
         return jax.vmap(at)(x, u)
 
     return eqx.filter_vmap(of_member)(model)
+
+
+def between(
+    low: Float[np.ndarray, " variable"],
+    high: Float[np.ndarray, " variable"],
+    shares: Float[np.ndarray, "point variable"],
+) -> Float[np.ndarray, "point variable"]:
+    """Points between bounds, of which some may be infinite: most of those are then near the other bound, or near zero."""
+    below, above = np.isfinite(low), np.isfinite(high)
+    outward = shares / (1.0 - np.minimum(shares, 1.0 - 1e-6))
+    inward = (1.0 - shares) / np.maximum(shares, 1e-6)
+    start, end = np.where(below, low, 0.0), np.where(above, high, 0.0)
+    half = np.where(below, start + outward, end - outward)
+    one = np.where(below | above, half, outward - inward)
+    return np.where(below & above, start + (end - start) * shares, one)

@@ -13,12 +13,13 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
-from ..models import EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
+from ..models import ClosedFormControl, EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
+from ._branch import in_region
 from ._coupled import is_coupled
 from ._coupled_grid import Interpolated, coupled_correction, interpolated
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
-from ._godunov import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
+from ._godunov import Local, after_jumps, evaluate_nodes, face_slope, missed_gains, with_faces_only
 from ._infinite import Flow
 from ._layers import has_layer, noise_across
 from ._linear import Automatic, Downwind, LinearSystem
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 _SMALLEST, _LARGEST = 256, 1024
 # Cells in which drift outweighs noise by more than this are too coarse for centred differences (the largest cell counts).
 _FAINT = 100.0
+# Nodes at which the numerical maximiser is checked by a finer scan, and nodes per call.
+_MOST_CHECKED, _CHUNK_CHECKED = 4096, 256
+# A gain of the Hamiltonian of this share of the range of V, discounted, is no rounding.
+_MISSED = 1e-6
 # Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
 _NEARLY_TRIANGULAR = 0.5
 
@@ -206,6 +211,27 @@ class Workspace:
             variance=np.where(on_kink[:, None, None], 0.0, local.variance),
             after=tuple(np.where(on_kink[:, None], 0.0, weights) for weights in local.after),
         )
+
+    def missed(self, level: int, high: bool, values: Float[np.ndarray, "family node"], local: Local) -> bool:
+        """Whether the numerical maximiser missed a maximum that a finer scan of the controls finds, at nodes of the region."""
+        if isinstance(self.problem.model, ClosedFormControl):
+            return False
+        grid = self.grid(level)
+        inside = np.flatnonzero(in_region(self.problem, grid.points))
+        # a scan of several controls has many points: spread over the nodes that take seconds
+        most = _MOST_CHECKED if len(self.problem.model.controls) == 1 else _CHUNK_CHECKED
+        index = inside[np.linspace(0, inside.size - 1, min(most, inside.size)).astype(int)] if inside.size else inside
+        with np.errstate(invalid="ignore", over="ignore"):
+            hessian = grid.differentiate(self.scheme(level, high), values, self.faces(level), high).hessian
+        own = (values, local.costate, hessian, local.control, self.after(level, high, values))
+        size = np.ptp(values, axis=1) + 1e-6 * np.max(np.abs(values), axis=1)
+        for start in range(0, index.size, _CHUNK_CHECKED):
+            part = index[np.minimum(np.arange(start, start + _CHUNK_CHECKED), index.size - 1)]
+            pieces = jax.tree.map(lambda leaf, part=part: jnp.asarray(leaf[:, part]), own)
+            gains = np.asarray(missed_gains(self.bare, jnp.asarray(grid.points[part]), *pieces))
+            if np.any(gains > (_MISSED * self.discount_rate * size)[:, None]):
+                return True
+        return False
 
     def signs(self, level: int, high: bool) -> tuple[int, ...] | None:
         """Which one-sided slope the kernel takes in each state, 0 where it must choose; None where both are the same."""
