@@ -90,6 +90,7 @@ def test_a_narrow_maximum_of_utility_is_found_at_every_node(controls):
     assert value == pytest.approx(VALUE_AT_HALF, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_maximum_narrower_than_the_scan_is_noticed():
     solver = FiniteDifference(points=21, order=1)
     missed = solve(HJBProblem(two_bumps(0.001)), solver, throw=False)
