@@ -343,8 +343,8 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
             raise ValueError(f"`{dotted}` is {value!r}; it must be true or false.")
         return truth
     if isinstance(default, int):
-        number = _number(dotted, value)
-        if not math.isfinite(number) or number != int(number):
+        number = _number(dotted, value, bound="a whole number")
+        if number != int(number):
             raise ValueError(f"`{dotted}` is {value}; it must be a whole number.")
         return int(number)
     if isinstance(value, str) and "," in value:
@@ -371,7 +371,7 @@ def _default_block(dotted: str, name: str) -> dict[str, Any]:
         raise ValueError(f"`{dotted}` is {name}, which has no default values; set it in Python.") from None
 
 
-def _number(dotted: str, value: Any) -> float:
+def _number(dotted: str, value: Any, bound: str = "finite") -> float:
     try:
         number = float(_no_truth(value))
     except (TypeError, ValueError, OverflowError):
@@ -379,7 +379,7 @@ def _number(dotted: str, value: Any) -> float:
     if math.isnan(number):
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.")
     if math.isinf(number) and not dotted.startswith("ambiguity."):  # there it is the penalty of a planner without doubt
-        raise ValueError(f"`{dotted}` is {value}; it must be finite.")
+        raise ValueError(f"`{dotted}` is {value}; it must be {bound}.")
     return number
 
 
