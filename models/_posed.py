@@ -37,8 +37,8 @@ def check_descriptions(model: AbstractModel) -> None:
     for field, variable in model.controls._asdict().items():
         if not (variable.low <= variable.high and variable.low < math.inf and variable.high > -math.inf):
             raise ValueError(
-                f"control `{field}`: low {variable.low:g} must not be above high {variable.high:g} {variable.unit}; change its"
-                " bounds in `controls`."
+                f"control `{field}`: low {variable.low:g} must not be above high {variable.high:g}; change its bounds in"
+                " `controls`."
             )
 
 

@@ -78,7 +78,8 @@ def test_beyond_the_breakdown_of_robustness_there_is_no_solution(feedback, volat
     ambiguity = ab.models.Ambiguity.from_penalties(shocks=penalty)
     model = LinearQuadratic(feedback=feedback, volatility=volatility, ambiguity=ambiguity)
     solution = solve(model, FiniteDifference(points=41), throw=False)
-    assert result_name(solution.result) == "outward_drift"
+    # near the breakdown the flow of utility has the other sign than the value, which is noticed first
+    assert result_name(solution.result) in ("outward_drift", "infinite_value")
     assert "breakdown of robustness" in solution.advice and "the penalty must exceed" in solution.advice
 
 
