@@ -126,7 +126,8 @@ _SMALLEST, _LARGEST = 1e-30, 1e30
 
 def _scales(matrix: sp.csr_matrix) -> Float[np.ndarray, " n"]:
     """Factors of the rows beyond single precision, where the weights of the interpolation would be 0 / 0; 1 elsewhere."""
-    absolute = sp.csr_matrix((np.abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+    absolute = matrix.copy()  # its indices too: to look for a maximum sorts them where they are
+    absolute.data = np.abs(absolute.data)
     size = np.ravel(absolute.max(axis=1).toarray())
     return np.where((size > _SMALLEST) & (size < _LARGEST), 1.0, 1.0 / np.where(size > 0.0, size, 1.0))
 
