@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import root
 
 import abatax as ab
-from abatax.models import AbstractModel, AbstractPreferences, AbstractValue, Ambiguity, Jump, Variable
+from abatax.models import AbstractModel, AbstractPreferences, AbstractValue, Ambiguity, Inflow, Jump, Variable
 from abatax.models._model import NoAdditive
 from abatax.models._types import parameter
 
@@ -83,6 +83,10 @@ class Shaken(AbstractModel):
 
     def initial_state(self):
         return Position(jnp.zeros(()))
+
+    def closures(self):
+        # no margins, in whose coordinates polynomials of few degrees are no parabolas
+        return Position((Inflow(), Inflow()))
 
     @property
     def regime(self):
@@ -186,6 +190,10 @@ class Switching(AbstractModel):
     def initial_state(self):
         return Position(jnp.zeros(()))
 
+    def closures(self):
+        # no margins, in whose coordinates polynomials of few degrees are no parabolas
+        return Position((Inflow(), Inflow()))
+
     def jumps(self):
         count = self.growth.shape[-1]
         chances = self.rates[self.regime_number] / jnp.sum(self.rates[self.regime_number])
@@ -237,6 +245,10 @@ class Labelled(AbstractModel):
 
     def initial_state(self):
         return Position(jnp.zeros(()))
+
+    def closures(self):
+        # no margins, in whose coordinates polynomials of few degrees are no parabolas
+        return Position((Inflow(), Inflow()))
 
     def jumps(self):
         name, other, rate = {"calm": ("storm", "wild", 0.3), "wild": ("lull", "calm", 0.7)}[self.label]
@@ -292,6 +304,10 @@ class Plane(AbstractModel):
 
     def initial_state(self):
         return Place(jnp.zeros(()), jnp.zeros(()))
+
+    def closures(self):
+        # no margins, in whose coordinates polynomials of few degrees are no parabolas
+        return Place((Inflow(), Inflow()), (Inflow(), Inflow()))
 
     def jumps(self):
         land = lambda x: Place(x.east + self.one.sizes, x.north + self.other.sizes)

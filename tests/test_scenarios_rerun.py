@@ -70,6 +70,7 @@ def test_the_question_of_every_model_is_repeated(name, tmp_path):
     settings = RunSettings(model=name)
     problem = settings.problem()
     run = {"format": FORMAT, "model": name, **ab.models.portable_parameters(problem.model), "results": {}}
+    run |= {"converged": True, "advice": ""}
     if isinstance(problem, ab.HJBProblem):
         box = dict(zip(problem.model.states._fields, map(list, problem.region), strict=True))
         run |= {"box": box, "extension": problem.extension}
