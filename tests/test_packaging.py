@@ -64,7 +64,7 @@ def test_wheel_is_marked_as_typed(wheel):
 
 def test_wheel_declares_the_command(wheel):
     (entry_points,) = (text for name, text in wheel.items() if name.endswith("/entry_points.txt"))
-    assert b"abatax = abatax.cli:main" in entry_points
+    assert b"abatax = abatax.__main__:main" in entry_points
 
 
 def test_tracked_files_hold_no_absolute_path():

@@ -106,7 +106,7 @@ def test_a_grid_that_does_not_converge_is_not_corrected(monkeypatch):
     [
         ({"coarse": 3}, "`solver.coarse` is 3; .* at least 7"),
         ({"coarse": (9, 5)}, "at least 7"),
-        ({"coarse": -1}, "at least 7"),
+        ({"coarse": -1}, "`solver.coarse` is -1"),
         ({"coarse": 9, "start": 0}, "`solver.start` is 0"),
     ],
 )
