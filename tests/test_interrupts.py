@@ -31,6 +31,9 @@ with abatax._cli_parts.reporting(), complete_file(Path(sys.argv[1], "new", "file
     BODY
 """
 
+# The child process sets a signal before it starts another program; it calls nothing of JAX.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 
 def _started(script, *arguments):
     process = subprocess.Popen(
