@@ -131,7 +131,7 @@ def simulate(
     num_paths = num_paths if shocks else 1
     flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
     member = jnp.asarray(0 if solution.place is None else solution.place)
-    # whole groups of paths: another instruction than that of vector units may round the last bit of a path another way
+    # Paths are simulated in whole groups: vector and scalar instructions may round the last bit of a path differently.
     simulated = -(-num_paths // _LANES) * _LANES if shocks else 1
     every = _simulate(regimes, member, key, years, simulated, *flags, steps_per_year)
     walkers, controls, observables, scc = jax.tree.map(lambda leaf: leaf[:num_paths], every)

@@ -31,7 +31,7 @@ with abatax._cli_parts.reporting(), complete_file(Path(sys.argv[1], "new", "file
     BODY
 """
 
-# The child process sets a signal before it starts another program; it calls nothing of JAX.
+# The forked child only resets its signal handler before it starts another program, so JAX's warning does not apply.
 pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 
 
