@@ -87,6 +87,7 @@ class AbstractBasis(abc.ABC):
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
         """An estimate of the relative error that more points or functions would remove."""
 
+    @abc.abstractmethod
     def landed_rows(
         self,
         unknowns: Float[np.ndarray, "family unknown"],
@@ -95,8 +96,7 @@ class AbstractBasis(abc.ABC):
         inside: Float[np.ndarray, "point state"],
         distance: Float[np.ndarray, "point state"],
     ) -> Float[np.ndarray, "point unknown"]:
-        """How a weight times the value of a member at points, extended as a parabola by a distance, answers to its unknowns."""
-        raise NotImplementedError  # bases of solvers that couple regimes have it
+        """Derivative, in the unknowns of a member, of a weight times its value at points, extended as a parabola by a distance."""
 
     def landed(
         self,
