@@ -41,10 +41,17 @@ def interpolated(problem: HJBProblem, grid: Discretisation, high: bool) -> tuple
     Beyond its box a value function goes on with the known slope of the face, elsewhere as a parabola; in the monotone scheme as a
     constant.
     """
-    return tuple(_one(landing, grid, high) for landing in landings(problem, grid.points))
+    return interpolated_from(problem, grid, high, grid.points)
 
 
-def _one(landing: Landing, grid: Discretisation, high: bool) -> Interpolated:
+def interpolated_from(
+    problem: HJBProblem, grid: Discretisation, high: bool, points: Float[np.ndarray, "node state"]
+) -> tuple[Interpolated, ...]:
+    """The same for jumps from any points instead of the nodes of the grid."""
+    return tuple(_one(landing, grid, high, len(points)) for landing in landings(problem, points))
+
+
+def _one(landing: Landing, grid: Discretisation, high: bool, count: int) -> Interpolated:
     family, outcomes = landing.members.shape
     rows = []
     for f in range(family):
@@ -57,7 +64,7 @@ def _one(landing: Landing, grid: Discretisation, high: bool) -> Interpolated:
             at, share = axis_weights(axis, inside[:, a], distance[:, a] if high else None, width)
             index = (index[:, :, None] * grid.shape[a] + at[:, None, :]).reshape(len(inside), -1)
             weight = (weight[:, :, None] * share[:, None, :]).reshape(len(inside), -1)
-        index += grid.size * np.tile(landing.members[f], grid.size)[:, None]
+        index += grid.size * np.tile(landing.members[f], count)[:, None]
         start = np.arange(len(inside) + 1) * index.shape[1]
         shape = (len(inside), family * grid.size)
         matrix = sp.csr_matrix((weight.ravel(), index.ravel(), start), shape=shape)

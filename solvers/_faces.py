@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from scipy.interpolate import BSpline
 from scipy.stats import qmc
 
 from ..models import AbstractClosure, Automatic, Growth, HJBProblem, StateConstraint
 from ..models._types import Point, Scalar
 from ._finite_difference import _TO_AND_FRO, FiniteDifference
 from ._godunov import after_jumps, evaluate_nodes
-from ._interpolation import TensorSpline
+from ._interpolation import TensorSpline, derivatives_on_axes
 from ._jit import compiled
 from ._near import Near
 from ._result import RESULTS, result_name
@@ -288,7 +287,9 @@ class _Chooser:
         axes = tuple(np.linspace(low, high, count) for low, high in self.problem.region)
         points = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
         members = [on_host(lambda leaf, n=n: leaf[n], finish.value) for n in range(self.family)]
-        values, slopes, hessians = (np.stack(z) for z in zip(*(_on_axes(m, axes) for m in members), strict=True))
+        values, slopes, hessians = (
+            np.stack(z) for z in zip(*(derivatives_on_axes(m, axes) for m in members), strict=True)
+        )
         controls = np.zeros((0, self.family, len(points)))
         if not workspace.coupled:  # else what comes after a jump is not known but solved for
             controls = self.controls_at(workspace, points, (values, slopes, slopes, hessians))
@@ -378,27 +379,16 @@ _UNFINISHED = ("max_steps_reached", "stalled", "unsettled", "nonfinite", "infini
 
 
 def _ended(finish: Finish, order: int) -> bool:
-    """Whether there is an answer: of the scheme of first order also what may be a false branch of the problem."""
+    """Whether the iteration ended at a solution of its scheme.
+
+    On the few nodes of these grids the solution may be `unresolved`. The monotone scheme may have ended at what looks like a false
+    branch of the problem.
+    """
     name = result_name(finish.result)
     near = finish.stats["change"] < _TO_AND_FRO
-    return name == "successful" or (order == 1 and (name not in _UNFINISHED or (name == "unsettled" and near)))
-
-
-def _on_axes(spline: Any, axes: tuple[np.ndarray, ...]):
-    """Values, slopes and hessians of a spline on a tensor grid, points in rows."""
-    d = len(axes)
-
-    def derivative(orders) -> np.ndarray:
-        values = np.asarray(spline.coefficients)
-        for axis, (knots, degree, x, nu) in enumerate(zip(spline.knots, spline.degree, axes, orders, strict=True)):
-            piece = BSpline(np.asarray(knots), np.moveaxis(values, axis, 0), degree)
-            values = np.moveaxis(piece(x, nu=int(nu)), 0, axis)
-        return values.ravel()
-
-    unit = np.eye(d, dtype=int)
-    slopes = np.stack([derivative(unit[a]) for a in range(d)], axis=-1)
-    rows = [[derivative(unit[a] + unit[b]) for b in range(d)] for a in range(d)]
-    return derivative(0 * unit[0]), slopes, np.moveaxis(np.array(rows), -1, 0)
+    return name in ("successful", "unresolved") or (
+        order == 1 and (name not in _UNFINISHED or (name == "unsettled" and near))
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------

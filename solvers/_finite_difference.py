@@ -9,12 +9,25 @@ from ._godunov import lowest_after, on_nodes
 from ._gridded import AbstractGridded, check_nodes
 from ._interpolation import splines_through
 from ._linear import AbstractLinearSolver, one_thread
+from ._markov_chain import SAFETY, UNRESOLVED
 from ._memory import check_memory
 from ._near import Near
 from ._options import check_real, check_tolerance, check_whole
 from ._ranges import flat, value_ranges
 from ._solver import Finish
-from ._status import CODES, CONVERGED, INFINITE, MISSED, NONFINITE, OPEN, OSCILLATING, RUNNING, STALLED, UNSETTLED
+from ._status import (
+    CODES,
+    CONVERGED,
+    INFINITE,
+    MISSED,
+    NONFINITE,
+    OPEN,
+    OSCILLATING,
+    ROUGH,
+    RUNNING,
+    STALLED,
+    UNSETTLED,
+)
 from ._workspace import Workspace
 from ._zigzag import zigzags
 
@@ -55,6 +68,10 @@ class FiniteDifference(AbstractGridded):
     Where that does not converge either, half the cells are tried at high order, and what they give is refined (`stats["refined"]`).
 
     From a `Solution` of a nearby problem (`solve(..., guess=solution)`) only the last stage is left; if that fails, all is done.
+
+    The equation holds at the nodes. What its residuals between the nodes are worth along the optimal paths estimates the error of the
+    value, relative to its range (`stats["unresolved"]`); a solution with more than 1e-3 is returned as `unresolved`: the cells are
+    too coarse for a kink or a layer.
 
     Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
     (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
@@ -147,6 +164,7 @@ class FiniteDifference(AbstractGridded):
             nearest=np.array(np.inf),
             astray=np.array(0),
             monotone=values,
+            left=np.array(np.inf),
             status=np.array(RUNNING),
             steps=np.zeros((self.levels, 2), dtype=int),
         ), workspace
@@ -242,7 +260,12 @@ class FiniteDifference(AbstractGridded):
                 nearest=endless,
                 astray=np.array(0),
             )
-        return self._lean(workspace, state, self._judge(workspace, state))
+        status = self._judge(workspace, state)
+        if high and status == CONVERGED:
+            left = workspace.path_error(level, state.values)
+            state = state._replace(left=np.asarray(left))
+            status = CONVERGED if left <= UNRESOLVED else ROUGH
+        return self._lean(workspace, state, status)
 
     def _may_lean(self, workspace, state) -> bool:
         """Whether differences are centred and could lean."""
@@ -329,7 +352,9 @@ class FiniteDifference(AbstractGridded):
             "grading": list(self._each("grading", problem)),
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
-            "order": self.order if status == CONVERGED else 1,
+            "order": self.order if status in (CONVERGED, ROUGH) else 1,
+            # relative error that the residuals between the nodes allow; infinite where the solution ended before it was estimated
+            "unresolved": SAFETY * float(state.left),
             # correlated shocks: the centred mixed differences of the first stage are not monotone
             "monotone_start": not workspace.has_mixed,
         }

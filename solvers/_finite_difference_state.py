@@ -20,5 +20,6 @@ class FiniteDifferenceState(NamedTuple):
     nearest: np.ndarray  # the smallest such correction of this Newton stage
     astray: np.ndarray  # steps since one came much nearer
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
+    left: np.ndarray  # the relative error that residuals between the nodes allow
     status: np.ndarray  # where it stands
     steps: np.ndarray  # taken on each level, first-order and high-order

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -125,6 +127,28 @@ def splines_through(
     )
     splines = [TensorSpline.interpolate(nodes, v, breaks) for v in values]
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *splines)
+
+
+def derivatives_on_axes(
+    spline: TensorSpline, axes: Sequence[Float[np.ndarray, " node"]]
+) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, "point state"], Float[np.ndarray, "point state state"]]:
+    """Values, slopes and hessians of a spline on a tensor grid, by SciPy: nothing is compiled.
+
+    **Returns:** arrays over the points of the grid in C order.
+    """
+    d = len(axes)
+
+    def derivative(orders) -> np.ndarray:
+        values = np.asarray(spline.coefficients)
+        for axis, (knots, degree, x, nu) in enumerate(zip(spline.knots, spline.degree, axes, orders, strict=True)):
+            piece = BSpline(np.asarray(knots), np.moveaxis(values, axis, 0), degree)
+            values = np.moveaxis(piece(x, nu=int(nu)), 0, axis)
+        return values.ravel()
+
+    unit = np.eye(d, dtype=int)
+    slopes = np.stack([derivative(unit[a]) for a in range(d)], axis=-1)
+    rows = [[derivative(unit[a] + unit[b]) for b in range(d)] for a in range(d)]
+    return derivative(0 * unit[0]), slopes, np.moveaxis(np.array(rows), -1, 0)
 
 
 def _basis(piece: Float[Array, "local power"], width: Scalar, z: Scalar) -> list[Float[Array, " local"]]:

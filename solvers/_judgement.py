@@ -8,15 +8,20 @@ from ._branch import false_branch, left_open
 from ._collocation_workspace import CollocationWorkspace
 from ._determinacy import LOOSE, looseness
 from ._layers import has_layer, noise_across
-from ._markov_chain import MarkovChain, chain_of
+from ._markov_chain import SAFETY, UNRESOLVED, MarkovChain, chain_grid
 from ._network_basis import NetworkBasis
 from ._status import CONVERGED, INFINITE, OPEN, ROUGH
 
-# More than this relative error left by the basis is no solution.
-_UNRESOLVED = 1e-3
-# What is told of the error that residuals allow is so many times the estimate, which is of first order: measured on a portfolio
-# problem in closed form, the true error of polynomials, features and networks was 0.5 to 1.4 times the estimate.
-_SAFETY = 2.0
+
+def chain_of(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> MarkovChain | None:
+    """The chain of a solution; None with so many states that a grid is too coarse."""
+    grid = chain_grid(workspace.problem)
+    if grid is None:
+        return None
+    derivatives = workspace.basis.differentiate_at(unknowns, grid.points)
+    local = workspace.equation(grid.points, derivatives, workspace.after_at(grid.points, unknowns))
+    known = workspace.growth @ grid.points.T
+    return MarkovChain(grid, derivatives, local, workspace.discount_rate, coupled=workspace.coupled, known=known)
 
 
 def judge(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[int, float]:
@@ -31,17 +36,17 @@ def judge(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family u
         status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
     if status is None:
         status = CONVERGED
-        if not max(own, paths) <= _UNRESOLVED:
+        if not max(own, paths) <= UNRESOLVED:
             status = ROUGH
         elif _hangs_on_faces(workspace, unknowns, at_own, chain) or looseness(workspace, unknowns, at_own) > LOOSE:
             status = INFINITE if chain is not None and chain.flow.grows() else OPEN
-    return status, max(own, _SAFETY * paths)
+    return status, max(own, SAFETY * paths)
 
 
 def error_left(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> float:
     """The relative error that the basis leaves, as it is told."""
     own, paths = _errors(workspace, unknowns, chain_of(workspace, unknowns))
-    return max(own, _SAFETY * paths)
+    return max(own, SAFETY * paths)
 
 
 def _errors(workspace: CollocationWorkspace, unknowns, chain: MarkovChain | None) -> tuple[float, float]:

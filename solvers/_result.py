@@ -70,8 +70,9 @@ class RESULTS(eqx.Enumeration):
         "Start from another `guess`, closer to full abatement, or widen the bounds if no path meets the limits."
     )
     unresolved = (
-        "The polynomials or features are too few for the solution: the equation does not hold between the collocation "
-        "points. Use more points or features, or finite differences, which need less smoothness."
+        "The grid or the basis is too coarse for the solution: the equation does not hold between the nodes, and what is left "
+        "allows a relative error of the value above 1e-3. Use more points or features; for a kink use finite differences, which "
+        "need less smoothness."
     )
     extrapolated = (
         "From the region of interest jumps land beyond the box, where the value is extrapolated, and that decides the solution "

@@ -16,13 +16,16 @@ from scipy.interpolate import make_interp_spline
 from ..models import ClosedFormControl, EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
 from ._branch import in_region
 from ._coupled import is_coupled
-from ._coupled_grid import Interpolated, coupled_correction, interpolated
+from ._coupled_grid import Interpolated, coupled_correction, interpolated, interpolated_from
 from ._discretisation import Discretisation, FaceSlopes, Operators, Scheme
 from ._fear import across_the_aggregator, down_the_exponential
 from ._godunov import Local, after_jumps, evaluate_nodes, face_slope, missed_gains, with_faces_only
 from ._infinite import Flow
+from ._interpolation import derivatives_on_axes, splines_through
 from ._layers import has_layer, noise_across
 from ._linear import Automatic, Downwind, LinearSystem
+from ._markov_chain import MarkovChain, chain_grid
+from ._solution import on_host
 from ._time_like import Transport, time_like_states
 
 if TYPE_CHECKING:
@@ -149,10 +152,9 @@ class Workspace:
         finest = self.grid(self.solver.levels - 1).size
         return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
 
-    def padded(self, level: int) -> Int[np.ndarray, " node"]:
-        """Indices of all nodes, the last repeated up to whole chunks."""
-        size = self.grid(level).size
-        return np.minimum(np.arange(-(-size // self.chunk) * self.chunk), size - 1)
+    def chunks(self, size: int) -> list[Int[np.ndarray, " node"]]:
+        """Indices of so many points in chunks of one shape: the last index is repeated."""
+        return [np.minimum(np.arange(start, start + self.chunk), size - 1) for start in range(0, size, self.chunk)]
 
     @ft.cache  # noqa: B019
     def coupling(self, level: int, high: bool) -> tuple[Interpolated, ...]:
@@ -170,36 +172,23 @@ class Workspace:
 
     def known_after(self, level: int) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
         if level not in self._after:
-            grid = self.grid(level)
-            points, padded = grid.points, self.padded(level)
-            pieces = [
-                after_jumps(self.followed, jnp.asarray(points[padded[start : start + self.chunk]]))
-                for start in range(0, grid.size, self.chunk)
-            ]
-            joined = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
-            self._after[level] = tuple(leaf[:, : grid.size] for leaf in joined)
+            self._after[level] = self.known_after_at(self.grid(level).points)
         return self._after[level]
+
+    def known_after_at(
+        self, points: Float[np.ndarray, "node state"]
+    ) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
+        """Values after each jump that does not lead back, from any points."""
+        pieces = [after_jumps(self.followed, jnp.asarray(points[index])) for index in self.chunks(len(points))]
+        joined = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
+        return tuple(leaf[:, : len(points)] for leaf in joined)
 
     def evaluate(self, level: int, high: bool, values: Float[np.ndarray, "family node"]) -> Local:
         grid = self.grid(level)
         with np.errstate(invalid="ignore", over="ignore"):
             slopes = grid.differentiate(self.scheme(level, high), values, self.faces(level), high)
-        arrays = (grid.points, self.constrained(level)), (values, *slopes), self.after(level, high, values)
-        chunk, padded, pieces = self.chunk, self.padded(level), []
-        for start in range(0, grid.size, chunk):
-            shared, own, after = arrays
-            index = padded[start : start + chunk]
-            out = evaluate_nodes(
-                self.bare,
-                tuple(jnp.asarray(a[index]) for a in shared),
-                tuple(jnp.asarray(a[:, index]) for a in own),
-                tuple(jnp.asarray(a[:, index]) for a in after),
-                self.signs(level, high),
-                self.coupled,
-            )
-            stop = min(chunk, grid.size - start)
-            pieces.append(jax.tree.map(lambda leaf, stop=stop: np.asarray(leaf)[:, :stop], out))
-        local = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
+        shared, after = (grid.points, self.constrained(level)), self.after(level, high, values)
+        local = self.equation(shared, (values, *slopes), after, self.signs(level, high))
         on_kink, rows = self.matching(level)
         if not (high and on_kink.any()):
             return local
@@ -211,6 +200,21 @@ class Workspace:
             variance=np.where(on_kink[:, None, None], 0.0, local.variance),
             after=tuple(np.where(on_kink[:, None], 0.0, weights) for weights in local.after),
         )
+
+    def equation(self, shared, own, after, signs: tuple[int, ...] | None) -> Local:
+        """Policies, residuals and linearisations at any points, `signs` as for `evaluate_nodes`."""
+        size, pieces = len(shared[0]), []
+        for index in self.chunks(size):
+            out = evaluate_nodes(
+                self.bare,
+                tuple(jnp.asarray(a[index]) for a in shared),
+                tuple(jnp.asarray(a[:, index]) for a in own),
+                tuple(jnp.asarray(a[:, index]) for a in after),
+                signs,
+                self.coupled,
+            )
+            pieces.append(jax.tree.map(np.asarray, out))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1)[:, :size], *pieces)
 
     def missed(self, level: int, high: bool, values: Float[np.ndarray, "family node"], local: Local) -> bool:
         """Whether the numerical maximiser missed a maximum that a finer scan of the controls finds, at nodes of the region."""
@@ -334,6 +338,28 @@ class Workspace:
         change = self.correct(level, True, local._replace(residual=across))
         moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
         return has_layer(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian)
+
+    def path_error(self, level: int, values: Float[np.ndarray, "family node"]) -> float:
+        """The relative error that residuals between the nodes allow along the optimal paths; zero where no chain is fine enough.
+
+        At the nodes the residual is zero. Between them that of the spline through the values is as small as the scheme is accurate,
+        and large where the value bends more sharply than the cells resolve.
+        """
+        chain, grid = chain_grid(self.problem), self.grid(level)
+        if chain is None:
+            return 0.0
+        splines = splines_through(self.problem, grid.nodes, values.reshape(-1, *grid.shape))
+        members = [on_host(lambda leaf, n=n: leaf[n], splines) for n in range(self.family)]
+        pieces = [derivatives_on_axes(member, tuple(chain.nodes)) for member in members]
+        own, slopes, hessians = (np.stack(leaves) for leaves in zip(*pieces, strict=True))
+        after = list(self.known_after_at(chain.points))
+        for jump in interpolated_from(self.problem, grid, True, chain.points) if self.coupled else ():
+            after[jump.jump] = jump.after(values)
+        free = np.zeros((*chain.points.shape, 2), dtype=bool)
+        local = self.equation(
+            (chain.points, free), (own, slopes, slopes, hessians), tuple(after), self.signs(level, True)
+        )
+        return MarkovChain(chain, (own, slopes, hessians), local, self.discount_rate, coupled=self.coupled).error()
 
     def flow(self, level: int, high: bool, local: Local) -> Flow:
         """What flows in along the paths, by the slopes with which the equation was evaluated."""
