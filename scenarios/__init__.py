@@ -1,5 +1,6 @@
 """From solutions to what analysts and readers use: quantiles, IAMC tables, NetCDF files, figures, the result page."""
 
+from .._writing import complete_file as complete_file
 from ._cf import scenario_dataset as scenario_dataset
 from ._charts import (
     DICE_2023 as DICE_2023,
@@ -10,7 +11,6 @@ from ._charts import (
 )
 from ._comparison_run import compare as compare
 from ._figures import SavedFigure as SavedFigure, save_figures as save_figures
-from ._files import complete_file as complete_file
 from ._headlines import Headline as Headline, headlines as headlines, plausibility as plausibility
 from ._iamc import (
     INDEX as INDEX,

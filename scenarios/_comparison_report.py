@@ -5,12 +5,12 @@ import math
 from html import escape
 from pathlib import Path
 
+from .._writing import complete_file
 from ..validation import Comparison
 from ..validation._comparison_table import rows_of
 from ._comparison_figures import save_comparison_figures
 from ._comparison_text import Rows, label_of, sentences
 from ._figures import SavedFigure
-from ._files import complete_file
 from ._html import page, paragraph, table, tag
 from ._netcdf import write_netcdf
 from ._report import figure_list

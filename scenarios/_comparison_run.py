@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import Any
 
+from .._writing import complete_file
 from ..models import AbstractModel, HJBProblem
 from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Solution, solve
 from ..solvers._kinds import pose
@@ -14,7 +15,6 @@ from ..validation import Comparison, NoReferenceError, Reference, exact_value
 from ..validation._compare import check_numbers, entries_of, run_comparison
 from ..validation._target import Target, make_target
 from ._comparison_report import write_comparison
-from ._files import complete_file
 from ._pipeline import COMPARISON_ROWS, check_absent, hjb_only, prepare_folder
 from ._reference_store import _VERSION, ReferenceStore, _source
 

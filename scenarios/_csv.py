@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ._files import complete_file
+from .._writing import complete_file
 
 # Spreadsheets take text that begins so for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .._writing import complete_file
 from ._charts import DICE_2023, EPA_2023, fan, jump_dates, scc_path, sentence
-from ._files import complete_file
 from ._headlines import stance
 from ._policy_chart import axis_name, region_of, slice_along, states_of, value_and_policy
 from ._quantiles import summarise

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .._writing import complete_file
 from ._csv import is_formula, write_csv
-from ._files import complete_file
 from ._quantiles import summarise
 from ._units import convert, iamc_unit
 

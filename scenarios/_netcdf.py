@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._files import complete_file
+from .._writing import complete_file
 from ._group_dims import aligned, with_own_dims
 from ._udunits import with_native_units, with_udunits
 

@@ -1,6 +1,7 @@
 """Paths in discrete time in the files of a run: what run.json and solution.nc say of them, and back."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,9 +9,8 @@ import numpy as np
 import xarray as xr
 
 from ..models import AbstractDiscreteModel, DiscreteProblem
-from ..solvers import RESULTS, Trajectory, follow
+from ..solvers import RESULTS, Trajectory, follow, simulate
 from ..solvers._identity import MARK, PATH, solution_fingerprint
-from ._pipeline import paths_of
 from ._storage import found_of, read_back, tables_of
 
 
@@ -59,6 +59,12 @@ class _Certain(NamedTuple):
 
     def to_dataset(self) -> xr.Dataset:
         return path_dataset(self.path, self.years)
+
+
+@functools.singledispatch
+def paths_of(solution: Any, **how: Any) -> Any:
+    """Simulated paths of one kind of solution; their dataset has the dims `realization` and `year`."""
+    return simulate(solution, **how)
 
 
 @paths_of.register

@@ -1,7 +1,6 @@
 """The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
 
 import dataclasses
-import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ import jax.random as jr
 import pandas as pd
 import xarray as xr
 
-from .._writing import check_writable, remove_leftovers
+from .._writing import check_writable, complete_file, remove_leftovers
 from ..models import HJBProblem, nearest
-from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, simulate, solve
+from ..solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, solve
 from ..solvers._identity import MARK
 from ..solvers._linear import one_thread
 from ..validation import ValidationReport, validate
@@ -21,10 +20,10 @@ from ._beside import Beside, NamedProgress
 from ._cf import scenario_dataset
 from ._csv import write_csv
 from ._figures import save_figures
-from ._files import complete_file
 from ._iamc import to_iamc, write_iamc_csv, write_iamc_xlsx
 from ._meta import meta
 from ._netcdf import write_netcdf
+from ._path_storage import paths_of
 from ._quantiles import summarise
 from ._report import write_report
 from ._rerun import RepeatedSettings
@@ -143,12 +142,6 @@ def simulate_run(
     simulated = paths_of(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
     write_netcdf(simulated.to_dataset().assign_attrs(seed=seed), folder / PATHS[measure])
     return simulated
-
-
-@functools.singledispatch
-def paths_of(solution: Any, **how: Any) -> Any:
-    """What one kind of solution simulates to; its dataset has the dims `realization` and `year`."""
-    return simulate(solution, **how)
 
 
 def hjb_only(problem: Any, verb: str) -> HJBProblem:

@@ -16,15 +16,14 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._writing import check_writable, remove_leftovers
+from .._writing import check_writable, complete_file, remove_leftovers
 from ..models import HJBProblem
+from ..models._fingerprint import fingerprint
 from ..solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
 from ..solvers._closed_form import closed_form
 from ..solvers._coupled import BESIDE, Stored, rebuilt, stored_beside
-from ..solvers._fingerprint import fingerprint
 from ..solvers._solution import Return, reshape_family, reshape_leading
 from ..validation import Estimate, Reference, reference
-from ._files import complete_file
 
 _VERSION = version("abatax")
 _MAGIC = b"abatax reference 1\n"  # the number is raised when a reader of an older file would go wrong

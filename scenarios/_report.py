@@ -10,9 +10,9 @@ from typing import Any
 
 import xarray as xr
 
+from .._writing import complete_file
 from ._belongs import check_same
 from ._figures import SavedFigure
-from ._files import complete_file
 from ._headlines import headlines, plausibility, stance
 from ._html import data_table, inline_svg, page, paragraph, table, tag
 from ._quantiles import summarise

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ._files import complete_file
+from .._writing import complete_file
 from ._settings import RunSettings
 
 CHECKPOINT = ".checkpoint"

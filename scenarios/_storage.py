@@ -17,19 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from .._writing import complete_file
 from ..models import Automatic, HJBProblem, Outflow, build, model_class, parameter_units, portable_parameters
 from ..models._configuration import own_classes
+from ..models._fingerprint import fingerprint
 from ..models._own_classes import class_label, imported_class
 from ..solvers import RESULTS, AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
 from ..solvers._coupled import Stored, rebuilt
 from ..solvers._datasets import group_name
-from ..solvers._fingerprint import fingerprint
 from ..solvers._identity import MARK, question_hash, question_of, read_back_as, solution_fingerprint
 from ..solvers._interpolation import splines_through
 from ..solvers._registry import solver_options
 from ..solvers._solution import reshape_leading
 from ._belongs import check_mark
-from ._files import complete_file
 from ._meta import flatten
 from ._netcdf import open_netcdf_groups, write_netcdf
 from ._run_kinds import check_kinds

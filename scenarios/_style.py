@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._files import complete_file
+from .._writing import complete_file
 
 # Dark enough for thin lines and text on white (contrast above 4.5), apart for every kind of colour vision and in
 # grey; none is a colour of an IPCC scenario or category.

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from .._writing import complete_file
-from ._fingerprint import fingerprint
+from ..models._fingerprint import fingerprint
 
 
 class Checkpoint:

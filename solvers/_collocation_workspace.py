@@ -32,6 +32,7 @@ class AbstractBasis(abc.ABC):
     size: int  # unknowns per member
     landings: tuple[Landing, ...] = ()  # of jumps that lead back, from the points
     overdetermined: ClassVar[bool] = False  # whether there are more conditions than unknowns
+    linear: ClassVar[bool] = True  # whether the value function is linear in the unknowns
 
     @abc.abstractmethod
     def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " point"]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..models import portable_parameters
-from ._fingerprint import fingerprint
+from ..models._fingerprint import fingerprint
 from ._result import result_name
 from ._solution import Solution
 from ._trajectory import Trajectory

@@ -9,7 +9,6 @@ from ._collocation_workspace import CollocationWorkspace
 from ._determinacy import LOOSE, looseness
 from ._layers import has_layer, noise_across
 from ._markov_chain import SAFETY, UNRESOLVED, MarkovChain, chain_grid
-from ._network_basis import NetworkBasis
 from ._status import CONVERGED, INFINITE, OPEN, ROUGH
 
 
@@ -72,7 +71,7 @@ def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local, chain: Mar
         rows[:, : across.shape[1]] = across
         return basis.correct(local, unknowns, rows, delta, np.zeros_like(delta))
 
-    if chain is None or isinstance(basis, NetworkBasis):
+    if chain is None or not basis.linear:
         respond = lambda across: basis.respond(unknowns, move(across))
         return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
     across = noise_across(barred, local.variance, hessians)

@@ -45,6 +45,8 @@ class NetworkBasis(AbstractScattered):
     - `count`, `focus`, `draw`: of the points.
     """
 
+    linear = False
+
     def __init__(self, problem: HJBProblem, value: NetworkValue, joint: bool, count: int, focus: float, draw: int):
         one = jax.tree.map(lambda leaf: leaf[0], eqx.filter(value.network, eqx.is_inexact_array))
         leaves, self.structure = jax.tree.flatten(one)

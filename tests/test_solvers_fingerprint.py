@@ -14,7 +14,7 @@ import pytest
 from helpers import quadratic_guess
 
 import abatax as ab
-from abatax.solvers._fingerprint import fingerprint
+from abatax.models._fingerprint import fingerprint
 
 
 def enclosing(factor):
@@ -112,7 +112,7 @@ def test_a_list_that_contains_itself_ends():
 
 def test_processes_agree():
     code = (
-        "import abatax as ab; from abatax.solvers._fingerprint import fingerprint;"
+        "import abatax as ab; from abatax.models._fingerprint import fingerprint;"
         "print(fingerprint((ab.HJBProblem(ab.models.AKClimate()), ab.solvers.FiniteDifference(), {'a', 'b', 'c'})))"
     )
     marks = set()

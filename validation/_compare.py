@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models import HJBProblem, nearest
+from ..models._fingerprint import fingerprint
 from ..neural_operators import ARCHITECTURES, architecture
 from ..solvers import AbstractNeural, AbstractProgress, AbstractSolver, solver_class
 from ..solvers._compiled import release_programs
-from ..solvers._fingerprint import fingerprint
 from ..solvers._registry import SOLVERS, make_solver, solver_options
 from ._comparison_row import Budget, Entry, Record, residual_of_trial, run_entry
 from ._target import Target
