@@ -29,7 +29,7 @@ import netCDF4
 import numpy as np
 from typer.testing import CliRunner
 
-import abatax.scenarios._comparison_run as comparison
+import abatax.scenarios.run._comparison_run as comparison
 import abatax.solvers._driver as driver
 from abatax.cli import app
 from abatax.models import MODELS, parameters_of

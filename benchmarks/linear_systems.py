@@ -31,9 +31,8 @@ def measure(shape: tuple[int, ...]) -> str:
     """A row of the table."""
     import abatax as ab
     from abatax.solvers import FiniteDifference, Multigrid
-    from abatax.solvers._linear import one_thread
-    from abatax.solvers._solution import reshape_leading
-    from abatax.solvers._workspace import Workspace
+    from abatax.solvers.grid import Workspace, one_thread
+    from abatax.solvers.solution import reshape_leading
 
     start_up = peak()
     cycle = ab.models.Productivity(reversion=0.1, volatility=0.015) if len(shape) == 4 else None

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import abatax as ab
-from abatax.validation._estimates import _measured_order
+from abatax.validation.errors import measured_order
 
 AFTER = ((13, 17, 13), (17, 25, 13), (17, 33, 13), (25, 49, 17))
 GRIDS = ((15, 17, 19), (15, 17, 25), (21, 23, 31))
@@ -163,7 +163,7 @@ def reference(counts=REFERENCE, wider=1.2, widest=1.32):
         changes = [ab.validation.relative_errors(found[a], found[b]) for a, b in ((first, middle), (middle, last))]
         cells = []
         for name, (change, *_) in changes[1].items():
-            order = _measured_order(change, changes[0][name][0], late, early)
+            order = measured_order(change, changes[0][name][0], late, early)
             cells.append(f"{name} {change / (late ** min(order, 4.0) - 1.0):.1e} (order {order:.1f})")
         print(f"| {place}: {' x '.join(map(str, last))}, estimated | " + " | ".join(cells) + " |", flush=True)
         moved = {nodes: ab.validation.quantities(s.problem, s.value, points) for nodes, s in wide.items()}

@@ -20,7 +20,7 @@ import scipy.linalg
 
 import abatax as ab
 from abatax.models import Ambiguity, QuadraticRegulator, TimeAdditive
-from abatax.models._quadratic_form import QuadraticForm
+from abatax.models.exact import QuadraticForm
 from abatax.validation import region_points, riccati
 
 # An answer is wrong if it is off by more than the first share (of value, slopes or controls), right if by less than the second.

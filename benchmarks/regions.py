@@ -35,7 +35,7 @@ from abatax.models import (
     TimeAdditive,
     Variable,
 )
-from abatax.solvers._feature_map import combine
+from abatax.solvers.collocation import combine
 from abatax.validation import AKExact, region_points, relative_errors
 
 CASES = [(9, 12), (9, 20), (49, 12)]

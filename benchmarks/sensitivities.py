@@ -20,9 +20,9 @@ import numpy as np
 
 import abatax as ab
 from abatax.scenarios import save_tornado, sensitivity_table
-from abatax.solvers._functionals import default_functionals
-from abatax.solvers._sensitivities import _parameters, _with_leaf
-from abatax.solvers._timing import compile_clock
+from abatax.solvers.base import compile_clock
+from abatax.solvers.sensitivity import default_functionals
+from abatax.solvers.sensitivity._sensitivities import _parameters, _with_leaf
 
 STEP = 2e-4  # of the central differences, as a share of the parameter
 # below this share of the functional over the parameter a derivative is rounding

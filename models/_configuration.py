@@ -12,31 +12,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._abatement import Abatement, AbatementProgress
-from ._ak_climate import Productivity
-from ._ambiguity import Ambiguity
-from ._carbon_cycle_climate import CarbonCycleClimate
-from ._carbon_intensity import CarbonIntensity
-from ._carbon_prior import GaussianTCRE, NordhausWeitzman
-from ._carbon_reservoirs import CarbonReservoirs
-from ._climate import TCREClimate
-from ._damages import DamageJump, ThresholdDamages
-from ._dice_economy import DiceEconomy, DiceGrowth
-from ._discrete import AbstractDiscreteModel
-from ._economy import AKEconomy
-from ._ensemble import Ensemble, load_ensemble
-from ._exploration import Exploration, LogarithmicEconomy
-from ._fair_climate import FairClimate
-from ._lagged_climate import LaggedClimate
-from ._model import AbstractModel, noise_size
 from ._own_classes import TAGS, class_label, decode, encode, imported_class, is_class_label, without_init
-from ._preferences import EpsteinZin, TimeAdditive
 from ._registry import MODELS, default_model, model_class
-from ._research import Research
-from ._technology import FixedHazard, KnowledgeHazard
-from ._temperature_layers import TemperatureLayers
-from ._two_capitals import TwoCapitals
-from ._words import nearest
+from .base import nearest
+from .climate import CarbonCycleClimate, CarbonReservoirs, FairClimate, LaggedClimate, TCREClimate, TemperatureLayers
+from .dice import DiceEconomy, DiceGrowth
+from .economy import (
+    Abatement,
+    AbatementProgress,
+    AKEconomy,
+    CarbonIntensity,
+    DamageJump,
+    Exploration,
+    FixedHazard,
+    GaussianTCRE,
+    KnowledgeHazard,
+    LogarithmicEconomy,
+    NordhausWeitzman,
+    Research,
+    ThresholdDamages,
+    TwoCapitals,
+)
+from .equation import (
+    AbstractDiscreteModel,
+    AbstractModel,
+    Ambiguity,
+    Ensemble,
+    EpsteinZin,
+    TimeAdditive,
+    load_ensemble,
+    noise_size,
+)
+from .exact import Productivity
 
 BLOCKS: dict[str, type] = {
     block.__name__: block

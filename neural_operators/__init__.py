@@ -1,31 +1,34 @@
 """What the answer is made of when it is a network: architectures, value functions and policies from small parts."""
 
-from ._activations import ACTIVATIONS as ACTIVATIONS
-from ._additive import Additive as Additive
-from ._attention import Attention as Attention
-from ._concave import Concave as Concave
-from ._dgm import DGM as DGM
-from ._film import FiLM as FiLM
-from ._fourier import FourierMLP as FourierMLP
-from ._frozen import Frozen as Frozen
-from ._gated_mlp import GatedMLP as GatedMLP
-from ._glu import GLU as GLU
-from ._highway import Highway as Highway
-from ._kan import KAN as KAN
-from ._mlp import MLP as MLP
-from ._monotone import Monotone as Monotone
-from ._network import AbstractNetwork as AbstractNetwork
-from ._parameters import count_parameters as count_parameters, trainable as trainable
-from ._pirate import PirateNet as PirateNet
 from ._policy_network import PolicyNetwork as PolicyNetwork
-from ._random_features import RandomFeatures as RandomFeatures
-from ._registry import (
+from ._value_network import ValueNetwork as ValueNetwork
+from .layers import (
+    ACTIVATIONS as ACTIVATIONS,
+    AbstractNetwork as AbstractNetwork,
+    Frozen as Frozen,
+    count_parameters as count_parameters,
+    trainable as trainable,
+)
+from .networks import (
     ARCHITECTURES as ARCHITECTURES,
+    DGM as DGM,
+    GLU as GLU,
+    KAN as KAN,
+    MLP as MLP,
+    Additive as Additive,
+    Attention as Attention,
+    Concave as Concave,
+    FiLM as FiLM,
+    FourierMLP as FourierMLP,
+    GatedMLP as GatedMLP,
+    Highway as Highway,
+    Monotone as Monotone,
+    PirateNet as PirateNet,
+    RandomFeatures as RandomFeatures,
+    ResNet as ResNet,
+    Separable as Separable,
+    Siren as Siren,
     architecture as architecture,
     architecture_options as architecture_options,
     make_network as make_network,
 )
-from ._resnet import ResNet as ResNet
-from ._separable import Separable as Separable
-from ._siren import Siren as Siren
-from ._value_network import ValueNetwork as ValueNetwork

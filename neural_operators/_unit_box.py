@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._frozen import Frozen
+from .layers import Frozen
 
 
 class UnitBox(eqx.Module):

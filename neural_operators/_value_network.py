@@ -5,9 +5,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._frozen import Frozen
-from ._mlp import MLP
 from ._unit_box import UnitBox
+from .layers import Frozen
+from .networks import MLP
 
 
 class ValueNetwork(eqx.Module):

@@ -8,10 +8,8 @@ import jax
 import numpy as np
 
 from ..models import HJBProblem
-from ._near import Near
-from ._result import result_name
-from ._solution import After, Solution
-from ._solver import AbstractSolver, Finish
+from .base import AbstractSolver, Finish, result_name
+from .solution import After, Near, Solution
 
 # Results after which a coarser grid or a milder problem may help: Newton's method diverged, and nothing says that the problem
 # has no solution.

@@ -13,23 +13,42 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
-from ..models._posed import check_posed
-from ..models._types import Point, Scalar
+from ..models.base import Point, Scalar
+from ..models.equation import check_posed
 from ._attempts import Attempts
-from ._beyond import MOST_BEYOND, left_beyond
-from ._checkpoint import Checkpoint
-from ._closed_form import closed_form
-from ._coupled import Regimes, filled, is_coupled, near_group, unfilled
-from ._faces import close_faces, is_open
 from ._kinds import check_kind, default_solver, pose
-from ._near import Near, near
-from ._path_solver import AbstractPathSolver
-from ._progress import AbstractProgress, NoProgress
-from ._result import RESULTS, result_advice, result_name
-from ._solution import After, Return, Solution, on_host, reshape_family, reshape_leading
-from ._solver import AbstractSolver, Finish
-from ._timing import compile_clock
-from ._trajectory import Trajectory
+from .base import (
+    RESULTS,
+    AbstractProgress,
+    AbstractSolver,
+    Checkpoint,
+    Finish,
+    NoProgress,
+    compile_clock,
+    result_advice,
+    result_name,
+)
+from .discrete import AbstractPathSolver
+from .grid import close_faces, is_open
+from .solution import (
+    MOST_BEYOND,
+    After,
+    Near,
+    Regimes,
+    Return,
+    Solution,
+    Trajectory,
+    closed_form,
+    filled,
+    is_coupled,
+    left_beyond,
+    near,
+    near_group,
+    on_host,
+    reshape_family,
+    reshape_leading,
+    unfilled,
+)
 
 
 class SolverError(RuntimeError):

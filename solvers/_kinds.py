@@ -4,9 +4,9 @@ import functools
 from typing import Any
 
 from ..models import AbstractDiscreteModel, AbstractModel, DiscreteProblem, HJBProblem
-from ._finite_difference import FiniteDifference
-from ._path_solver import AbstractPathSolver, InteriorPoint
-from ._solver import AbstractSolver
+from .base import AbstractSolver
+from .discrete import AbstractPathSolver, InteriorPoint
+from .grid import FiniteDifference
 
 # kind of problem: solvers that answer it, the one taken if none is named, and what such a problem is called
 _KINDS: dict[type, tuple[type, type, str]] = {

@@ -6,15 +6,12 @@ import typing
 from typing import Any
 
 from ..models import nearest
-from ..models._words import shortened
-from ._deep_galerkin import DeepGalerkin
-from ._features import Features
-from ._finite_difference import FiniteDifference
-from ._gauss_newton import GaussNewton
-from ._path_solver import AbstractPathSolver, InteriorPoint
-from ._policy_iteration import PolicyIteration
-from ._solver import AbstractSolver
-from ._spectral import Spectral
+from ..models.base import shortened
+from .base import AbstractSolver
+from .collocation import Features, Spectral
+from .discrete import AbstractPathSolver, InteriorPoint
+from .grid import FiniteDifference
+from .neural import DeepGalerkin, GaussNewton, PolicyIteration
 
 SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     "finite_difference": FiniteDifference,

@@ -51,7 +51,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
     """Kept until there are too many: many modules solve the same small problems."""
-    from abatax.solvers._compiled import release_programs  # jaxtyping's hook must be in place before abatax is imported
+    from abatax.solvers.base import release_programs  # jaxtyping's hook must be in place before abatax is imported
 
     yield
     release_programs()

@@ -11,8 +11,8 @@ from scipy.optimize import root
 
 import abatax as ab
 from abatax.models import AbstractModel, AbstractPreferences, AbstractValue, Ambiguity, Inflow, Jump, Variable
-from abatax.models._model import NoAdditive
-from abatax.models._types import parameter
+from abatax.models.base import parameter
+from abatax.models.equation import NoAdditive
 
 TIME = jnp.zeros(())
 

@@ -1,13 +1,23 @@
 """Problems of one state with controls in closed form, cheap to compile, whose solvability is known."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from scipy.integrate import simpson, solve_ivp
 
-from abatax.models import Ambiguity, ClosedFormControl, EpsteinZin, Growth, Inflow, Outflow, TimeAdditive, Variable
+from abatax.models import (
+    Ambiguity,
+    ClosedFormControl,
+    EpsteinZin,
+    Growth,
+    Inflow,
+    Outflow,
+    StateConstraint,
+    TimeAdditive,
+    Variable,
+)
 
 
 class State(NamedTuple):
@@ -221,3 +231,50 @@ def wachter_value(model: Wachter, x: np.ndarray) -> np.ndarray:
     x = x[:, None]
     wealth = simpson(np.exp(0.5 * c * x**2 + b * x + a), x=times)
     return (np.log(delta) + gamma * np.log(wealth)) / (1.0 - gamma)
+
+
+# -- utility that is not a number --------------------------------------------------------------------------------------------------
+
+
+class Position(NamedTuple):
+    position: Any
+
+
+class Speed(NamedTuple):
+    speed: Any
+
+
+class Cliff(ClosedFormControl):
+    """Steer to the origin at a quadratic cost; utility is not a number beyond `edge`."""
+
+    edge: Any
+    preferences: TimeAdditive = eqx.field(default_factory=lambda: TimeAdditive(0.05))
+    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+
+    name: ClassVar[str] = "cliff"
+
+    @property
+    def states(self):
+        return Position(Variable("position", "m", -1.0, 1.0))
+
+    @property
+    def controls(self):
+        return Speed(Variable("speed", "m/yr", -10.0, 10.0))
+
+    def drift(self, t, x, u, climate):
+        return Position(u.speed)
+
+    def diffusion(self, t, x, u):
+        return Position(jnp.array([0.1]))
+
+    def utility(self, t, x, u):
+        return jnp.log(jnp.where(x.position > self.edge, jnp.nan, 1.0)) - 0.5 * (x.position**2 + u.speed**2)
+
+    def best_control(self, t, x, value, costate, hessian):
+        return Speed(jnp.clip(costate.position, -10.0, 10.0))
+
+    def closures(self):
+        return Position((StateConstraint(), StateConstraint()))
+
+    def initial_state(self):
+        return Position(jnp.asarray(0.5))

@@ -9,7 +9,7 @@ import jax.random as jr
 from exchange import Clock
 
 import abatax as ab
-from abatax.solvers._solution import on_host
+from abatax.solvers.solution import on_host
 
 clock = Clock()
 p = clock.asked

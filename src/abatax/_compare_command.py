@@ -31,9 +31,8 @@ def compare(
     with reporting():
         check_device()
         from .scenarios import compare as run_comparison
-        from .scenarios._comparison_text import sentences
-        from .scenarios._pipeline import hjb_only, outlook
-        from .scenarios._settings import RunSettings, apply
+        from .scenarios.run import RunSettings, apply, hjb_only, outlook
+        from .scenarios.words import sentences
 
         settings = apply(RunSettings(model=model), set_ or [])
         options, settings = settings.solver, settings.model_copy(update={"solver": {}})

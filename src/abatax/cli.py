@@ -99,11 +99,20 @@ def solve(
     """Solve a model; writes solution.nc and run.json."""
     with reporting():
         check_device()
-        from .scenarios._pipeline import hjb_only, outlook, prepare_folder, solve_run
-        from .scenarios._reference_run import reference_run
-        from .scenarios._sensitivity_run import check_asked, sensitivity_run
-        from .scenarios._settings import RunSettings, apply, check_seed, read_settings
-        from .validation._reference import check_solver
+        from .scenarios.run import (
+            RunSettings,
+            apply,
+            check_asked,
+            check_seed,
+            hjb_only,
+            outlook,
+            prepare_folder,
+            read_settings,
+            reference_run,
+            sensitivity_run,
+            solve_run,
+        )
+        from .validation.errors import check_solver
 
         if config is not None:
             settings = read_settings(config)
@@ -149,10 +158,8 @@ def simulate(
     """Simulate a solution; writes paths.nc, under the worst-case measure paths_worst_case.nc."""
     with reporting():
         check_device()
-        from .scenarios._pipeline import check_absent, simulate_run, tidy
-        from .scenarios._run_folder import paths_name
-        from .scenarios._settings import check_seed, check_simulation
-        from .scenarios._storage import load
+        from .scenarios.run import check_absent, check_seed, check_simulation, paths_name, simulate_run, tidy
+        from .scenarios.store import load
 
         check_simulation(years, paths)
         check_seed(0 if seed is None else seed)
@@ -174,7 +181,7 @@ def export(
     """Write scenario files and the report from simulated paths."""
     with reporting():
         check_device()
-        from .scenarios._pipeline import export_run, tidy
+        from .scenarios.run import export_run, tidy
 
         tidy(folder)
         after_an_interrupt(lambda: f"what is written is complete; `abatax export {folder} --force` writes everything.")
@@ -194,8 +201,7 @@ def run(
     """Solve (averse and neutral), validate, simulate and export: the main job."""
     with reporting():
         check_device()
-        from .scenarios._pipeline import full_run, hjb_only, outlook, prepare_folder
-        from .scenarios._settings import BUILT_IN, apply, read_settings
+        from .scenarios.run import BUILT_IN, apply, full_run, hjb_only, outlook, prepare_folder, read_settings
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         hjb_only(settings.problem(), "run")

@@ -1,0 +1,73 @@
+"""What DICE-2016R takes from outside: parameters and paths that its two forms, in periods and in continuous time, share."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..base import Scalar, check_positive, check_share, parameter
+from ._dice_economy import YEARS, DiceEconomy, DiceGrowth
+
+WELFARE_SCALE = 0.0302455265681763  # as published; the path does not depend on it
+_FORCING_PERIODS = 17.0  # until the forcing of other gases is constant, in 2100
+_NO_REMOVAL_PERIODS = 29.0  # until more than all industrial emissions may be abated, in 2160
+_MOST_ABATEMENT = 1.2
+_ROUNDING = 1e-11  # periods: times that were added up from steps
+
+
+class Dice2016World(eqx.Module):
+    """Parameters and exogenous paths by period $n$ of five years from 2015, whole or not (see `Dice2016`)."""
+
+    growth: DiceGrowth = eqx.field(default_factory=DiceGrowth)
+    economy: DiceEconomy = eqx.field(default_factory=DiceEconomy)
+    intensity_growth: Float[Array, "..."] = eqx.field(default=-0.0152, converter=parameter)
+    intensity_decline: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter)
+    initial_emissions: Float[Array, "..."] = eqx.field(default=35.85, converter=parameter)
+    initial_output: Float[Array, "..."] = eqx.field(default=105.5, converter=parameter)
+    initial_abatement: Float[Array, "..."] = eqx.field(default=0.03, converter=parameter)
+    backstop: Float[Array, "..."] = eqx.field(default=550.0, converter=parameter)
+    backstop_decline: Float[Array, "..."] = eqx.field(default=0.025, converter=parameter)
+    land_emissions: Float[Array, "..."] = eqx.field(default=2.6, converter=parameter)
+    land_decline: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter)
+    first_forcing: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
+    last_forcing: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("initial_emissions", self.initial_emissions, "GtCO2/yr")
+        check_positive("initial_output", self.initial_output, "trillion US$/yr")
+        check_positive("backstop", self.backstop, "US$/tCO2")
+        check_share("initial_abatement", self.initial_abatement)
+        check_share("backstop_decline", self.backstop_decline)
+        check_share("land_decline", self.land_decline)
+
+    @property
+    def first_intensity(self) -> Scalar:
+        """Emissions per output in 2015 without abatement, GtCO2 per trillion US$."""
+        return self.initial_emissions / (self.initial_output * (1.0 - self.initial_abatement))
+
+    def intensity_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
+        r"""$\sigma$, GtCO2 per trillion US$: the sum of its falls in closed form."""
+        fade = YEARS * jnp.log1p(-self.intensity_decline)
+        return self.first_intensity * jnp.exp(YEARS * self.intensity_growth * jnp.expm1(fade * n) / jnp.expm1(fade))
+
+    def backstop_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Price at full abatement, US$/tCO2."""
+        return self.backstop * (1.0 - self.backstop_decline) ** n
+
+    def land_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Emissions from land, GtCO2/yr."""
+        return self.land_emissions * (1.0 - self.land_decline) ** n
+
+    def forcing_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Forcing of other gases, W/m2."""
+        return self.first_forcing + (self.last_forcing - self.first_forcing) * jnp.minimum(n / _FORCING_PERIODS, 1.0)
+
+    def abatement_limits(self, n: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Least and greatest abatement; equal in the first period."""
+        n = n + _ROUNDING
+        first, later = n < 1.0, jnp.where(n < _NO_REMOVAL_PERIODS, 1.0, _MOST_ABATEMENT)
+        return jnp.where(first, self.initial_abatement, 0.0), jnp.where(first, self.initial_abatement, later)
+
+    @staticmethod
+    def turning_points() -> tuple[float, ...]:
+        """Years from 2015 at which one of these turns or jumps."""
+        return (float(YEARS), YEARS * _FORCING_PERIODS, YEARS * _NO_REMOVAL_PERIODS)

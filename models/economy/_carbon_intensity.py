@@ -1,0 +1,57 @@
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..base import Scalar, check_positive, check_share, parameter
+
+
+class CarbonIntensity(eqx.Module):
+    r"""Carbon per unit of dirty output, relative to the start, which falls by itself and faster for a share of dirty output.
+
+    $$dz = \big[-\zeta_z - \psi_zx_z^\nu\big]dt + \sigma_z\,dW^z$$
+
+    **Arguments:**
+
+    - `productivity`: $\psi_z$, per year. `returns`: $\nu$, between 0 and 1.
+    - `decline`: $\zeta_z$, per year, at no cost.
+    - `volatility`: $\sigma_z$, per square root of a year.
+
+    **Raises:** `ValueError` naming a parameter that is out of range.
+
+    **Good values:** the defaults are assumptions: 0.5 % of dirty output buys a fall of 1 % a year on top of 0.5 % at no cost. At
+    $\nu = \tfrac12$ five per cent of all output would go into reduction at once.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        intensity = ab.models.CarbonIntensity()
+        assert abs(float(intensity.drift(jnp.array(0.005))) + 0.005 + 0.01) < 1e-5
+        ```
+    """
+
+    productivity: Float[Array, "..."] = eqx.field(default=0.0376, converter=parameter)
+    returns: Float[Array, "..."] = eqx.field(default=0.25, converter=parameter)
+    decline: Float[Array, "..."] = eqx.field(default=0.005, converter=parameter)
+    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("intensity.productivity", self.productivity, "per year", allow_zero=True)
+        check_share("intensity.returns", self.returns)
+        check_positive("intensity.volatility", self.volatility, allow_zero=True)
+
+    def drift(self, reduction: Scalar) -> Scalar:
+        """Drift of the log of carbon intensity, per year, at a share `reduction` of dirty output."""
+        some = reduction > 0.0
+        power = jnp.where(some, jnp.where(some, reduction, 1.0) ** self.returns, 0.0)
+        return -self.decline - self.productivity * power
+
+    def gain(self, worth: Scalar, output: Scalar) -> Scalar:
+        r"""$g$ in the worth $gX^\nu$ per year of spending $X$ per unit of capital, of which `output` is dirty output.
+
+        `worth` is $-V_z$, what a lower log intensity is worth.
+        """
+        return worth * self.productivity * output ** (-self.returns)

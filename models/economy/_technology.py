@@ -1,0 +1,88 @@
+"""How green capital may become more productive: at a known rate, or as knowledge grows; in one step or two."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from equinox import AbstractVar
+from jaxtyping import Array, Float
+
+from ..base import Scalar, check_positive, check_share, parameter
+from ._research import Research
+
+
+def _optional(value: Any) -> Array | None:
+    return None if value is None else parameter(value)
+
+
+class AbstractTechnology(eqx.Module):
+    r"""A breakthrough in green capital.
+
+    In two steps green capital first becomes as productive as dirty capital with probability $1-\pi$, or fully productive
+    at once; from parity the second step comes at the same rate as the first.
+    """
+
+    productivity: AbstractVar[Float[Array, "..."]]
+    parity: AbstractVar[Float[Array, "..."] | None]
+    direct: AbstractVar[Float[Array, "..."]]
+
+    def __check_init__(self):
+        check_positive("technology.productivity", self.productivity, "per year")
+        if self.parity is not None:
+            check_positive("technology.parity", self.parity, "per year")
+        check_share("technology.direct", self.direct)
+
+    def steps(self, now: str) -> tuple[str, ...]:
+        """The stages that may come next: `before`, then `parity` if there is one, then `mature`."""
+        if now == "mature":
+            return ()
+        return ("parity", "mature") if now == "before" and self.parity is not None else ("mature",)
+
+    def after(self, stage: str) -> Array:
+        """Productivity of green capital once a stage is reached."""
+        return self.parity if stage == "parity" and self.parity is not None else self.productivity
+
+    def share(self, now: str, stage: str) -> Scalar:
+        """The probability that the next step leads to a stage."""
+        if len(self.steps(now)) == 1:
+            return jnp.ones_like(self.direct)
+        return 1.0 - self.direct if stage == "parity" else self.direct
+
+
+class FixedHazard(AbstractTechnology):
+    r"""A breakthrough at a constant rate.
+
+    **Arguments:**
+
+    - `rate`: per year; 0.015 is the published rate at the start.
+    - `productivity`, `parity`, `direct`: as for `KnowledgeHazard`; one step by default.
+    """
+
+    rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter)
+    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
+    parity: Float[Array, "..."] | None = eqx.field(default=None, converter=_optional)
+    direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)
+
+    def __check_init__(self):
+        check_positive("technology.rate", self.rate, "per year", allow_zero=True)
+
+
+def _research() -> Research:
+    return Research(arrival_scale=746.67)
+
+
+class KnowledgeHazard(AbstractTechnology):
+    r"""A breakthrough at rate $R/\varrho$, which grows with knowledge.
+
+    **Arguments:**
+
+    - `research`: knowledge $R$, what adds to it, and $\varrho$.
+    - `productivity`: $A_g$ after the last step, per year.
+    - `parity`: $A_g$ after the first step, per year; `none` for a single step.
+    - `direct`: $\pi$, the probability that the first step is the last.
+    """
+
+    research: Research = eqx.field(default_factory=_research)
+    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
+    parity: Float[Array, "..."] | None = eqx.field(default=0.1303, converter=_optional)
+    direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)

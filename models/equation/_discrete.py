@@ -1,0 +1,175 @@
+import abc
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..base import Point, Scalar, Variable
+
+
+class PeriodOutcome(NamedTuple):
+    """What one period leaves: the next state, what it adds to welfare, and what is seen of it.
+
+    `consumption_value` is the derivative of welfare in the consumption of the period, per trillion US$/yr.
+    """
+
+    state: Point
+    welfare: Scalar
+    consumption_value: Scalar
+    seen: dict[str, Scalar]
+
+
+class AbstractPeriod(eqx.Module):
+    """One period of a deterministic model: arrays only, so that scenarios share one compiled program."""
+
+    @abc.abstractmethod
+    def __call__(self, given: Point, x: Point, u: Point, pulse: Scalar) -> PeriodOutcome:
+        """The outcome of a period.
+
+        `given` is what the period takes from outside (population, technology), `x` the state it starts from, `u` its
+        control, `pulse` further emissions in GtCO2/yr (zero; the social cost of carbon is a derivative in it).
+        """
+
+
+class Dynamics(eqx.Module):
+    r"""A model in discrete time as a program: $x_{n+1} = f_n(x_n,u_n)$, welfare $W_0 + \sum_n w_n(x_n,u_n)$.
+
+    **Fields:**
+
+    - `period`: $f$ and $w$. `given`: what they take from outside, leaves by period.
+    - `start`: the first state. `constant`: $W_0$.
+    - `bounded`: names of what is seen and bounded along the path.
+    """
+
+    period: AbstractPeriod
+    given: Point
+    start: Point
+    constant: Scalar
+    bounded: tuple[str, ...] = eqx.field(static=True, default=())
+
+    def run(self, controls: Point, pulses: Float[Array, " period"]) -> tuple[Scalar, Point, PeriodOutcome]:
+        """Welfare, the state that every period starts from, and the outcome of every period."""
+
+        def step(x, slice_):
+            given, u, pulse = slice_
+            outcome = self.period(given, x, u, pulse)
+            return outcome.state, (x, outcome)
+
+        _, (states, outcomes) = jax.lax.scan(step, self.start, (self.given, controls, pulses))
+        return self.constant + jnp.sum(outcomes.welfare), states, outcomes
+
+
+class AbstractDiscreteModel(eqx.Module):
+    r"""A deterministic model in discrete time, with a finite number of periods.
+
+    $$\max_{u_0,\dots,u_{N-1}}\; W_0 + \sum_n w_n(x_n,u_n),\qquad x_{n+1} = f_n(x_n,u_n)$$
+
+    with bounds on every control and on some quantities along the path. States, controls and what is seen are described by
+    [`Variable`][]s as for `AbstractModel`. There is no HJB equation to solve: the path is optimised directly.
+
+    A model gives `states`, `controls`, `observable_variables`, its `dynamics`, `control_bounds` and, where it has them,
+    `path_bounds`.
+    """
+
+    name: ClassVar[str] = "discrete_model"
+    source: ClassVar[str] = ""
+    start_year: ClassVar[int] = 2015
+    years_per_period: ClassVar[int] = 5
+    periods: ClassVar[int]
+    price_year: ClassVar[int]
+    first_pulse: ClassVar[int] = 0  # the first period whose emissions reach the climate
+
+    @property
+    @abc.abstractmethod
+    def states(self) -> Point:
+        """A NamedTuple of `Variable`s."""
+
+    @property
+    @abc.abstractmethod
+    def controls(self) -> Point:
+        """A NamedTuple of `Variable`s."""
+
+    @property
+    @abc.abstractmethod
+    def observable_variables(self) -> dict[str, Variable]:
+        """What a period shows. A name that is also a state's is the state at the end of the changes in the period."""
+
+    @abc.abstractmethod
+    def dynamics(self) -> Dynamics:
+        """The model as a program."""
+
+    @abc.abstractmethod
+    def control_bounds(self) -> tuple[Point, Point]:
+        """Least and greatest control of every period; equal where the model fixes it."""
+
+    @abc.abstractmethod
+    def first_controls(self) -> Point:
+        """Controls from which the optimisation starts; they need not be inside the bounds."""
+
+    def path_bounds(self) -> dict[str, tuple[Float[Array, " period"], Float[Array, " period"]]]:
+        """Least and greatest value, by period, of quantities that a period shows."""
+        return {}
+
+    def published_scc(
+        self, emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
+    ) -> Float[Array, " period"]:
+        """The social cost of carbon by the convention of the source, US$/tCO2, from the two marginal values."""
+        return -1000.0 * emissions_value / consumption_value
+
+    def jumps(self) -> tuple[()]:
+        """None: the model is deterministic."""
+        return ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Further words that say which variant of the model it is."""
+        return {}
+
+    @property
+    def years(self) -> list[int]:
+        """The calendar year of every period."""
+        return [self.start_year + self.years_per_period * n for n in range(self.periods)]
+
+
+class DiscreteProblem(eqx.Module):
+    """A model in discrete time with the bounds on its controls: what `solve` is asked.
+
+    **Arguments:**
+
+    - `model`: the model.
+    - `low`, `high`: bounds of the controls by period that replace the model's; equal bounds fix a control.
+
+    **Raises:** `ValueError` naming the control and the year where the bounds cross.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.models.DiscreteProblem(ab.models.Dice2016())
+        assert float(problem.high.abatement[1]) == 1.0
+        ```
+    """
+
+    model: AbstractDiscreteModel
+    low: Point
+    high: Point
+
+    def __init__(self, model: AbstractDiscreteModel, *, low: Point | None = None, high: Point | None = None):
+        own_low, own_high = model.control_bounds()
+        self.model = model
+        self.low = own_low if low is None else low
+        self.high = own_high if high is None else high
+        for name, below, above in zip(self.low._fields, self.low, self.high, strict=True):
+            crossed = jnp.flatnonzero(~(jnp.asarray(below) <= jnp.asarray(above)))
+            if crossed.size:
+                n = int(crossed[0])
+                raise ValueError(
+                    f"`{name}` in {model.years[n]}: low {float(below[n]):g} must not be above high {float(above[n]):g}."
+                )
+
+    def dynamics(self) -> Dynamics:
+        """The model as a program."""
+        return self.model.dynamics()

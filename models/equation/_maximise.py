@@ -1,0 +1,150 @@
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..base import Scalar
+from ._scan import best_of, scan
+
+# A step that promises less than this share of the objective cannot be judged by its value, which is rounding.
+_ROUNDING = 1e-14
+# So many of those follow the first: Newton's method doubles the digits of the maximiser with each.
+_POLISH = 2
+
+
+def maximise(
+    objective: Callable[[Float[Array, " control"]], Scalar],
+    low: Float[Array, " control"],
+    high: Float[Array, " control"],
+    *,
+    fineness: int = 1,
+    max_steps: int = 60,
+) -> Float[Array, " control"]:
+    r"""Maximise a function over a box: a scan for the basins of its maxima, then projected Newton steps with Levenberg damping.
+
+    The objective is evaluated on the diagonal of the box, then twice along each variable through the best point so far: at
+    `49 fineness` evenly spread points and at points ever closer to the bounds. Several variables are also scanned jointly, on a tensor
+    grid of about 500 points. Newton steps climb from the best point, then from every other local maximum of the scan that may be
+    higher. Values of minus infinity on part of the box (a logarithm of consumption) are no obstacle. Every accepted step
+    increases the objective; variables at a bound with an outward gradient are held there.
+
+    **What is not guaranteed.** A maximum whose basin is narrower than the distance between points of the scan may be missed. That is
+    `1 / (49 fineness)` of the range for one variable, and for one that can be improved while the others stay; for a basin that
+    only a joint move reaches it is `1 / (22 fineness)` of each range with two variables, 1/8 with three, 1/4 with four. An
+    infinite side is scanned at distances that grow geometrically from $10^{-10}$ to $10^{10}$, in steps of a factor of two from one
+    finite bound and of five from zero. At a solution, finite differences compare with a scan sixteen times finer (`missed_maximum`).
+
+    **Arguments:**
+
+    - `objective`: pointwise; twice differentiable near its maximum. Non-finite values count as minus infinity.
+    - `low`, `high`: bounds; infinite ones are allowed.
+    - `fineness`: density of the scan; 0 leaves out the joint scan.
+    - `max_steps`: most Newton steps.
+
+    **Returns:** the maximiser, to about 1e-10 relative.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import abatax as ab
+
+        best = ab.models.maximise(lambda u: -jnp.sum((u - 2.0) ** 2), jnp.zeros(1), jnp.ones(1))
+        assert best[0] == 1.0
+        ```
+    """
+
+    def safe(u):
+        value = objective(u)
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf)
+
+    found = scan(safe, low, high, fineness)
+
+    def is_worth(level, tried):
+        return (found.hope >= level) & ~tried
+
+    def cond(carry):
+        _, level, tried, first = carry
+        return first | jnp.any(is_worth(level, tried))
+
+    def body(carry):
+        best, level, tried, first = carry
+        n = jnp.argmax(jnp.where(is_worth(level, tried), found.level, -jnp.inf))
+        other = ~first & is_worth(level, tried)[n]
+        start = jnp.where(other & found.moved[n], found.place[n], best)
+        floor = jnp.where(other & found.moved[n], found.low[n], low)
+        ceiling = jnp.where(other & found.moved[n], found.high[n], high)
+        end, value = _climb(objective, safe, start, floor, ceiling, max_steps)
+        better = first | (value > level)
+        tried = tried | (other & (jnp.arange(len(tried)) == n))
+        return jnp.where(better, end, best), jnp.where(better, value, level), tried, jnp.array(False)
+
+    init = found.best, jnp.array(-jnp.inf), jnp.zeros(found.level.shape, dtype=bool), jnp.array(True)
+    return jax.lax.while_loop(cond, body, init)[0]
+
+
+def _climb(objective, safe, start, low, high, max_steps: int):
+    """Newton steps from a point to the top of its basin, and the value there."""
+
+    def twice(u):
+        value, slope = jax.value_and_grad(objective)(u)
+        return slope, (value, slope)
+
+    def cond(carry):
+        _, _, damping, step, polished, moved = carry
+        return (step < max_steps) & (polished <= _POLISH) & moved & (damping < 1e18)
+
+    def body(carry):
+        u, value, damping, step, polished, _ = carry
+        h, (at_u, g) = jax.jacfwd(twice, has_aux=True)(u)  # one pass for all three
+        value = jnp.where(jnp.isfinite(at_u), at_u, value)
+        held = ((u <= low) & (g < 0)) | ((u >= high) & (g > 0))
+        free = ~held
+        scale = jnp.maximum(jnp.abs(jnp.diagonal(h)), 1e-12)
+        both = free[:, None] & free[None, :]
+        # flip the curvature where the function is not concave: then this is a gradient step
+        curvature = jnp.where(both, -h, 0.0) + jnp.diag(jnp.where(free, damping * scale, 1.0))
+        convex = jnp.any((jnp.diagonal(h) > 0) & free)
+        curvature = jnp.where(convex, jnp.diag(jnp.where(free, scale * (1.0 + damping), 1.0)), curvature)
+        move = _solve(curvature, jnp.where(free, g, 0.0))
+        new = jnp.clip(u + jnp.where(jnp.isfinite(move), move, 0.0), low, high)
+        # a bound at which the slope is infinite (a power of a control) is a trap: nine tenths of the way may be better
+        short = jnp.where(new <= low, low + 0.1 * (u - low), jnp.where(new >= high, high - 0.1 * (high - u), new))
+        new, new_value = best_of(safe, jnp.stack([new, jnp.where(jnp.isfinite(short), short, new)]))
+        # where values no longer tell, a concave function's Newton step is right without them
+        gain = jnp.sum(jnp.where(new == u, 0.0, jnp.abs(g * (new - u))))
+        blind = ~convex & (gain <= _ROUNDING * jnp.abs(value)) & jnp.isfinite(new_value)
+        better = (new_value >= value) | blind
+        damping = jnp.where(better, damping * 0.05, jnp.maximum(damping, 1e-4) * 10.0)
+        damping = jnp.where((damping < 1e-9) | blind, 0.0, damping)
+        moved = ~better | jnp.any(jnp.abs(new - u) > 1e-13 * jnp.abs(u))
+        return (
+            jnp.where(better, new, u),
+            jnp.where(better, new_value, value),
+            damping,
+            step + 1,
+            jnp.where(blind, polished + 1, polished),
+            moved,
+        )
+
+    init = (start, safe(start), jnp.array(1e-3), jnp.array(0), jnp.array(0), jnp.array(True))
+    u, value, *_ = jax.lax.while_loop(cond, body, init)
+    return u, value
+
+
+def _solve(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Solve a small linear system; written out for up to three unknowns, where a call of a library costs more than the work."""
+    n = len(right)
+    if n > 3:
+        return jnp.linalg.solve(matrix, right)
+    rows = [[matrix[i, j] for j in range(n)] + [right[i]] for i in range(n)]
+    for i in range(n):
+        for k in range(i + 1, n):
+            factor = rows[k][i] / rows[i][i]
+            rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
+    found: list = [None] * n
+    for i in reversed(range(n)):
+        rest = sum((rows[i][j] * found[j] for j in range(i + 1, n)), jnp.zeros(()))
+        found[i] = (rows[i][n] - rest) / rows[i][i]
+    return jnp.stack(found)

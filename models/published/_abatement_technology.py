@@ -1,0 +1,317 @@
+import dataclasses
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..base import Point, Scalar, Variable, check_capital, parameter
+from ..climate import TCREClimate
+from ..economy import Abatement, AbatementProgress, AKEconomy, Claims, DamageJump, ThresholdDamages, marginal_harm
+from ..equation import (
+    AbstractPreferences,
+    AbstractValue,
+    Ambiguity,
+    CarbonModel,
+    ClosedFormControl,
+    Ensemble,
+    Jump,
+    TimeAdditive,
+    check_time_additive,
+)
+from ._abatement_box import AbatementBox
+from ._abatement_names import (
+    CONTROLS,
+    OBSERVABLES,
+    CapitalTemperature,
+    InvestmentEmissions,
+    LogDamages,
+    state_variables,
+)
+
+STAGES = ("before", "improved", "complete")
+PHASES = tuple(stage + known for stage in STAGES for known in ("", "_revealed"))
+
+
+def _economy() -> AKEconomy:
+    return AKEconomy(volatility=float(np.hypot(0.0087, 0.0038)))  # two shocks, as published
+
+
+def _abatement() -> Abatement:
+    return Abatement(cost=0.0453)
+
+
+def _climate() -> TCREClimate:
+    # nine members with the mean and the spread of the 144 published ones
+    return TCREClimate(ensemble=Ensemble.published(members=9))
+
+
+def _damage_jump() -> DamageJump:
+    """Twenty curvatures for which what damages leave of output at 2.5 degC, exp(-Lambda), is equally spaced, as published."""
+    warming, mild, steep = 2.5, ThresholdDamages(), ThresholdDamages(curvature=1.0 / 3.0)
+    least, most = (float(d.log_damages(jnp.asarray(warming))) for d in (mild, steep))
+    extra = -np.log(np.linspace(1.0, np.exp(least - most), 20))
+    return DamageJump(2.0 * extra / (warming - float(mild.threshold)) ** 2)
+
+
+class AbatementTechnology(AbatementBox, ClosedFormControl, CarbonModel):
+    r"""Capital and temperature, before two breakthroughs in abatement and a revelation of damages arrive.
+
+    Output pays for consumption, investment and abatement, $C + I = \alpha K\big[1 - \vartheta(1 - e/(\lambda\alpha K))_+^{\phi}\big]$.
+    With $i = I/K$, log capital $k$ and temperature $y$,
+
+    $$dk = \big[\mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2\big]dt + \sigma_kdW^k,\quad
+        dy = e(\theta\,dt + \varsigma\,dW^y),$$
+
+    flow utility is $\log C - \log N$, **not** multiplied by $\delta$ (penalties are quoted in that convention), and log damages
+    $n = \log N = \Lambda(y)$ are additive: $V = \Phi(k,y) - n/\delta$. Breakthroughs arrive at a constant rate. The first multiplies
+    $\vartheta$ and $\lambda$ by one half. After the second abatement is free, none emits and $\Phi = k/\delta + c$, exactly. A damage
+    jump (rate $\mathcal J(y)$) resets temperature to $\bar y$ and reveals $\gamma_3^m$. Log capital is not additive: what is
+    emitted, and hence what damages do, does not scale with capital away; $\Phi$ is $k/\delta$ and constants only where capital is
+    so scarce that nothing is emitted or so plentiful that all is abated.
+
+    **Arguments:**
+
+    - `preferences`, `economy`, `abatement`, `progress`, `climate`, `damages`, `damage_jump`: the blocks.
+    - `ambiguity`: shocks in the order capital, temperature; jumps technology (the next breakthrough), damage; climate.
+    - `phase`: `before` (default), `improved` or `complete`, each also with `_revealed`.
+
+    **Raises:** `ValueError` naming a parameter that is out of range.
+
+    **Units:** $\Phi$ in units of flow utility times years; trillion US$, GtC/yr, degC above 1850-1900; investment per unit
+    of capital and year.
+
+    **Good values:** penalties of 2.5, 5 and 7.5 for shocks and jumps with 0.02 for the climate, as published.
+
+    **References:** Barnett, Brock and Hansen 2021, "Climate Change Uncertainty Spillover in the Macroeconomy",
+    doi:10.1086/718668, section 6; cost of abatement from Cai and Lontzek 2019, doi:10.1086/701890.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        ambiguity = ab.models.Ambiguity.from_penalties(shocks=5.0, jumps=5.0, climate=0.02)
+        model = ab.models.AbatementTechnology(ambiguity=ambiguity)
+        assert [jump.name for jump in model.jumps()] == ["improvement_jump", "damage_jump"]
+        ```
+    """
+
+    preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
+    economy: AKEconomy = eqx.field(default_factory=_economy)
+    abatement: Abatement = eqx.field(default_factory=_abatement)
+    progress: AbatementProgress = eqx.field(default_factory=AbatementProgress)
+    climate: TCREClimate = eqx.field(default_factory=_climate)
+    damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
+    damage_jump: DamageJump = eqx.field(default_factory=_damage_jump)
+    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    phase: str = eqx.field(static=True, default="before")
+
+    name: ClassVar[str] = "abatement_technology"
+    source: ClassVar[str] = "Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 6"
+    start_year: ClassVar[int] = 2020
+
+    def __check_init__(self):
+        check_time_additive(self)
+        if self.phase not in PHASES:
+            raise ValueError(f"`phase` is {self.phase!r}; use {', '.join(PHASES)}.")
+        check_capital("economy", self.economy.growth, self.economy.volatility)
+
+    # -- names ------------------------------------------------------------------------------------------
+
+    @property
+    def regime(self) -> str:
+        return self.phase
+
+    @property
+    def stage(self) -> str:
+        """How far the technology is: `before`, `improved` or `complete`."""
+        return self.phase.removesuffix("_revealed")
+
+    @property
+    def revealed(self) -> bool:
+        """Whether the damage function is known."""
+        return self.phase.endswith("_revealed")
+
+    @property
+    def states(self) -> Point:
+        # the damage jump puts temperature at the threshold; noise alone leads below
+        return state_variables((1.8, 3.2) if self.revealed else (1.0, 2.5))
+
+    @property
+    def controls(self) -> Point:
+        return CONTROLS
+
+    def interior_controls(self) -> tuple[str, ...]:
+        return self.controls._fields
+
+    @property
+    def additive(self) -> Point:
+        return LogDamages(Variable("log of damages", "1", symbol="n"))
+
+    # -- dynamics ---------------------------------------------------------------------------------------
+
+    @property
+    def ensemble(self) -> Ensemble:
+        return self.climate.ensemble
+
+    def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
+        warming = self.climate.drift(u.emissions + self.exogenous_emissions, climate)
+        return CapitalTemperature(self.economy.drift(u.investment), warming)
+
+    def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
+        warming = self.climate.diffusion(u.emissions + self.exogenous_emissions)
+        return CapitalTemperature(*jnp.diag(jnp.stack([self.economy.volatility, warming])))
+
+    def additive_costates(self) -> Point:
+        return LogDamages(-1.0 / self.preferences.discount_rate)
+
+    def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
+        emissions = u.emissions + self.exogenous_emissions
+        slope, bend = self.damages.slope(x.temperature), self.damages.bend(x.temperature)
+        ito = 0.5 * bend * self.climate.diffusion(emissions) ** 2
+        return LogDamages(slope * self.climate.drift(emissions, climate) + ito)
+
+    def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
+        loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
+        return LogDamages(jnp.stack([jnp.zeros_like(loading), self.damages.slope(x.temperature) * loading]))
+
+    def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
+        return jnp.log(self.consumption_share(x, u)) + x.log_capital
+
+    @property
+    def _needed(self) -> float:
+        """Nought once abatement is free."""
+        return 0.0 if self.stage == "complete" else 1.0
+
+    def _spent(self, x: Point, u: Point) -> Scalar:
+        """What abatement takes, per unit of capital and year."""
+        output = self.economy.productivity * jnp.exp(x.log_capital)
+        return self._needed * self.economy.productivity * self.abatement.cost_share(u.emissions, output)
+
+    def consumption_share(self, x: Point, u: Point) -> Scalar:
+        """What is left to consume, per unit of capital and year."""
+        return self.economy.productivity - u.investment - self._spent(x, u)
+
+    # -- the control ------------------------------------------------------------------------------------
+
+    def best_control(
+        self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
+    ) -> Point:
+        shocks, limits, cost = self.ambiguity.shocks, self.controls, costate.log_capital
+        aversion = shocks if shocks.ndim == 0 else shocks[1]
+        price = self.additive_costates().log_damages
+        gain = costate.temperature + price * self.damages.slope(x.temperature)
+        bend = hessian[1, 1] + price * self.damages.bend(x.temperature)
+        highest = self.abatement.baseline(self.economy.productivity * jnp.exp(x.log_capital))
+        full = self._needed * self.economy.productivity * self.abatement.cost
+
+        def harm(abated):
+            emissions = highest * (1.0 - abated) + self.exogenous_emissions
+            return marginal_harm(self.climate, self.ambiguity, aversion, gain, bend, emissions)
+
+        claims = Claims(
+            budget=self.economy.productivity,
+            weight=jnp.ones_like(cost),
+            inverse_eis=jnp.ones_like(cost),
+            price=cost,
+            adjustment_cost=self.economy.adjustment_cost,
+            lowest=limits.investment.low,
+            highest=limits.investment.high,
+            gain=jnp.zeros_like(cost),  # nobody does research
+            returns=jnp.full_like(cost, 0.5),
+            least_research=0.0,
+            most_research=0.0,
+            full=full,
+            exponent=self.abatement.exponent,
+            unit=full * self.abatement.exponent / highest,
+        )
+        investment, _, abated = claims.settle(harm)
+        return InvestmentEmissions(investment, highest * (1.0 - abated))
+
+    # -- the jumps --------------------------------------------------------------------------------------
+
+    def jumps(self) -> tuple[Jump, ...]:
+        if self.stage == "complete":
+            return ()  # nothing is emitted: neither a breakthrough nor what damages are matters any more
+        first, known = self.stage == "before", "_revealed" if self.revealed else ""
+
+        def better(_):
+            abatement = self.progress.improve(self.abatement) if first else self.abatement
+            return self._after(("improved" if first else "complete") + known, abatement=abatement)
+
+        technology = Jump(
+            intensity=lambda t, x, u: self.progress.rate,
+            land=lambda x: x,
+            probabilities=jnp.ones(1),
+            destination=eqx.filter_vmap(better)(jnp.zeros(1)),
+            name="improvement_jump" if first else "completion_jump",
+        )
+        if self.revealed:
+            return (technology,)
+
+        def known_damages(curvature):
+            damages = eqx.tree_at(lambda d: d.curvature, self.damages, curvature)
+            return self._after(self.stage + "_revealed", damages=damages)
+
+        damage = Jump(
+            intensity=lambda t, x, u: self.damage_jump.intensity(x.temperature),
+            land=lambda x: x._replace(temperature=self.damages.threshold),
+            probabilities=self.damage_jump.prior,
+            destination=eqx.filter_vmap(known_damages)(self.damage_jump.curvatures),
+            name="damage_jump",
+        )
+        return technology, damage
+
+    def _after(self, phase: str, **changes: Any) -> "AbatementTechnology":
+        """The model after a jump: what is left to fear keeps its aversion."""
+        aversions = self.ambiguity.jumps
+        if phase.startswith("complete"):
+            left = 0.0
+        else:
+            left = aversions[:1] if phase.endswith("_revealed") and aversions.ndim else aversions
+        ambiguity = dataclasses.replace(self.ambiguity, jumps=left)
+        return dataclasses.replace(self, ambiguity=ambiguity, phase=phase, **changes)
+
+    # -- where it starts, and what is known -------------------------------------------------------------
+
+    def exact_value(self) -> AbstractValue | None:
+        return self.clean_value() if self.stage == "complete" else None
+
+    def first_guess(self) -> AbstractValue:
+        # never to emit is feasible: this value lies below that of the best policy
+        return self.clean_value()
+
+    def initial_state(self) -> Point:
+        warming = self.damages.threshold if self.revealed else self.climate.initial_temperature
+        return CapitalTemperature(jnp.log(self.economy.initial_capital), warming)
+
+    def initial_additive(self) -> Point:
+        return LogDamages(self.damages.log_damages(self.initial_state().temperature))
+
+    # -- what is reported -------------------------------------------------------------------------------
+
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        return 1.0 / (self.consumption_share(x, u) * jnp.exp(x.log_capital))
+
+    def social_cost_from_emissions(self, emissions: Scalar, log_capital: Scalar) -> Scalar:
+        """The first-order condition for emissions: the marginal cost of abatement, trillion US$ per GtC."""
+        return self.abatement.marginal_cost(emissions, self.economy.productivity * jnp.exp(log_capital))
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        capital = jnp.exp(x.log_capital)
+        consumption = self.consumption_share(x, u) * capital
+        return {
+            "output": self.economy.productivity * capital,
+            "investment_flow": u.investment * capital,
+            "abatement_cost": self._spent(x, u) * capital,
+            "consumption": consumption,
+            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "capital": capital,
+        }
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        return OBSERVABLES

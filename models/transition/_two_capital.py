@@ -1,0 +1,108 @@
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..base import Point, ScalarLike, parameter
+from ..climate import TCREClimate
+from ..economy import DamageJump, FixedHazard, KnowledgeHazard, ThresholdDamages, TwoCapitals
+from ..equation import AbstractPreferences, Ambiguity, Ensemble, TimeAdditive
+from ._capital_transition import CapitalTransition
+from ._transition_names import LOG_CAPITAL, LOG_DIRTY_CAPITAL, point
+
+
+def _climate() -> TCREClimate:
+    return TCREClimate(ensemble=Ensemble.certain(1.86e-3), initial_temperature=1.2)
+
+
+def _damages() -> ThresholdDamages:
+    return ThresholdDamages(threshold=2.5)
+
+
+def _damage_jump() -> DamageJump:
+    return DamageJump(jnp.array([0.0, 1.0, 2.0, 3.0, 4.0]) / 12.0, steepness=0.36)
+
+
+class TwoCapital(CapitalTransition):
+    r"""Dirty and green capital, temperature and knowledge, before better green capital and a revelation of damages arrive.
+
+    $$d\log K_j = \big[\alpha_j + \Gamma_j\log(1+\theta_ji_j) - \tfrac12\sigma_j^2\big]dt + \sigma_jdW^j,\quad
+        dy = E(\theta\,dt + \varsigma\,dW^y),\quad E = \eta A_dK_d,$$
+    $$dr = \big[\psi_0x_r^{\psi_1}e^{\psi_1(k-r)} - \zeta - \tfrac12\sigma_r^2\big]dt + \sigma_rdW^r$$
+
+    with flow $\delta[\log C - \Lambda(y) - V]$. Log capital $k$ has costate 1 and is additive, $V = k + f$: what is gridded is $f$
+    in $q = \log K_d$, $w = \log(K_g/K_d)$, $y$ and, with `KnowledgeHazard`, $r$. Without knowledge $f$ depends on capital through
+    emissions alone, hence on $K_d$; $k$ itself grows for ever and would leave any box. `prices`, `published_slopes` and
+    `total_value` translate back: $V_k = 1 + f_q$.
+
+    Regimes: the technology has come or not (twice with parity), the damage function has been revealed or not. A damage
+    jump puts temperature at the threshold, so that before it warming beyond the threshold costs next to nothing: an
+    artefact of the published model, kept.
+
+    **Arguments:**
+
+    - `preferences`, `economy`, `climate`, `damages`: the blocks.
+    - `technology`: `KnowledgeHazard` (published), `FixedHazard`, or `none`.
+    - `damage_jump`: `none` leaves the revelation out.
+    - `ambiguity`: shocks in the order dirty, green, temperature, knowledge. **One number in `jumps` is the penalty of the damage
+      jump alone**; the technology is trusted. A cautious planner values a jump of intensity $\lambda$ at no more than
+      $\xi\lambda/\delta$: a penalty of 0.1, mild for damages, all but switches the technology off. Its own penalties (at least 1 to
+      keep it) are given by a list, one per jump: parity if there is one, technology, damage.
+    - `reset_temperature`: whether the damage jump puts temperature at the threshold, as published.
+    - `lowest_investment`: per unit of own capital; -0.055 scraps 18 % of a capital per year. `highest_investment`, `most_research`.
+    - `phase`: `before` (default), `parity` or `mature`, each also with `_revealed`.
+
+    **Raises:** `ValueError` naming a parameter that is out of range.
+
+    **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment per unit of own capital, research per unit of total
+    capital, per year.
+
+    **References:** Barnett, Brock, Hansen, Hu and Huang 2023, "A Deep Learning Analysis of Climate Change, Innovation, and
+    Uncertainty", doi:10.48550/arXiv.2310.13200. Its published value function is on a false branch (docs/two_capital.md).
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.TwoCapital(technology=ab.models.FixedHazard(rate=0.015), damage_jump=None)
+        assert model.states._fields == ("log_dirty_capital", "log_capital_ratio", "temperature")
+        assert model.additive._fields == ("log_capital",)
+        ```
+    """
+
+    preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
+    economy: TwoCapitals = eqx.field(default_factory=TwoCapitals)
+    climate: Any = eqx.field(default_factory=_climate)  # an AbstractPhysicalClimate: checked with a clear line
+    damages: ThresholdDamages = eqx.field(default_factory=_damages)
+    damage_jump: DamageJump | None = eqx.field(default_factory=_damage_jump)
+    technology: KnowledgeHazard | FixedHazard | None = eqx.field(default_factory=KnowledgeHazard)
+    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    reset_temperature: bool = eqx.field(static=True, default=True)
+    lowest_investment: float = eqx.field(static=True, default=-0.055, converter=float)
+    highest_investment: float = eqx.field(static=True, default=1.0, converter=float)
+    most_research: float = eqx.field(static=True, default=0.1, converter=float)
+    phase: str = eqx.field(static=True, default="before")
+
+    name: ClassVar[str] = "two_capital"
+    source: ClassVar[str] = "Barnett, Brock, Hansen, Hu and Huang 2023, doi:10.48550/arXiv.2310.13200"
+    start_year: ClassVar[int] = 2020
+
+    @property
+    def states(self) -> Point:
+        return point(log_dirty_capital=LOG_DIRTY_CAPITAL, **self._further_states())
+
+    @property
+    def additive(self) -> Point:
+        return point(log_capital=LOG_CAPITAL)
+
+    def additive_costates(self) -> Point:
+        return type(self.additive)(jnp.array(1.0))
+
+    def state_at(
+        self, capital: ScalarLike, green_share: ScalarLike, temperature: ScalarLike, *knowledge: ScalarLike
+    ) -> Point:
+        """The state at total capital, green share, temperature and, if it is a state, knowledge (trillion US$, 1, degC)."""
+        return self._at(capital, green_share, temperature, 1.0, knowledge)

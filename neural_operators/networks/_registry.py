@@ -1,0 +1,154 @@
+"""Names on the command line, and networks of a given number of parameters."""
+
+import functools
+import inspect
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from ..layers import AbstractNetwork, OutSize, choose, count_parameters, nearest
+from ._additive import Additive
+from ._attention import Attention
+from ._concave import Concave
+from ._dgm import DGM
+from ._film import FiLM
+from ._fourier import FourierMLP
+from ._gated_mlp import GatedMLP
+from ._glu import GLU
+from ._highway import Highway
+from ._kan import KAN
+from ._mlp import MLP
+from ._monotone import Monotone
+from ._pirate import PirateNet
+from ._random_features import RandomFeatures
+from ._resnet import ResNet
+from ._separable import Separable
+from ._siren import Siren
+
+ARCHITECTURES: dict[str, type[AbstractNetwork]] = {
+    "mlp": MLP,
+    "resnet": ResNet,
+    "highway": Highway,
+    "dgm": DGM,
+    "gated_mlp": GatedMLP,
+    "pirate": PirateNet,
+    "siren": Siren,
+    "fourier": FourierMLP,
+    "glu": GLU,
+    "kan": KAN,
+    "film": FiLM,
+    "attention": Attention,
+    "concave": Concave,
+    "monotone": Monotone,
+    "random_features": RandomFeatures,
+    "separable": Separable,
+    "additive": Additive,
+}
+
+# What every architecture takes, besides its own options.
+_COMMON = ("in_size", "out_size", "dtype", "key")
+# A network that cannot be made small enough is refused beyond this multiple of what was asked.
+_TOO_MANY = 1.2
+
+
+def architecture(name: str) -> type[AbstractNetwork]:
+    """The architecture of a name.
+
+    **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.neural_operators.architecture("gated_mlp") is ab.neural_operators.GatedMLP
+        ```
+    """
+    return choose("architecture", name, ARCHITECTURES)
+
+
+def architecture_options(name: str) -> dict[str, Any]:
+    """The options of an architecture with their default values, `width` and `depth` among them.
+
+    **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.neural_operators.architecture_options("siren") == {"width": 24, "depth": 3, "frequency": 2.5}
+        ```
+    """
+    signature = inspect.signature(architecture(name).__init__).parameters
+    return {k: p.default for k, p in list(signature.items())[1:] if k not in _COMMON}
+
+
+def make_network(
+    name: str,
+    in_size: int,
+    out_size: OutSize = "scalar",
+    *,
+    parameters: int | None = None,
+    key: PRNGKeyArray,
+    dtype: Any = jnp.float64,
+    **options: Any,
+) -> AbstractNetwork:
+    """A network by its name on the command line.
+
+    **Arguments:**
+
+    - `name`: one of `ARCHITECTURES`.
+    - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
+    - `parameters`: how many there should be; the width is chosen to come as near as possible.
+    - `key`, `dtype`: random key of the initialisation, floating-point type.
+    - `options`: of the architecture, such as `depth`.
+
+    **Raises:** `ValueError` for an unknown name or option (with the nearest known one), for both `parameters` and `width`, and if
+    even the narrowest network has many more parameters than asked.
+
+    !!! example
+
+        ```python
+        import jax.random as jr
+
+        import abatax as ab
+
+        net = ab.neural_operators.make_network("gated_mlp", 3, parameters=1000, key=jr.key(0), depth=1)
+        assert abs(ab.neural_operators.count_parameters(net) - 1000) < 50
+        ```
+    """
+    cls, known = architecture(name), architecture_options(name)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"unknown option `{option}` of architecture `{name}`: {nearest(option, known)}")
+    if parameters is not None:
+        if "width" in options:
+            raise ValueError(f"`width` is {options['width']} and `parameters` is {parameters}; give one of them.")
+        options["width"] = _width(cls, name, in_size, out_size, parameters, tuple(sorted(options.items())))
+    return cls(in_size, out_size, dtype=dtype, key=key, **options)  # pyright: ignore[reportCallIssue]
+
+
+@functools.lru_cache(maxsize=256)
+def _width(cls: Any, name: str, in_size: int, out_size: OutSize, parameters: int, options: tuple) -> int:
+    """The width whose number of parameters, which rises with it, is nearest to the one asked for."""
+
+    @functools.cache
+    def count(width: int) -> int:
+        shapes = eqx.filter_eval_shape(cls, in_size, out_size, width=width, key=jr.key(0), **dict(options))
+        return count_parameters(shapes)
+
+    if count(1) > _TOO_MANY * parameters:
+        raise ValueError(
+            f"`parameters` is {parameters}; the narrowest `{name}` of {in_size} inputs has {count(1)}: ask for more."
+        )
+    low, high = 1, 2
+    while count(high) < parameters:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < parameters else (low, middle)
+    return min(low, high, key=lambda width: abs(count(width) - parameters))

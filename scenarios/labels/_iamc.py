@@ -1,0 +1,300 @@
+"""The IAMC table: one row per variable, one column per year, as integrated-assessment tools read it."""
+
+import os
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..._writing import complete_file
+from ._csv import is_formula, write_csv
+from ._quantiles import summarise
+from ._units import convert, iamc_unit
+
+INDEX = ["Model", "Scenario", "Region", "Variable", "Unit"]
+STYLES = ("current", "ar6")
+
+# Stems that carry the climate model in the name, as in AR6. The prefix "AR6 climate diagnostics" is for temperatures
+# recentred on the assessed warming of 1995-2014, which these are not.
+_CLIMATE = ("Surface Temperature (GSAT)", "Atmospheric Concentrations", "Effective Radiative Forcing")
+
+# The variable list of the IAMC community gives this stock a unit per year; it is exported as listed.
+_LISTED_PER_YEAR = ("Capital Stock",)
+
+_FORBIDDEN = re.compile(r"[;:\"`\n\r\t]")
+
+
+def scenario_names(data: xr.Dataset) -> tuple[str, str]:
+    """Model and scenario names made from the attributes of paths or of their summary.
+
+    **Returns:** for example `("abatax uncertain_damages 0.1.0", "ambiguity averse")`; paths under the worst-case measure
+    are a scenario of their own, `ambiguity averse [worst-case measure]`. A model's own scenario (`cbopt` of `dice2023`) is the name
+    as it is; a deterministic model without one gives `optimum`.
+
+    !!! example
+
+        ```python
+        import xarray as xr
+
+        from abatax import scenarios
+
+        data = xr.Dataset(attrs={"model": "ak_climate", "abatax_version": "0.1.0", "ambiguity": "neutral"})
+        assert scenarios.scenario_names(data) == ("abatax ak_climate 0.1.0", "ambiguity neutral")
+        ```
+    """
+    given = data.attrs
+    model = " ".join(["abatax", *(str(given[key]) for key in ("model", "abatax_version") if key in given)])
+    doubt = f"ambiguity {given['ambiguity']}" if "ambiguity" in given else "optimum"
+    scenario = str(given.get("scenario", doubt))
+    if given.get("measure", "baseline") != "baseline":
+        scenario += f" [{given['measure']} measure]"
+    if given.get("shocks", "on") == "off":
+        scenario += " [without shocks]"
+    return model, scenario
+
+
+def to_iamc(
+    data: xr.Dataset,
+    *,
+    model: str | None = None,
+    scenario: str | None = None,
+    region: str = "World",
+    style: str = "current",
+    price_year_out: int = 2010,
+    climate_model: str = "TCRE",
+) -> pd.DataFrame:
+    """The wide IAMC table of a scenario.
+
+    A variable with an attribute `iamc` becomes several rows. Its plain name carries the **median** of the simulated
+    paths, `<variable>|Mean` their mean and `<variable>|5.0th Percentile` and so on the quantiles, each year by itself:
+    percentiles are no paths and do not add up across variables. Climate variables have no plain row; the climate model
+    is part of their name, as in `Surface Temperature (GSAT)|TCRE|50.0th Percentile`. Join scenarios (ambiguity on and
+    off, worst-case measure) with `pandas.concat`.
+
+    **Arguments:**
+
+    - `data`: simulated paths, or their summary.
+    - `model`, `scenario`: names in the table; made by [`scenario_names`][] if left out.
+    - `region`: IAMC region.
+    - `style`: `current` (`USD_2010`) or `ar6` (`US$2010`, for data bases of that time).
+    - `price_year_out`: price year of exported money; the attribute `price_year` of `data` is that of its prices.
+    - `climate_model`: name of the climate model in climate variables.
+
+    **Returns:** columns Model, Scenario, Region, Variable, Unit and one per year (integers).
+
+    **Raises:** `ValueError` naming a forbidden character, an infinite value, or a name used twice.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import xarray as xr
+
+        from abatax import scenarios
+
+        attributes = {"units": "GtC/yr", "iamc": "Emissions|CO2"}
+        paths = xr.Dataset({"emissions": (("realization", "year"), np.full((5, 2), 10.0), attributes)}, {"year": [2020, 2021]})
+        table = scenarios.to_iamc(paths, model="mine", scenario="test")
+        assert table.set_index("Variable").loc["Emissions|CO2", 2021].round() == 36667.0
+        ```
+    """
+    if style not in STYLES:
+        raise ValueError(f"`style` is {style!r}; use one of {', '.join(STYLES)}.")
+    summary = summarise(data) if "realization" in data.dims else data
+    default_model, default_scenario = scenario_names(summary)
+    model = default_model if model is None else model
+    scenario = default_scenario if scenario is None else scenario
+    years = _integer_years(summary["year"].values)
+    rows = []
+    for name, variable in summary.data_vars.items():
+        stem = variable.attrs.get("iamc")
+        unit = iamc_unit(variable.attrs.get("units", ""), price_year_out)
+        if not stem or unit is None or str(name).endswith("_mean"):
+            continue
+        for suffix, line in _lines(summary, name, stem, climate_model):
+            _refuse_infinite(suffix, line, years)
+            line = convert(line, variable.attrs["units"], unit, summary.attrs.get("price_year"))
+            if not np.all(np.isnan(line)):
+                shown = f"{unit}/yr" if stem in _LISTED_PER_YEAR else unit
+                shown = shown.replace("USD_", "US$") if style == "ar6" else shown
+                rows.append([model, scenario, region, suffix, shown, *line.tolist()])
+    table = pd.DataFrame(rows, columns=[*INDEX, *years])
+    _check_names(table)
+    return table
+
+
+def _lines(summary: xr.Dataset, name: Hashable, stem: str, climate_model: str):
+    """Pairs of an IAMC name and a series over the years."""
+    variable = summary[name]
+    if "quantile" not in variable.dims:
+        yield stem, variable.values
+        return
+    climate = stem.startswith(_CLIMATE)
+    root = f"{stem}|{climate_model}" if climate else stem
+    if not climate and 0.5 in variable["quantile"].values:
+        yield root, variable.sel(quantile=0.5).values
+    if f"{name}_mean" in summary:
+        yield f"{root}|Mean", summary[f"{name}_mean"].values
+    for level in variable["quantile"].values:
+        yield f"{root}|{100.0 * level:.1f}th Percentile", variable.sel(quantile=level).values
+
+
+def _integer_years(years: np.ndarray) -> list[int]:
+    if np.any(years != np.floor(years)):
+        raise ValueError(f"`year` holds {years[years != np.floor(years)][0]}; the IAMC table takes whole years.")
+    return [int(year) for year in years]
+
+
+def _refuse_infinite(name: str, line: np.ndarray, years: list[int]) -> None:
+    if np.any(np.isinf(line)):
+        raise ValueError(f"`{name}` is infinite in {years[int(np.argmax(np.isinf(line)))]}; it cannot be exported.")
+
+
+def _check_names(table: pd.DataFrame) -> None:
+    for column in INDEX:
+        for text in table[column].unique():
+            if not isinstance(text, str) or _FORBIDDEN.search(text):
+                raise ValueError(f'{column} is {str(text)!r}; it must be a text without ; : " ` or a line break.')
+    repeated = table[table.duplicated(INDEX[:4])]
+    if len(repeated):
+        model, scenario = repeated.iloc[0][INDEX[:2]]
+        same = pd.DataFrame(table[(table[INDEX[0]] == model) & (table[INDEX[1]] == scenario)])
+        if same.duplicated(INDEX[:4], keep=False).all():  # every row, and not one variable
+            raise ValueError(
+                f"the scenario `{scenario}` of the model `{model}` is joined twice; join it once, or name one differently:"
+                " to_iamc(..., scenario=NAME)."
+            )
+        raise ValueError(
+            f"`{repeated.iloc[0]['Variable']}` is the IAMC name of two variables; give them different names."
+        )
+
+
+def _normalised(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns in order and every year once, as an integer: read back, headers are text.
+
+    **Raises:** `ValueError` naming the column that is missing or no year, or the row in which one year has two values.
+    """
+    table = table.reset_index(drop=True)
+    names = [str(column) for column in table.columns]
+    for column in INDEX:
+        if names.count(column) != 1:
+            raise ValueError(f"the table has {names.count(column)} columns `{column}`; an IAMC table has one.")
+    years: dict[int, pd.Series] = {}
+    for number, column in enumerate(table.columns):
+        if column in INDEX:
+            continue
+        year, values = _year(column), _numeric(column, table.iloc[:, number])
+        before = years.get(year, values)
+        clash = np.asarray(before.notna() & values.notna() & (before != values))
+        if clash.any():
+            variable = table["Variable"].tolist()[int(np.argmax(clash))]
+            raise ValueError(f"column {year} is there twice, with different values of `{variable}`; keep one of them.")
+        years[year] = before.where(before.notna(), values)
+    ordered = {year: years[year] for year in sorted(years)}
+    columns: dict[Any, Any] = {column: table[column] for column in INDEX} | ordered
+    normal = pd.DataFrame(columns)
+    _check_names(normal)
+    return normal
+
+
+def _year(column: Hashable) -> int:
+    try:
+        number = float(str(column))
+    except ValueError:
+        number = float("nan")
+    if number != number // 1 or abs(number) > _LATEST:  # also if it is not a number
+        raise ValueError(f"column {column!r} is no year; an IAMC table has {', '.join(INDEX)} and years.")
+    return int(number)
+
+
+_LATEST = 99999  # a year beyond is a mistake
+
+
+def _numeric(column: Hashable, values: pd.Series) -> pd.Series:
+    try:
+        numbers = pd.Series(pd.to_numeric(values), index=values.index)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"column {column} holds something else than numbers ({error}).") from None
+    if np.any(np.isinf(np.asarray(numbers, dtype=float))):
+        raise ValueError(f"column {column} holds an infinite value; it cannot be exported.")
+    return numbers
+
+
+def write_iamc_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write an IAMC table as CSV; several scenarios are joined with `pandas.concat` first.
+
+    CSV has no place for metadata: write [`meta`][] to a file beside it. Text that a spreadsheet would take for a formula (it
+    begins with `=`, `+`, `-` or `@`) gets an apostrophe in front.
+
+    **Arguments:**
+
+    - `table`: from [`to_iamc`][], read back, or several joined; headers of years may be numbers or text.
+    - `path`: the file; it appears when it is complete.
+
+    **Raises:** `ValueError` naming a column that is missing or no year, or a value that is there twice or forbidden.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import pandas as pd
+
+        from abatax import scenarios
+
+        table = pd.DataFrame([["m", "s", "World", "Population", "million", 8.1]], columns=[*scenarios.INDEX, 2025])
+        path = Path(tempfile.mkdtemp(), "scenario.csv")
+        scenarios.write_iamc_csv(table, path)
+        assert pd.read_csv(path).loc[0, "2025"] == 8.1
+        ```
+    """
+    write_csv(_normalised(table), path)
+
+
+def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.DataFrame | None = None) -> None:
+    """Write an IAMC table as a workbook with the sheets `data` and `meta`.
+
+    **Arguments:**
+
+    - `table`: as in [`write_iamc_csv`][]; text stays text, whatever it begins with.
+    - `path`: the file; it appears when it is complete.
+    - `meta`: from [`meta`][], one row per scenario; the sheet is left out without it.
+
+    **Raises:** as [`write_iamc_csv`][].
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import pandas as pd
+
+        from abatax import scenarios
+
+        table = pd.DataFrame([["m", "s", "World", "Population", "million", 8.1]], columns=[*scenarios.INDEX, 2025])
+        path = Path(tempfile.mkdtemp(), "scenario.xlsx")
+        scenarios.write_iamc_xlsx(table, path)
+        assert pd.read_excel(path, sheet_name="data").equals(table)
+        ```
+    """
+    table = _normalised(table)
+    with complete_file(path) as beside, pd.ExcelWriter(beside, engine="openpyxl") as writer:
+        table.to_excel(writer, sheet_name="data", index=False, freeze_panes=(1, 5))
+        if meta is not None:
+            meta.to_excel(writer, sheet_name="meta", index=False)
+        for sheet in writer.sheets.values():
+            _as_text(sheet)
+
+
+def _as_text(sheet: Any) -> None:
+    """Cells that a spreadsheet would take for formulas stay text, when they are edited too."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if is_formula(cell.value):
+                cell.data_type = "s"
+                cell.quotePrefix = True

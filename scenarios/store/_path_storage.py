@@ -1,0 +1,103 @@
+"""Paths in discrete time in the files of a run: what run.json and solution.nc say of them, and back."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ...models import AbstractDiscreteModel, DiscreteProblem
+from ...solvers import RESULTS, Trajectory, follow, simulate
+from ...solvers.solution import MARK, PATH, solution_fingerprint
+from ._storage import found_of, read_back, tables_of
+
+
+@found_of.register
+def _(solution: Trajectory) -> dict[str, Any]:
+    stats = solution.stats
+    return {
+        "iterations": int(stats["steps"]),
+        "welfare": solution.welfare,
+        # of the optimality conditions: a path has no HJB equation
+        "residual_rms": float(stats["error"]),
+        "residual_max": float(stats["error"]),
+        "seconds": float(stats["seconds"]),
+        "compile_seconds": float(stats["compile_seconds"]),
+    }
+
+
+@tables_of.register
+def _(solution: Trajectory) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
+    return {"": solution.to_dataset()}, {}
+
+
+@read_back.register
+def _(model: AbstractDiscreteModel, groups: dict[str, xr.Dataset], run: dict[str, Any], path: Path) -> Trajectory:
+    dataset, problem = groups[""], DiscreteProblem(model)
+    bounded = problem.dynamics().bounded
+    names = (*problem.low._fields, *(f"multiplier_{name}" for name in bounded))
+    missing = [name for name in names if name not in dataset or dataset[name].shape != (model.periods,)]
+    if missing:
+        raise ValueError(f"{path}: `{missing[0]}` is missing; the file is not a solution of `{model.name}`.")
+    controls, limits = (
+        [np.asarray(dataset[name].values) for name in part]
+        for part in (names[: len(problem.low)], names[len(problem.low) :])
+    )
+    found = follow(problem, type(problem.low)(*controls), multipliers=dict(zip(bounded, limits, strict=True)))
+    result = getattr(RESULTS, run["results"].get(PATH, ""), None)
+    if result is None:
+        raise ValueError(f"{path}: run.json has no result for the path.")
+    stats = {"steps": run.get("iterations", 0), "error": run.get("residual_max", 0.0)}
+    return dataclasses.replace(found, result=result, stats=stats | {"seconds": 0.0, "compile_seconds": 0.0})
+
+
+class _Certain(NamedTuple):
+    path: Trajectory
+    years: int
+
+    def to_dataset(self) -> xr.Dataset:
+        return path_dataset(self.path, self.years)
+
+
+@functools.singledispatch
+def paths_of(solution: Any, **how: Any) -> Any:
+    """Simulated paths of one kind of solution; their dataset has the dims `realization` and `year`."""
+    return simulate(solution, **how)
+
+
+@paths_of.register
+def _(solution: Trajectory, *, years: int, measure: str = "baseline", **how: Any) -> _Certain:
+    del how  # nothing is random
+    if measure != "baseline":
+        name = solution.problem.model.name
+        raise ValueError(f"--measure is {measure!r}; the path of `{name}` is certain: leave the option out.")
+    return _Certain(solution, years)
+
+
+def path_dataset(path: Trajectory, years: int) -> xr.Dataset:
+    """A path in the form of simulated paths: one realization, which is certain.
+
+    **Arguments:**
+
+    - `path`: what `solve` returned.
+    - `years`: horizon; periods that begin later are left out.
+
+    **Returns:** a Dataset with the dims `realization` and `year`.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        data = ab.scenarios.path_dataset(ab.solve(ab.models.Dice2016()), years=85)
+        assert dict(data.sizes) == {"realization": 1, "year": 18}
+        ```
+    """
+    dataset = path.to_dataset()
+    dataset = dataset.sel(year=dataset.year <= path.problem.model.start_year + years)
+    dataset = dataset.assign_attrs({MARK: solution_fingerprint(path)})
+    return dataset.expand_dims(realization=np.zeros(1, dtype=np.int32)).assign_attrs(
+        measure="baseline", shocks="off", num_paths=1, ambiguity="neutral", start_year=path.problem.model.start_year
+    )

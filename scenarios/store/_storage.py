@@ -1,0 +1,367 @@
+"""A solution as a folder: run.json says what was asked, solution.nc holds the answer."""
+
+import functools
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from ..._writing import complete_file
+from ...models import Automatic, HJBProblem, Outflow, build, model_class, parameter_units, portable_parameters
+from ...models._configuration import own_classes
+from ...models._own_classes import class_label, imported_class
+from ...models.base import fingerprint
+from ...solvers import RESULTS, AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
+from ...solvers._registry import solver_options
+from ...solvers.solution import (
+    MARK,
+    Stored,
+    question_hash,
+    question_of,
+    read_back_as,
+    rebuilt,
+    reshape_leading,
+    solution_fingerprint,
+    splines_through,
+)
+from ..labels import check_mark, flatten, group_name, open_netcdf_groups, write_netcdf
+from ._run_kinds import check_kinds
+
+FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # compiled code belongs to it
+
+
+def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any]:
+    """What run.json says of a solution; `given` adds solver, seed, command, residuals and the like."""
+    problem = solution.problem
+    packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
+    return {
+        "format": FORMAT,
+        MARK: solution_fingerprint(solution),
+        **question_of(solution),
+        **_own_code(problem.model),
+        "parameter_units": parameter_units(problem.model),
+        "converged": solution.converged,
+        "advice": solution.advice,
+        **found_of(solution),
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "source": problem.model.source,
+        **given,
+    }
+
+
+@functools.singledispatch
+def found_of(solution: Any) -> dict[str, Any]:
+    """What run.json says of one kind of solution: how it was found, and what reading it back needs."""
+    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+
+
+@found_of.register
+def _(solution: Solution) -> dict[str, Any]:
+    seconds = {"seconds": 0.0, "compile_seconds": 0.0}
+    iterations = 0
+    faces: dict[str, Any] = {}
+
+    def collect(part: Solution) -> None:
+        nonlocal iterations
+        if part.problem.faces is not None:
+            margins = [[face.extension for face in sides] for sides in part.problem.faces]
+            faces[part.problem.model.regime] = {"margins": margins, **part.stats.get("faces", {})}
+        iterations += int(part.stats["steps"])
+        for name in seconds:
+            seconds[name] += float(part.stats[name])
+        for destination in part.later:
+            collect(destination)
+
+    collect(solution)
+    return {"iterations": iterations, **seconds} | ({"faces": faces} if faces else {})
+
+
+def _own_code(model: Any) -> dict[str, Any]:
+    """Hashes of the code of a user's own classes, by which a class that has changed since is noticed."""
+    own = {class_label(cls): fingerprint(cls) for cls in own_classes(model)}
+    return {"own_code": {"python": _PYTHON, "classes": own}} if own else {}
+
+
+def save(
+    solution: Solution | Trajectory,
+    folder: str | Path,
+    *,
+    solver: AbstractSolver | AbstractPathSolver | None = None,
+    force: bool = False,
+    **given: Any,
+) -> dict[str, Any]:
+    """Write a solution to a folder: `run.json` and `solution.nc`, each in one go.
+
+    **Arguments:**
+
+    - `solution`: saved by its values on `solution.nodes`; read back, its value function is the spline through them. A
+      path in discrete time is saved by year.
+    - `folder`: made if it does not exist.
+    - `solver`: recorded with its options.
+    - `force`: overwrite what is there.
+    - `given`: further entries of run.json.
+
+    **Returns:** what run.json says.
+
+    **Raises:** `FileExistsError` if something would be overwritten; `ValueError` if the model has a field that run.json cannot
+    hold.
+    """
+    folder = Path(folder)
+    for name in ("solution.nc", "run.json"):
+        if (folder / name).exists() and not force:
+            raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
+    portable_parameters(solution.problem.model)  # refuse what could not be read back
+    groups, numbers = tables_of(solution)
+    groups[""] = groups[""].assign_attrs({MARK: solution_fingerprint(solution)})
+    folder.mkdir(parents=True, exist_ok=True)
+    if solver is not None:
+        names = {cls: name for name, cls in _solvers().items()}
+        given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given
+    run = describe_run(solution, **numbers, **given)
+    write_netcdf(groups, folder / "solution.nc")
+    write_json(run, folder / "run.json")
+    return run
+
+
+@functools.singledispatch
+def tables_of(solution: Any) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
+    """The groups of solution.nc, and what they say for run.json."""
+    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+
+
+@tables_of.register
+def _(solution: Solution) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
+    if not solution.nodes or min(len(n) for n in solution.nodes) < 4:
+        raise ValueError("save: only solutions on a grid (up to four states) can be saved as solution.nc.")
+    groups = {"": solution.to_dataset()} | regime_datasets(solution)
+    residual = _inside(groups[""], solution.problem)
+    numbers = float(np.sqrt(np.mean(residual**2))), float(np.max(np.abs(residual)))
+    return groups, dict(zip(("residual_rms", "residual_max"), numbers, strict=True))
+
+
+def _solvers():
+    from ...solvers import SOLVERS
+
+    return SOLVERS
+
+
+def _inside(dataset, problem: HJBProblem) -> np.ndarray:
+    """Residuals at the nodes of the region of interest."""
+    for name, (low, high) in zip(problem.model.states._fields, problem.region, strict=True):
+        dataset = dataset.sel({name: (dataset[name] >= low) & (dataset[name] <= high)})
+    return dataset["residual"].values
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write beside, then rename."""
+    with complete_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+        return np.asarray(value).tolist()
+    return str(value)
+
+
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """The run.json of a folder.
+
+    **Raises:** `ValueError`: one line, if there is none or it is not one of ours.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give the folder that `abatax solve` or `run` wrote.") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file; solve again to replace it.") from None
+    return parse_run(path, text)
+
+
+def parse_run(path: Path, text: str) -> dict[str, Any]:
+    """The contents of a run.json, checked by [`check_run`][].
+
+    **Raises:** `ValueError`: one line with the file and the remedy.
+    """
+    try:
+        run = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path} is not valid JSON; solve again to replace it.") from None
+    try:
+        check_kinds(run, path)
+        check_run(run, path)
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply; solve again to replace it.") from None
+    return run
+
+
+def check_run(run: Any, path: Path) -> None:
+    """Raise unless these are the contents of a run.json as it was written.
+
+    **Raises:** `ValueError`: one line with the file and the remedy.
+    """
+    needed = {"format": int, "model": str, "parameters": dict, "results": dict}
+    for name, kind in needed.items():
+        if not isinstance(run, dict) or name not in run:
+            raise ValueError(f"{path} was not written by abatax: `{name}` is missing.")
+        if not isinstance(run[name], kind):
+            raise ValueError(f"{path} was not written by abatax: `{name}` is {str(run[name])[:40]!r}.")
+    if run["format"] != FORMAT:
+        raise ValueError(f"{path} has format {run['format']}; this version reads {FORMAT}. Solve again.")
+    if MARK not in run:
+        raise ValueError(
+            f"{path} is of a version of abatax that did not mark its files: `{MARK}` is missing; solve again."
+        )
+    if "model_class" not in run:
+        try:
+            model_class(run["model"])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    for name, value in flatten(run["parameters"]):
+        if _has_nan(value):
+            raise ValueError(f"{path}: `{name}` is {value}; a parameter must be a number. Solve again.")
+    if str(run[MARK]).partition("-")[0] != question_hash(run):
+        raise ValueError(
+            f"{path} was changed after it was written: its model, parameters, box or results are not those that were"
+            " solved; restore the file or solve again."
+        )
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_has_nan(part) for part in value)
+    return value == "nan" or (isinstance(value, float) and math.isnan(value))
+
+
+def load(folder: str | Path, *, model: type | None = None) -> tuple[Any, dict[str, Any]]:
+    """Read a solution back: a `Solution`, or a `Trajectory` of a model in discrete time.
+
+    **Arguments:**
+
+    - `folder`: as [`save`][] wrote it.
+    - `model`: the class of a model of your own. It may be left out if the module that defines the class has been imported;
+      reading a file imports nothing.
+
+    **Returns:** the solution, and what run.json says.
+
+    **Raises:** `ValueError`: one line, if a file is missing, damaged or of another solution, or if the code of your own classes
+    has changed.
+
+    !!! example
+
+        ```python
+        import tempfile
+
+        import abatax as ab
+
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+        with tempfile.TemporaryDirectory() as folder:
+            ab.save(solution, folder)
+            again, run = ab.load(folder)
+        assert run["converged"] and again.converged
+        ```
+    """
+    folder = Path(folder)
+    run = read_run(folder)
+    path = folder / "solution.nc"
+    own = _own_class(run, path.with_name("run.json")) if model is None else _given_class(model, run)
+    groups = open_netcdf_groups(path)
+    check_mark(path, groups[""].attrs, run, f"solve again with --force, or restore {folder}")
+    solution = read_back(build(run["model"], run["parameters"], own), groups, run, path)
+    return read_back_as(solution, run[MARK]), run
+
+
+def _given_class(model: type, run: Mapping[str, Any]) -> type:
+    """The class that a user gives; it must have the name that was saved, wherever it has moved to."""
+    saved = str(run.get("model_class", run["model"]))
+    if "model_class" not in run or saved.rpartition(":")[2].rpartition(".")[2] != model.__name__:
+        raise ValueError(f"`model` is {model.__name__}; the solution is of `{saved}`.")
+    return model
+
+
+def _own_class(run: Mapping[str, Any], path: Path) -> type | None:
+    """The user's own class of a run, None if the model is one of abatax; its code must be what was solved."""
+    recorded = run.get("own_code", {})
+    if recorded.get("python") == _PYTHON:
+        for label, code in recorded["classes"].items():
+            if fingerprint(imported_class(label)) != code:
+                raise ValueError(f"{path}: the code of `{label}` has changed since it was solved; solve again.")
+    return imported_class(run["model_class"]) if "model_class" in run else None
+
+
+@functools.singledispatch
+def read_back(model: Any, groups: dict[str, xr.Dataset], run: dict[str, Any], path: Path) -> Any:
+    """The solution of a model in a file."""
+    for name in ("box", "extension"):
+        if name not in run:
+            raise ValueError(f"{path.with_name('run.json')} was not written by abatax: `{name}` is missing.")
+    box = {name: (float(low), float(high)) for name, (low, high) in run["box"].items()}
+    problem = HJBProblem(model, box=box, extension=float(run["extension"]))
+    lifted = reshape_leading(problem, (1,), 0)
+    return rebuilt(lifted, 1, _reader(groups, run, path)).member(0)
+
+
+def _reader(groups, run, path: Path):
+    """What `solution.nc` and `run.json` hold of one family."""
+
+    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
+        regime, name = problem.model.regime, group_name(way)
+        nodes, values = _read_group(groups, name, problem, size, path)
+        result = getattr(RESULTS, run["results"].get(regime, ""), None)
+        if result is None:
+            raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
+        stats: dict[str, Any] = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
+        chosen, faces = run.get("faces", {}).get(regime), None
+        if chosen is not None:
+            faces = _faces(problem, chosen["margins"])
+            stats["faces"] = {name: entry for name, entry in chosen.items() if name != "margins"}
+        return Stored(splines_through(problem, nodes, values), nodes, result, stats, faces)
+
+    return read
+
+
+def _faces(problem: HJBProblem, margins: list[list[float]]) -> Any:
+    """The faces that a solve has closed, by their margins; the slopes it found there are in the value function."""
+    pairs = zip(problem.model.closures(), margins, strict=True)
+    closed = [
+        tuple(
+            Outflow(float(margin)) if isinstance(face, Automatic) else face
+            for face, margin in zip(faces, beyond, strict=True)
+        )
+        for faces, beyond in pairs
+    ]
+    return type(problem.model.states)(*closed)
+
+
+def _read_group(groups, name: str, problem: HJBProblem, size: int, path: Path):
+    states = problem.model.states._fields
+    where = f"group `{name}`" if name else "the file"
+    if name not in groups:
+        raise ValueError(f"{path}: {where} is missing; the file is not a solution of `{problem.model.name}`.")
+    dataset = groups[name]
+    missing = [n for n in (*states, "value") if n not in dataset.variables]
+    if missing:
+        raise ValueError(f"{path}: `{missing[0]}` is missing; the file is not a solution of `{problem.model.name}`.")
+    nodes = tuple(np.asarray(dataset[s].values, dtype=float) for s in states)
+    values = np.asarray(dataset["value"].values, dtype=float)
+    shape = tuple(len(n) for n in nodes)
+    good = values.size == size * int(np.prod(shape)) and values.shape[values.ndim - len(shape) :] == shape
+    if not good or not all(np.all(np.diff(n) > 0) for n in nodes) or not np.all(np.isfinite(values)):
+        raise ValueError(f"{path}: {where} has a damaged grid or value; solve again to replace it.")
+    return nodes, np.asarray(jnp.asarray(values.reshape(size, *shape)))

@@ -1,0 +1,228 @@
+"""The basis of spectral collocation: tensor products of Chebyshev polynomials, known by their values at the nodes."""
+
+import functools as ft
+import itertools as it
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.linalg as sla
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+from jaxtyping import Float
+
+from ..base import value_ranges
+from ..equation import Local
+from ..solution import ChebyshevAxis, cardinals, chebyshev_values, lobatto, tables_at
+from ._collocation_workspace import AbstractBasis
+
+# More unknowns than this are factored as a sparse matrix: the memory of a dense one begins to count.
+_DENSE = 6000
+# A state along which coefficients are a smaller share of the range of V than this does not matter.
+_OF_RANGE = 1e-6
+
+
+class Polynomials(AbstractBasis):
+    """Values at the tensor product of the nodes of all states."""
+
+    def __init__(self, axes: tuple[ChebyshevAxis, ...]):
+        self.axes = axes
+        self.shape = tuple(len(a.nodes) for a in axes)
+        self.size = int(np.prod(self.shape))
+        mesh = np.meshgrid(*(a.nodes for a in axes), indexing="ij")
+        self.points = np.stack([m.ravel() for m in mesh], axis=-1)
+        self.index = np.stack(np.unravel_index(np.arange(self.size), self.shape), axis=-1)
+
+    def on_face(self, axis, side):
+        return self.index[:, axis] == (self.shape[axis] - 1 if side else 0)
+
+    def along(self, matrix, axis: int, values):
+        """A matrix applied to one state of values on the grid, "family *shape"."""
+        return np.moveaxis(np.tensordot(values, matrix, axes=(axis + 1, 1)), -1, axis + 1)
+
+    def differentiate(self, unknowns):
+        family, n, d = len(unknowns), self.size, len(self.axes)
+        grid = unknowns.reshape(family, *self.shape)
+        slopes, hessians = np.zeros((family, n, d)), np.zeros((family, n, d, d))
+        firsts = [self.along(axis.first, a, grid) for a, axis in enumerate(self.axes)]
+        for a, axis in enumerate(self.axes):
+            slopes[:, :, a] = firsts[a].reshape(family, n)
+            hessians[:, :, a, a] = self.along(axis.second, a, grid).reshape(family, n)
+        for a, b in it.combinations(range(d), 2):
+            cross = self.along(self.axes[b].first, b, firsts[a]).reshape(family, n)
+            hessians[:, :, a, b] = hessians[:, :, b, a] = cross
+        return unknowns, slopes, hessians
+
+    def differentiate_at(self, unknowns, points):
+        tables = [tables_at(axis, x) for axis, x in zip(self.axes, points.T, strict=True)]
+        grid, d = unknowns.reshape(-1, *self.shape), len(self.axes)
+
+        def contracted(orders: Sequence[int]) -> Float[np.ndarray, "family point"]:
+            """The derivative of that order in each state."""
+            found = np.tensordot(tables[0][orders[0]], grid, axes=(1, 1))  # point family ...
+            for table, order in zip(tables[1:], orders[1:], strict=True):
+                found = np.einsum("pfi...,pi->pf...", found, table[order])
+            return found.T
+
+        def of(*states: int) -> list[int]:
+            return [states.count(a) for a in range(d)]
+
+        slopes = np.stack([contracted(of(a)) for a in range(d)], axis=-1)
+        hessians = np.zeros((*slopes.shape, d))
+        for a, b in it.combinations_with_replacement(range(d), 2):
+            hessians[..., a, b] = hessians[..., b, a] = contracted(of(a, b))
+        return contracted(of()), slopes, hessians
+
+    def fit(self, values):
+        return values
+
+    # -- the linear system --------------------------------------------------------------------------------
+
+    @ft.cached_property
+    def joints(self) -> tuple[np.ndarray, sp.csr_matrix]:
+        """Nodes at which elements are joined, and the rows that say that the slope is continuous there.
+
+        On either side the equation holds with its own second derivative. The rows are scaled by the smallest element.
+        """
+        on_joint, rows = np.zeros(self.size, dtype=bool), sp.csr_matrix((self.size, self.size))
+        for a, axis in enumerate(self.axes):
+            if not axis.joints:
+                continue
+            jump = np.zeros((self.shape[a], self.shape[a]))
+            jump[list(axis.joints)] = axis.jumps * np.diff(axis.edges).min()
+            here = np.isin(self.index[:, a], axis.joints) & ~on_joint
+            rows = rows + sp.diags(here.astype(float)) @ self._lift(jump, a)
+            on_joint |= here
+        return on_joint, sp.csr_matrix(rows)
+
+    def _lift(self, matrix, axis: int) -> sp.csr_matrix:
+        before, after = int(np.prod(self.shape[:axis])), int(np.prod(self.shape[axis + 1 :]))
+        whole = sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after))
+        return sp.csr_matrix(whole)
+
+    @ft.cached_property
+    def first(self) -> list[sp.csr_matrix]:
+        return [self._lift(axis.first, a) for a, axis in enumerate(self.axes)]
+
+    @ft.cached_property
+    def second(self) -> list[sp.csr_matrix]:
+        return [self._lift(axis.second, a) for a, axis in enumerate(self.axes)]
+
+    @ft.cache  # noqa: B019 - a basis lives as long as its solve
+    def cross(self, a: int, b: int) -> sp.csr_matrix:
+        return sp.csr_matrix(self.first[a] @ self.first[b])
+
+    def residuals(self, local, unknowns, scale, known):
+        del known
+        on_joint, rows = self.joints
+        if not on_joint.any():
+            return local.residual
+        return np.where(on_joint, scale[:, None] * (rows @ unknowns.T).T, local.residual)
+
+    def correct(self, local, unknowns, residuals, scale, shift):
+        on_joint = self.joints[0]
+        matrices = [self.system(local, f, scale[f], shift[f]) for f in range(len(residuals))]
+        if not self.landings:
+            return np.stack([_solve(matrix, -residual) for matrix, residual in zip(matrices, residuals, strict=True)])
+        blocks: list[list[Any]] = [
+            [matrix if k == f else None for k in range(len(matrices))] for f, matrix in enumerate(matrices)
+        ]
+        for f, row in enumerate(blocks):
+            for k, part in self.coupling(unknowns, local, f).items():
+                part = sp.csr_matrix(np.where(on_joint[:, None], 0.0, part))
+                row[k] = part if row[k] is None else row[k] + part
+        return _solve(sp.csr_matrix(sp.bmat(blocks)), -residuals.ravel()).reshape(residuals.shape)
+
+    def system(self, local: Local, member: int, scale: float, shift: float = 0.0) -> sp.csr_matrix:
+        """The equation of one member, linearised: a row for every node."""
+        discount, drift, variance = (leaf[member] for leaf in (local.discount, local.drift, local.variance))
+        on_joint, rows = self.joints
+        matrix = sp.diags(discount - shift)
+        for a in range(len(self.axes)):
+            matrix = matrix + sp.diags(drift[:, a]) @ self.first[a]
+            matrix = matrix + sp.diags(variance[:, a, a]) @ self.second[a]
+        for a, b in it.combinations(range(len(self.axes)), 2):
+            both = variance[:, a, b] + variance[:, b, a]
+            if both.any():  # shocks of the two states are correlated
+                matrix = matrix + sp.diags(both) @ self.cross(a, b)
+        if on_joint.any():
+            matrix = sp.diags((~on_joint).astype(float)) @ matrix + scale * rows
+        return sp.csr_matrix(matrix)
+
+    def answers(self, workspace, unknowns, local, sources):
+        del unknowns
+        scale = workspace.discount_rate
+        found = [_solve(self.system(local, f, scale[f]), right.T).T for f, right in enumerate(sources(local))]
+        return self.points, np.stack(found)
+
+    def landed_rows(self, unknowns, member, weight, inside, distance):
+        del unknowns, member  # the value is linear in the unknowns, and all members have the same nodes
+        rows = weight[:, None]
+        for a, axis in enumerate(self.axes):
+            at, far = cardinals(axis, inside[:, a]), distance[:, a]
+            if far.any():
+                at = at + far[:, None] * (at @ axis.first) + 0.5 * far[:, None] ** 2 * (at @ axis.second)
+            rows = (rows[:, :, None] * at[:, None, :]).reshape(len(inside), -1)
+        return rows
+
+    # -- what comes out ------------------------------------------------------------------------------------
+
+    def value(self, unknowns):
+        return chebyshev_values(self.axes, unknowns.reshape(-1, *self.shape))
+
+    def shown(self, unknowns):
+        """Twice as many nodes, so that splines through them show the polynomials well; four states keep theirs."""
+        grid = unknowns.reshape(-1, *self.shape)
+        if len(self.axes) > 3:
+            return tuple(a.nodes for a in self.axes), grid
+        nodes = tuple(_twice(axis) for axis in self.axes)
+        value = self.value(unknowns)
+        return nodes, np.stack([value.of_member(f).resample(nodes) for f in range(len(grid))])
+
+    def unresolved(self, workspace, unknowns):
+        """The two highest coefficients of the slope's scale in each element, relative to the largest of that state."""
+        del workspace
+        coefficients = np.abs(np.asarray(self.value(unknowns).coefficients))
+        found, ranges = 0.0, value_ranges(unknowns)
+        for a, axis in enumerate(self.axes):
+            n = axis.degree + 1
+            series = np.moveaxis(coefficients, a + 1, -1).reshape(len(unknowns), -1, len(axis.edges) - 1, n)
+            largest = np.max(series[..., 1:], axis=(1, 2, 3))
+            tail = np.max(series[..., -2:], axis=(1, 2, 3))
+            found = max(found, float(np.max(tail / np.maximum(largest, _OF_RANGE * ranges))))
+        return found
+
+
+def _twice(axis: ChebyshevAxis) -> np.ndarray:
+    """The Chebyshev nodes of twice the degree, element by element, ends and joints exactly where they were."""
+    n = axis.degree + 1
+    s = lobatto(2 * n - 1)[0]
+    pieces = []
+    for left, right in zip(axis.edges[:-1], axis.edges[1:], strict=True):
+        t = 0.5 * (left + right) + 0.5 * (right - left) * s
+        pieces.append(axis.centre + axis.scale * np.sinh(t) if axis.scale else t)
+    nodes = np.concatenate([piece[:-1] for piece in pieces] + [pieces[-1][-1:]])
+    nodes[:: 2 * (n - 1)] = axis.nodes[:: n - 1]
+    return nodes
+
+
+def _solve(matrix: sp.csr_matrix, right: np.ndarray) -> np.ndarray:
+    """Rows scaled, factored with pivoting, refined once; not a number if singular."""
+    size = np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+    if not (np.all(np.isfinite(matrix.data)) and np.all(size > 0)):
+        return np.full_like(right, np.nan)
+    scaled, b = sp.csr_matrix(sp.diags(1.0 / size) @ matrix), (right.T / size).T
+    if len(b) > _DENSE:
+        try:
+            solve = spla.splu(scaled.tocsc()).solve
+        except RuntimeError:  # exactly singular: no finite answer, which the driver reports
+            return np.full_like(right, np.nan)
+    else:
+        # `lu_factor` would warn of a singular matrix, too
+        (factorise,) = sla.get_lapack_funcs(("getrf",), dtype=np.float64)
+        *factor, singular = factorise(scaled.toarray())
+        if singular:
+            return np.full_like(right, np.nan)
+        solve = ft.partial(sla.lu_solve, tuple(factor), check_finite=False)
+    x = solve(b)
+    return x + solve(b - scaled @ x)

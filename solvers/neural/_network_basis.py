@@ -1,0 +1,327 @@
+"""A basis whose functions are networks: the equation at scattered points, linearised in the parameters."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg as sla
+from jaxtyping import Float
+
+from ...models import HJBProblem
+from ..base import compiled
+from ..collocation import AbstractScattered, plain_features
+from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
+
+# Points per call of the compiled kernels: few shapes, so few compilations.
+_CHUNK = 512
+# Damping of a correction that is to be exact, relative to the mean curvature.
+_LEAST = 1e-12
+# Steps of Levenberg and Marquardt: how damping falls after a step that helped, how it rises after one that did not, and how often.
+_BOLDER, _SHYER, _TRIES = 3.0, 4.0, 12
+# Distance from the region of interest, in its lengths, at which the equation counts half. Optimal paths leave the region, and what
+# they find there decides on the values inside: at half a length errors of `net_zero` were up to four times those at one.
+_HALF = 1.0
+# Most steps of a fit to values, and the relative error at which it is good enough to start from.
+_FIT, FITTED = 40, 1e-4
+
+
+class NetworkBasis(AbstractScattered):
+    """One network for every member, or one for all whose label is part of the input.
+
+    `unknowns` are the parameters: one row per network.
+
+    **Arguments:**
+
+    - `value`: the value functions of the family, leaves stacked; its parameters are where a fit starts.
+    - `joint`: whether all members share one network.
+    - `count`, `focus`, `draw`: of the points.
+    """
+
+    linear = False
+
+    def __init__(self, problem: HJBProblem, value: NetworkValue, joint: bool, count: int, focus: float, draw: int):
+        one = jax.tree.map(lambda leaf: leaf[0], eqx.filter(value.network, eqx.is_inexact_array))
+        leaves, self.structure = jax.tree.flatten(one)
+        self.shapes = [leaf.shape for leaf in leaves]
+        self.template, self.joint, self.size = value, joint, sum(leaf.size for leaf in leaves)
+        self.family = len(value.level)
+        self.count, self.focus = count, focus
+        box = jax.tree.map(lambda leaf: np.asarray(leaf[0]), value.box)
+        kinks = tuple(zip(value.kinked, np.asarray(value.kinks[0]), strict=True))
+        super().__init__(problem, box, count, focus, kinks, draw)
+
+    def redrawn(
+        self, draw: int, inside: Float[np.ndarray, "point state"] | None = None, base: AbstractBase | None = None
+    ) -> "NetworkBasis":
+        """The same networks at fresh points; those inside the box may be given, and another base."""
+        template = self.template if base is None else dataclasses.replace(self.template, base=base)
+        fresh = NetworkBasis(self.problem, template, self.joint, self.count, self.focus, draw)
+        if inside is not None:
+            fresh.points[: self.count] = inside
+        return fresh
+
+    @property
+    def inside(self) -> Float[np.ndarray, "point state"]:
+        """The points that do not lie on faces."""
+        return self.points[: self.count]
+
+    def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> None:
+        """Take note of what is known of the value functions: level, range and slopes of each member."""
+        self.template = dataclasses.replace(
+            self.template, level=jnp.asarray(level), scale=jnp.asarray(scale), slope=jnp.asarray(slope)
+        )
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the networks learn what a solution on few nodes leaves."""
+        return isinstance(self.template.base, CoarseSolution)
+
+    def value(self, unknowns) -> NetworkValue:
+        parameters = self.trees(np.broadcast_to(unknowns, (self.family, self.size)))
+        static = eqx.filter(self.template.network, eqx.is_inexact_array, inverse=True)
+        return dataclasses.replace(self.template, network=eqx.combine(parameters, static))
+
+    def trees(self, unknowns: Float[np.ndarray, "network unknown"]) -> Any:
+        """Parameters as the networks hold them, leaves stacked over the networks."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = zip(np.split(unknowns, ends, axis=1), self.shapes, strict=True)
+        return jax.tree.unflatten(self.structure, [jnp.asarray(p.reshape(len(p), *shape)) for p, shape in parts])
+
+    def rows(self, trees: Any) -> Float[np.ndarray, "network unknown"]:
+        """The reverse of `trees`."""
+        return np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(trees)], axis=1)
+
+    def differentiate(self, unknowns):
+        return self.differentiate_at(unknowns, self.points)
+
+    def differentiate_at(self, unknowns, points):
+        learnt = self._over(_learnt, self.value(unknowns), points)
+        return tuple(a + b for a, b in zip(self.base_at(points), learnt, strict=True))
+
+    def values_at(self, unknowns, points):
+        value = self.value(unknowns)
+        if points is self.points:
+            return self._base[0] + self._over(_learnt_values, value, points)[0]
+        return self._over(_values, value, points)[0]
+
+    def base_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
+        """What is known of the value functions at points, their slopes and hessians: training does not change it."""
+        return self._base if points is self.points else self._over(_known, self.template, points)
+
+    @functools.cached_property
+    def _base(self) -> tuple[np.ndarray, ...]:
+        return self._over(_known, self.template, self.points)
+
+    def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
+        """A compiled function of all members at some points, a few at a time."""
+        pieces = [function(value, part) for part in _chunks(points)]
+        return tuple(np.concatenate(leaves, axis=1)[:, : len(points)] for leaves in zip(*pieces, strict=True))
+
+    def respond(self, unknowns, move):
+        """To first order, by a move small enough for the networks to be linear in it."""
+        small = 1e-4 * np.linalg.norm(unknowns) / max(np.linalg.norm(move), 1e-300)
+        ahead, behind = (self.differentiate(unknowns + side * small * move)[1] for side in (1.0, -1.0))
+        return (ahead - behind) / (2.0 * small)
+
+    def answers(self, workspace, unknowns, local, sources):
+        """Of features instead, which need no training: what is asked is whether the equation has one answer."""
+        del local
+        features = plain_features(self.problem)
+        derivatives = self.differentiate_at(unknowns, features.points)
+        at_features = workspace.equation(features.points, derivatives, workspace.after_at(features.points, unknowns))
+        at_features = workspace.without_known(at_features, features.on_face)
+        return features.answers(workspace, unknowns, at_features, sources)
+
+    def judged(self, workspace, unknowns):
+        """By what training lowers."""
+        points, local = super().judged(workspace, unknowns)
+        return points, workspace.levelled(local)
+
+    # -- least squares ----------------------------------------------------------------------------------------
+
+    def jacobian(self, value: NetworkValue, member: int, discount, drift, variance, points) -> np.ndarray:
+        """How the linearised equation at points of one member answers to its parameters: point unknown."""
+        parts = zip(*(_chunks(a) for a in (points, discount, drift, variance)), strict=True)
+        return np.concatenate([np.asarray(_rows(value, np.array(member), *part)) for part in parts])[: len(points)]
+
+    def landed_rows(self, unknowns, member, weight, inside, distance):
+        parabola = 0.5 * weight[:, None, None] * distance[:, :, None] * distance[:, None, :]
+        return self.jacobian(self.value(unknowns), member, weight, weight[:, None] * distance, parabola, inside)
+
+    def landed(self, unknowns, member, inside, distance):
+        value, slope, hessian = (part[member] for part in self.differentiate_at(unknowns, inside))
+        return (
+            value
+            + np.einsum("na,na->n", slope, distance)
+            + 0.5 * np.einsum("na,nab,nb->n", distance, hessian, distance)
+        )
+
+    def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
+        """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean."""
+        return residuals * self._units(scale)
+
+    @property
+    def weights(self) -> Float[np.ndarray, " point"]:
+        """How much the equation counts at each point: 1 in the region of interest."""
+        low, high = np.array(self.problem.region).T
+        beyond = np.maximum(np.maximum(low - self.points, self.points - high), 0.0) / (high - low)
+        return 1.0 / (1.0 + np.sum((beyond / _HALF) ** 2, axis=1))
+
+    def _units(self, scale) -> Float[np.ndarray, "family row"]:
+        weights = self.weights
+        rows = np.concatenate([weights, *(weights[self.on_face(a, side)] for a, side in self.closed)])
+        return rows / np.linalg.norm(rows) / (scale * np.asarray(self.template.scale))[:, None]
+
+    def systems(self, local, unknowns, residuals, scale, shift) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For every network the curvature $J^TJ$ and the gradient $J^Tr$ of half the sum of squares.
+
+        Rows are the equation, and what is known about slopes, in the units of `weighted`.
+        """
+        value, units, found = self.value(unknowns), self._units(scale), []
+        for f in range(self.family):
+            own = [
+                self.jacobian(value, f, local.discount[f] - shift[f], local.drift[f], local.variance[f], self.points)
+            ]
+            if self.landings:  # members share their parameters, or there is one
+                own[0] = own[0] + np.sum(list(self.coupling(unknowns, local, f).values()), axis=0)
+            for a, side in self.closed:
+                points, length = self.points[self.on_face(a, side)], np.ptp(self.problem.domain[a])
+                drift = np.zeros_like(points)
+                drift[:, a] = scale[f] * length
+                nothing = np.zeros(len(points)), drift, np.zeros((*points.shape, points.shape[1]))
+                own.append(self.jacobian(value, f, *nothing, points))
+            rows, right = np.concatenate(own) * units[f, :, None], residuals[f] * units[f]
+            found.append((rows.T @ rows, rows.T @ right))
+        return self._joined(found)
+
+    def correct(self, local, unknowns, residuals, scale, shift):
+        return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
+
+    def fit(self, values, enough: float = FITTED, damping: float = 1e-2):
+        """Parameters that bring the networks to values at the points, from those that the template has.
+
+        `enough` is the relative error at which the fit ends, `damping` that of the first step.
+        """
+        n, d = self.points.shape
+        one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
+        unit = np.sqrt(n) * np.asarray(self.template.scale)
+
+        def off(unknowns):
+            return (self.values_at(unknowns, self.points) - values) / unit[:, None]
+
+        def systems(unknowns):
+            value = self.value(unknowns)
+            rows = [self.jacobian(value, f, one, none, flat, self.points) / unit[f] for f in range(self.family)]
+            return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, off(unknowns), strict=True)])
+
+        unknowns, now = self.start(), np.full(1 if self.joint else self.family, damping)
+        for _ in range(_FIT):
+            unknowns, now, cost = descend(unknowns, now, systems, lambda u: self.costs(off(u)))
+            if np.all(cost < enough**2):
+                break
+        return unknowns
+
+    def start(self) -> Float[np.ndarray, "network unknown"]:
+        """The parameters of the template."""
+        return self.rows(eqx.filter(self.template.network, eqx.is_inexact_array))[: 1 if self.joint else None]
+
+    def costs(self, rows: np.ndarray) -> Float[np.ndarray, " network"]:
+        """The sum of squares of each network's rows."""
+        own = np.sum(rows**2, axis=1)
+        return np.mean(own, keepdims=True) if self.joint else own
+
+    def _joined(self, found: list) -> list[tuple[np.ndarray, np.ndarray]]:
+        if not self.joint:
+            return found
+        curvature, gradient = (sum(parts) / self.family for parts in zip(*found, strict=True))
+        return [(np.asarray(curvature), np.asarray(gradient))]
+
+
+def descend(
+    unknowns: Float[np.ndarray, "network unknown"],
+    damping: Float[np.ndarray, " network"],
+    systems: Callable,
+    costs: Callable,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One Levenberg-Marquardt step of every network: damping is raised until its cost falls.
+
+    **Returns:** unknowns, the damping of the next step, and costs; a network that no step improves stays where it is, with an
+    infinite damping.
+    """
+    before, made = costs(unknowns), systems(unknowns)
+    unknowns, damping, cost = unknowns.copy(), damping.copy(), before.copy()
+    open_ = np.isfinite(damping)
+    for _ in range(_TRIES):
+        trial = unknowns.copy()
+        for k in np.flatnonzero(open_):
+            trial[k] += damped(made[k], damping[k])
+        found = costs(trial)
+        better = open_ & np.isfinite(found) & (found < before)
+        unknowns[better], cost[better] = trial[better], found[better]
+        # where the step did most of what it could the next may be bolder
+        damping = np.where(better, damping / _BOLDER, np.where(open_, damping * _SHYER, damping))
+        open_ &= ~better
+        if not open_.any():
+            return unknowns, np.maximum(damping, _LEAST), cost
+    return unknowns, np.where(open_, np.inf, np.maximum(damping, _LEAST)), cost
+
+
+def damped(system: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
+    """The Levenberg-Marquardt move $-(J^TJ + \\lambda cI)^{-1}J^Tr$, $c$ the mean curvature; NaN if that is singular."""
+    curvature, gradient = system
+    matrix = curvature + max(damping, _LEAST) * np.trace(curvature) / len(gradient) * np.eye(len(gradient))
+    try:
+        return -sla.cho_solve(
+            sla.cho_factor(matrix, overwrite_a=True, check_finite=False), gradient, check_finite=False
+        )
+    except sla.LinAlgError:
+        return np.full_like(gradient, np.nan)
+
+
+def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Equally many rows at a time, the last repeated."""
+    for first in range(0, len(array), _CHUNK):
+        yield array[np.minimum(np.arange(first, first + _CHUNK), len(array) - 1)]
+
+
+@compiled
+def _values(value, points):
+    return (eqx.filter_vmap(lambda v: jax.vmap(v.at)(points))(value),)
+
+
+@compiled
+def _learnt_values(value, points):
+    return (eqx.filter_vmap(lambda v: jax.vmap(v.learnt)(points))(value),)
+
+
+@compiled
+def _learnt(value, points):
+    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.learnt, z))(points))(value)
+
+
+@compiled
+def _known(value, points):
+    return eqx.filter_vmap(lambda v: jax.vmap(lambda z: three(v.base.at, z))(points))(value)
+
+
+@compiled
+def _rows(values, member, points, discount, drift, variance):
+    # compiled too: taking one of a family leaf by leaf took a third of the time of a step
+    value = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, values)
+    parameters, rest = eqx.partition(value.network, eqx.is_inexact_array)
+
+    def row(z, c, b, v):
+        def operate(p):
+            v0, v1, v2 = three(dataclasses.replace(value, network=eqx.combine(p, rest)).learnt, z)
+            return c * v0 + b @ v1 + jnp.sum(v * v2)
+
+        return jax.flatten_util.ravel_pytree(jax.grad(operate)(parameters))[0]
+
+    return jax.vmap(row)(points, discount, drift, variance)

@@ -1,0 +1,4 @@
+"""Simulated paths of a solution: the step of the stochastic differential equation, and regimes along paths."""
+
+from ._regimes import Regime as Regime, regimes_of as regimes_of
+from ._simulate import Paths as Paths, simulate as simulate

@@ -1,0 +1,311 @@
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ...models import CarbonModel
+from ...models.base import Point
+from ...models.equation import noise_size
+from ..base import compiled
+from ..solution import USD_PER_TCO2, GreedyPolicy, Solution, kept_within
+from ._regimes import MOST_OUTCOMES, jump_numbers, landing_room, leading_back, members_of, regimes_of, targets_of
+from ._simulation_size import check_paths
+
+MEASURES = ("baseline", "worst-case")
+
+
+class Paths(eqx.Module):
+    """Simulated paths under the optimal policy, at the start of each year.
+
+    **Fields:** `years` (calendar), and with axes (path, year): `states`, `additive`, `controls` (NamedTuples),
+    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump; a jump that leads back leaves it) and
+    `outcome` (which member of the regime: of those that lead to each other, which one). `jump_years`: by jump, the date of
+    the first (NaN if none). `outside`: whether a path ever left the computational box, where the policy is that of the nearest
+    edge.
+    """
+
+    years: Int[Array, " year"]
+    states: Point
+    additive: Point
+    controls: Point
+    observables: dict[str, Float[Array, "path year"]]
+    scc: Float[Array, "path year"] | None
+    regime: Int[Array, "path year"]
+    outcome: Int[Array, "path year"]
+    jump_years: dict[str, Float[Array, " path"]]
+    outside: Bool[Array, " path"]
+    solution: Solution
+    measure: str = eqx.field(static=True)
+    shocks: bool = eqx.field(static=True)
+
+    @property
+    def in_first(self) -> Bool[np.ndarray, "path year"]:
+        """Whether a path is in the regime in which it starts: until a jump to another, and after one that leads back."""
+        outcome = np.asarray(self.outcome)
+        return (np.asarray(self.regime) == 0) & (outcome == outcome[:, :1])
+
+    def to_dataset(self):
+        """Labelled: dims realization and year (see `abatax.solvers.paths_dataset`)."""
+        from ...scenarios.labels import paths_dataset
+
+        return paths_dataset(self)
+
+
+class _View(NamedTuple):
+    """What a regime says at a state."""
+
+    control: Point
+    observables: dict[str, Float[Array, ""]]
+    scc: Float[Array, ""]
+    moved: tuple[Point, Point]  # states and additive states one step later, if no jump happens
+    intensity: Float[Array, " jump"]
+    outcomes: Float[Array, "jump outcome"]
+    landings: tuple[Point, Point]  # states, and additive states, after each jump: jump, outcome if it matters
+    outside: Bool[Array, ""]
+
+
+class _Walker(NamedTuple):
+    states: Point
+    additive: Point
+    regime: Int[Array, ""]
+    outcome: Int[Array, ""]
+    jumped: Float[Array, " jump"]
+    outside: Bool[Array, ""]
+
+
+def simulate(
+    solution: Solution,
+    *,
+    years: int = 80,
+    num_paths: int = 1000,
+    key: PRNGKeyArray | None = None,
+    measure: str = "baseline",
+    shocks: bool = True,
+    steps_per_year: int = 4,
+) -> Paths:
+    r"""Simulate the economy under the optimal policy: Euler-Maruyama by a scan, noise drawn by path and year.
+
+    **Arguments:**
+
+    - `solution`: of any solver.
+    - `years`: horizon; the paths have `years + 1` dates.
+    - `num_paths`: number of paths; one if `shocks` is off.
+    - `key`: randomness; `jax.random.key(0)` if left out. With the same key a longer horizon continues the same paths, and more
+      paths are added to them.
+    - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the distortions against which the
+      planner guards: drift of the shocks, weights on climates, intensities and outcomes of jumps).
+    - `shocks`: off means one path without Brownian shocks and without jumps.
+    - `steps_per_year`: Euler steps; controls are held over a step. A state that adjusts at a rate $\lambda$ needs more than
+      $\lambda/2$ of them, and some 5$\lambda$ for accuracy.
+
+    **Returns:** [`Paths`][].
+
+    **Raises:** `ValueError` naming the argument, or the initial state that is outside the box; regimes must share their states
+    and controls.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+        paths = ab.simulate(solution, years=5, shocks=False)
+        assert paths.states.state.shape == (1, 6)
+        ```
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"`measure` is {measure!r}; use one of {', '.join(MEASURES)}.")
+    for name, value in (("years", years), ("num_paths", num_paths), ("steps_per_year", steps_per_year)):
+        if value < 1:
+            raise ValueError(f"`{name}` is {value}; it must be at least 1.")
+    solution.problem.check_constants()
+    check_paths(solution.problem, years, num_paths if shocks else 1, steps_per_year)
+    solution.problem.check_start()
+    key = jr.key(0) if key is None else key
+    regimes = regimes_of(solution)
+    num_paths = num_paths if shocks else 1
+    flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
+    member = jnp.asarray(0 if solution.place is None else solution.place)
+    # Paths are simulated in whole groups: vector and scalar instructions may round the last bit of a path differently.
+    simulated = -(-num_paths // _LANES) * _LANES if shocks else 1
+    every = _simulate(regimes, member, key, years, simulated, *flags, steps_per_year)
+    walkers, controls, observables, scc = jax.tree.map(lambda leaf: leaf[:num_paths], every)
+    _check_steps(solution, walkers.states, steps_per_year)
+    start = solution.problem.model.start_year
+    return Paths(
+        years=start + jnp.arange(years + 1),
+        states=walkers.states,
+        additive=walkers.additive,
+        controls=controls,
+        observables=observables,
+        scc=scc if isinstance(solution.problem.model, CarbonModel) else None,
+        regime=walkers.regime,
+        outcome=walkers.outcome,
+        jump_years={name: start + walkers.jumped[:, -1, number] for name, number in jump_numbers(regimes).items()},
+        outside=walkers.outside[:, -1],
+        solution=solution,
+        measure=measure,
+        shocks=shocks,
+    )
+
+
+# Widths of the box that a path may leave it by: noise never carries it so far, unstable Euler steps do at once.
+_RUNAWAY = 100.0
+
+
+def _check_steps(solution: Solution, states, steps_per_year: int):
+    for (low, high), name, path in zip(solution.problem.domain, states._fields, states, strict=True):
+        far = np.abs(np.asarray(path) - 0.5 * (low + high)) / (high - low)
+        if not np.all(far < _RUNAWAY):
+            raise ValueError(
+                f"`steps_per_year` is {steps_per_year}; `{name}` moves too fast for such steps and runs away."
+                f" Try {10 * steps_per_year}."
+            )
+
+
+_LANES = 8  # numbers in double precision that vector units take at once, at most
+
+
+@compiled
+def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_per_year):
+    """All paths, from a member of the first regime.
+
+    `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation.
+    """
+    dt = 1.0 / steps_per_year
+    numbers = jump_numbers(regimes)
+    num_jumps = len(numbers)
+    targets, widths = targets_of(regimes, numbers)
+    root = regimes[0].policy.problem.model
+    room, members, back = landing_room(regimes), members_of(regimes, numbers), leading_back(regimes, numbers)
+    back = None if back is None else jnp.asarray(back)
+    single = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, root)
+    start = _Walker(
+        states=single.initial_state(),
+        additive=single.initial_additive(),
+        regime=jnp.array(0),
+        outcome=member,
+        jumped=jnp.full(num_jumps, jnp.nan),
+        outside=jnp.array(False),
+    )
+
+    def look(walker, t, dw) -> _View:
+        """What the walker's own regime and outcome say at its state."""
+        views = []
+        for regime in regimes:
+            at = jnp.clip(walker.outcome, 0, regime.size - 1)
+            policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, regime.policy)
+            views.append(_view(policy, walker, t, dt, dw, distorted, numbers, room))
+        chosen = views[0]
+        for number, view in enumerate(views[1:], 1):
+            here = walker.regime == number
+            chosen = jax.tree.map(lambda new, old, here=here: jnp.where(here, new, old), view, chosen)
+        return chosen
+
+    def step(walker, noise):
+        t, dw, (u_event, u_which, u_outcome) = noise
+        view = look(walker, t, dw)
+        seen = walker, view.control, view.observables, view.scc
+        states, additive = view.moved
+        new = walker._replace(states=states, additive=additive, outside=walker.outside | view.outside)
+        if not num_jumps:
+            return new, seen
+        total = jnp.sum(view.intensity)
+        happens = noisy & (u_event < _chance(view.intensity, dt, None if back is None else back[walker.regime]))
+        share = jnp.cumsum(view.intensity) / jnp.where(total > 0, total, 1.0)
+        which = jnp.clip(jnp.sum(u_which > share), 0, num_jumps - 1)
+        width = widths[walker.regime, which]
+        outcome = jnp.minimum(jnp.sum(u_outcome > jnp.cumsum(view.outcomes[which])), width - 1)
+        first = jnp.isnan(walker.jumped[which])
+        landed, landed_additive = jax.tree.map(lambda z: z[which, jnp.minimum(outcome, room - 1)], view.landings)
+        row = walker.outcome * width + outcome
+        after = new._replace(
+            states=landed,
+            additive=landed_additive,
+            regime=targets[walker.regime, which],
+            outcome=row if members is None else members[walker.regime, which, row],
+            jumped=walker.jumped.at[which].set(jnp.where(first, t + dt, walker.jumped[which])),
+        )
+        return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), seen
+
+    def one(path):
+        path_key = jr.fold_in(key, path)
+
+        def year(walker, date):
+            # drawn by path and year: a longer horizon and more paths leave the first ones as they are
+            noise_key, event_key = jr.split(jr.fold_in(path_key, date))
+            dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (steps_per_year, noise_size(single)))
+            draws = jr.uniform(event_key, (3, steps_per_year))
+            ts = dt * (steps_per_year * date + jnp.arange(steps_per_year)).astype(jnp.float64)
+            walker, seen = jax.lax.scan(step, walker, (ts, dw, tuple(draws)))
+            return walker, jax.tree.map(lambda leaf: leaf[0], seen)
+
+        # the year after the horizon is simulated too: its first date is the last one reported
+        return jax.lax.scan(year, start, jnp.arange(years + 1))[1]
+
+    return jax.vmap(one)(jnp.arange(num_paths))
+
+
+def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jump"] | None) -> Float[Array, ""]:
+    """The chance that something jumps in a step; once at most, so that of what recurs the mean number is the chance."""
+    if back is None:
+        return -jnp.expm1(-jnp.sum(intensity) * dt)
+    once, often = jnp.sum(jnp.where(back, 0.0, intensity)), jnp.sum(jnp.where(back, intensity, 0.0))
+    return jnp.minimum(often * dt - jnp.expm1(-once * dt), 1.0)
+
+
+def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
+    """Control, dynamics and jumps of one regime at a walker's state."""
+    problem, model, x = policy.problem, policy.problem.model, walker.states
+    inside, best = policy.best(t, x, dt)
+    u, v, costate = best.control, best.value, best.costate
+    worst = problem.worst_case(t, inside, u, v, costate, best.after)
+    weights = jnp.where(distorted, worst.climate, model.ensemble.weights)
+
+    def drifts(climate):
+        return model.drift(t, x, u, climate), model.additive_drift(t, x, u, climate)
+
+    loadings = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
+    shocks = jnp.where(distorted, worst.shocks, 0.0)
+    mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.climates))
+    start = walker.states, walker.additive
+    moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
+    # the control keeps the mean of a step within the bounds; noise is stopped there
+    moved = kept_within(problem, moved[0]), moved[1]
+    intensity = jnp.zeros(len(numbers))
+    outcomes = jnp.zeros((len(numbers), MOST_OUTCOMES))
+
+    def in_room(z):
+        """One state after a jump, by outcome; there is room for more."""
+        z = jnp.asarray(z)
+        return jnp.broadcast_to(z, (room,)) if z.ndim == 0 else jnp.pad(z, (0, room - z.shape[0]))
+
+    landings = [jax.tree.map(in_room, moved)] * len(numbers)
+    for j, jump in enumerate(model.jumps()):
+        number = numbers[jump.name]
+        mass = jump.probabilities * jnp.where(distorted, worst.jumps[j], 1.0)
+        intensity = intensity.at[number].set(jump.intensity(t, inside, u) * jnp.sum(mass))
+        outcomes = outcomes.at[number, : mass.shape[0]].set(mass / jnp.sum(mass))
+        additive = moved[1]
+        if jump.land_additive is not None:
+            additive = jax.tree.map(jnp.add, additive, jump.land_additive(moved[0]))
+        landings[number] = jax.tree.map(in_room, (jump.land(moved[0]), additive))
+    scc = jnp.zeros(())
+    if isinstance(model, CarbonModel):
+        price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, best.hessian)
+        scc = USD_PER_TCO2 * price
+    outside = [(z < low) | (z > high) for z, (low, high) in zip(x, problem.domain, strict=True)]
+    return _View(
+        control=u,
+        observables=model.observables(t, x, u, walker.additive),
+        scc=scc,
+        moved=moved,
+        intensity=intensity,
+        outcomes=outcomes,
+        landings=jax.tree.map(lambda *z: jnp.stack(z), *landings) if landings else moved,
+        outside=jnp.any(jnp.stack(outside)),
+    )

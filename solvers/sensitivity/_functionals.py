@@ -1,0 +1,119 @@
+"""What a derivative may be taken of: fields of a solution at a state, differentiable in everything they depend on."""
+
+import functools as ft
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ...models import AbstractModel, CarbonModel, HJBProblem, derivatives
+from ...models.base import Point, Scalar
+from ..solution import USD_PER_TCO2
+
+_TIME = 0.0  # stationary problems
+
+
+class Fields(NamedTuple):
+    """What a solution says at one state.
+
+    - `state`, `value`, `costate`, `hessian`: of the value function.
+    - `control`: the best one.
+    - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
+    - `observables`: by name, as in simulated paths.
+    """
+
+    state: Point
+    value: Scalar
+    costate: Float[Array, " state"]
+    hessian: Float[Array, "state state"]
+    control: Point
+    social_cost_of_carbon: Scalar | None
+    observables: dict[str, Scalar]
+
+
+class Reader:
+    """Reads a solution at a state, the initial one if none is given: `read().control.emissions`."""
+
+    def __init__(self, problem: HJBProblem, value: Callable[[Scalar, Point], Scalar]):
+        self.problem, self.value = problem, value
+
+    @property
+    def model(self) -> AbstractModel:
+        """The model, its parameters included."""
+        return self.problem.model
+
+    def __call__(self, state: Point | None = None) -> Fields:
+        if state is None:
+            return self._initial
+        return self._at(type(self.model.states)(*(jnp.asarray(z, dtype=jnp.float64) for z in state)))
+
+    @ft.cached_property
+    def _initial(self) -> Fields:
+        """Traced once, however many functionals read it."""
+        return self._at(self.model.initial_state())
+
+    def _at(self, x: Point) -> Fields:
+        t, model, problem = jnp.asarray(_TIME), self.model, self.problem
+        v, costate, hessian = derivatives(t, x, self.value)
+        after = problem.after(t, x)
+        u = smooth_control(problem, x, v, costate, hessian, after)
+        price, additive = None, model.initial_additive()
+        if isinstance(model, CarbonModel):
+            price = USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, additive, u, v, costate, hessian)
+        return Fields(x, v, costate, hessian, u, price, model.observables(t, x, u, additive))
+
+
+Functional = Callable[[Reader], Scalar]
+
+
+def smooth_control(problem: HJBProblem, x: Point, value, costate, hessian, after) -> Point:
+    r"""The best control with its derivative by the implicit function theorem, whichever way it is found.
+
+    $du = -H_{uu}^{-1}\,dH_u$ on the controls that are not held at a bound; zero on those that are.
+    """
+    t, kind = jnp.asarray(_TIME), type(problem.model.controls)
+    low, high = (jnp.asarray([getattr(c, side) for c in problem.model.controls]) for side in ("low", "high"))
+    fixed, *frozen = _stopped((problem, x, value, costate, hessian, after))
+    best = jnp.stack(fixed.best_control(t, *frozen))
+    best = jax.lax.stop_gradient(best)
+
+    def slope(problem, x, *rest):
+        return jax.grad(lambda z: problem.hamiltonian(t, x, kind(*z), *rest))(best)
+
+    bend = jax.hessian(lambda z: fixed.hamiltonian(t, frozen[0], kind(*z), *frozen[1:]))(best)
+    here = slope(problem, x, value, costate, hessian, after)
+    held = ((best <= low) & (here < 0.0)) | ((best >= high) & (here > 0.0))
+    both = ~held[:, None] & ~held[None, :]
+    bend = jax.lax.stop_gradient(jnp.where(both, bend, 0.0) - jnp.diag(jnp.where(held, 1.0, 0.0)))
+    move = -jnp.linalg.solve(bend, jnp.where(held, 0.0, here))
+    return kind(*(best + move - jax.lax.stop_gradient(move)))
+
+
+def _stopped(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def default_functionals(model: AbstractModel) -> dict[str, Functional]:
+    """What is reported first, at the initial state: the social cost of carbon, each control, welfare."""
+    return dict(_defaults(isinstance(model, CarbonModel), model.controls._fields))
+
+
+@ft.cache
+def _defaults(carbon: bool, controls: tuple[str, ...]) -> tuple[tuple[str, Functional], ...]:
+    """The same functions every time, so that they are compiled once."""
+
+    def control(name: str) -> Functional:
+        return lambda read: getattr(read().control, name)
+
+    price: Any = ("scc", lambda read: read().social_cost_of_carbon)
+    named = tuple((name, control(name)) for name in controls)
+    return (*((price,) if carbon else ()), *named, ("welfare", lambda read: read().value))
+
+
+def default_units(model: AbstractModel) -> dict[str, str]:
+    """Units of the default functionals; welfare has that of the model's value function."""
+    controls = {name: c.unit for name, c in model.controls._asdict().items()}
+    return {"scc": "US$/tCO2"} | controls

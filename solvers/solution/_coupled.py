@@ -1,0 +1,528 @@
+"""Regimes that lead back to themselves or to each other: found, joined into one family and told apart again."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Array, Float, Int
+from scipy.sparse.csgraph import connected_components
+
+from ...models import AbstractModel, Growth, HJBProblem, Reflecting, derivatives
+from ...models.base import Point, Scalar
+from ...models.equation import check_jump
+from ..base import compiled
+from ._near import Near, near
+from ._solution import After, Continuation, Return, Solution, on_host, reshape_family, reshape_leading
+from ._switch import NotAlike, joined
+
+# A chain of this many families of regimes, or so many regimes, none of which was there before, has no end.
+_LONGEST, _MOST = 100, 20_000
+# Parameters that differ by less than this share, by rounding, are the same.
+_ROUNDING = 1e-12
+
+
+# -- what follows a jump -------------------------------------------------------------------------------------
+
+
+def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
+    """For each jump of a family the family of problems after it, (family, outcome) joined, and its outcomes."""
+    jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
+    found = []
+    for jump in jumps:
+        back = jump.recurs or _is_plain(jump.destination, problem.model)
+        check_jump(problem.model, dataclasses.replace(jump, destination=None) if back else jump)
+        outcomes = jump.probabilities.shape[1]
+        if back:
+            repeated = on_host(lambda leaf, m=outcomes: np.repeat(leaf, m, axis=0), problem.model)
+            found.append((problem.replace(model=repeated, continuations=(), faces=None), outcomes))
+            continue
+        flat = reshape_leading(jump.destination, (size * outcomes,), 2)
+        # a region the user has moved moves in every regime that had the same one
+        own, here = flat.states._asdict(), problem.model.states._asdict()
+        box = {
+            field: region
+            for (field, variable), region in zip(here.items(), problem.region, strict=True)
+            if field in own and (own[field].low, own[field].high) == (variable.low, variable.high)
+        }
+        found.append((HJBProblem(flat, box=box, extension=problem.extension), outcomes))
+    return found
+
+
+def _is_plain(destination: Any, model: AbstractModel) -> bool:
+    """Whether a destination is the model itself, not stacked over the outcomes."""
+    if jax.tree.structure(destination) != jax.tree.structure(model):
+        return False
+    pairs = zip(jax.tree.leaves(destination), jax.tree.leaves(model), strict=True)
+    return all((np.shape(a) == np.shape(b) and np.array_equal(a, b)) if eqx.is_array(b) else a == b for a, b in pairs)
+
+
+# -- which regimes are coupled -------------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    """Regimes of one kind that lead to each other: one family, solved at once."""
+
+    problem: HJBProblem  # leaves stacked over the members
+    size: int
+    targets: tuple[Int[Array, "member outcome"] | None, ...]  # by jump: which member; None where it leads elsewhere
+    place: Int[np.ndarray, " asked"]  # the members that were asked for
+    origin: HJBProblem | None = None  # what was asked, where members are of different kinds
+    # and for each of its jumps the number among those of all kinds, and its outcomes
+    jumps: tuple[tuple[int, int], ...] = ()
+
+    def asked(self, whole: Solution) -> Solution:
+        """Those of a solution of all members that were asked for."""
+
+        def take(tree: Any) -> Any:
+            return on_host(lambda leaf: leaf[self.place], tree)
+
+        if self.origin is not None:
+            back = [whole.destinations[number].members for number, _ in self.jumps]  # pyright: ignore[reportAttributeAccessIssue]
+            outcomes = [m for _, m in self.jumps]
+            destinations = tuple(Return(b[self.place, :m]) for b, m in zip(back, outcomes, strict=True))
+            return part_of(whole, self.origin, jnp.asarray(self.place), destinations)
+        destinations = tuple(_rows(d, take) for d in whole.destinations)
+        return part_of(whole, take(whole.problem.replace(continuations=())), jnp.asarray(self.place), destinations)
+
+
+def part_of(
+    whole: Solution, problem: HJBProblem, place: Int[Array, " family"], destinations: tuple[After, ...]
+) -> Solution:
+    """Members of regimes that were solved together, with what follows their jumps."""
+    value = on_host(lambda leaf: leaf[np.asarray(place)], whole.value)
+    continuations = tuple(
+        returning(whole.problem, whole.value, d.members) if isinstance(d, Return) else Continuation(d.value)
+        for d in destinations
+    )
+    problem = problem.replace(continuations=continuations)
+    return Solution(problem, value, whole.nodes, whole.result, whole.stats, destinations, whole, place)
+
+
+def returning(problem: HJBProblem, value: Any, members: Int[Array, "family outcome"]) -> Continuation:
+    """What follows a jump to members of a family whose value functions are known."""
+    bare, index = problem.replace(continuations=()), np.asarray(members)
+    model, landed = on_host(lambda leaf: leaf[index], (bare.model, value))
+    return Continuation(Extended(bare.replace(model=model), landed))
+
+
+def _rows(part: After, take) -> After:
+    """Some members of what follows a jump of a family."""
+    if isinstance(part, Return):
+        return take(part)
+    deeper = tuple(_rows(d, take) for d in part.destinations)
+    place = None if part.place is None else take(part.place)
+    return Solution(
+        take(part.problem), take(part.value), part.nodes, part.result, part.stats, deeper, part.coupled, place
+    )
+
+
+def near_group(guess: Any, group: Group) -> Any:
+    """The guess for a group, from that for the regimes that were asked for."""
+    if not isinstance(guess, Near):
+        return guess
+    given = guess.solution if guess.solution.coupled is None else guess.solution.coupled
+    return near(given, group.problem, group.size)
+
+
+class Regimes:
+    """Every regime that can be reached from a problem, each once, and where its jumps lead.
+
+    **Raises:** `ValueError` if ever new regimes follow.
+    """
+
+    def __init__(self, problem: HJBProblem, size: int):
+        self._memo: dict[int, tuple[HJBProblem, list[tuple[HJBProblem, int]]]] = {}
+        self._kinds: list[tuple[Any, HJBProblem]] = []
+        self._numbers: dict[tuple[int, bytes], int] = {}
+        self._rows: dict[int, list[tuple[int, np.ndarray]]] = {}  # by kind
+        self._at: list[tuple[HJBProblem, int, int]] = []  # of every regime a family that has it, its row, its kind
+        edges: list[tuple[int, int]] = []
+        open_, families = [(problem, size, self._number(problem, size)[0])], 0
+        while open_:
+            family, count, numbers = open_.pop(0)
+            families += 1
+            if families > _LONGEST or len(self._at) > _MOST:
+                raise ValueError(
+                    f"`jumps()` of `{problem.model.name}` lead to ever new regimes, more than {min(families, _MOST)} of"
+                    " them; a destination must be a final regime, or equal to one before it."
+                )
+            for asked, outcomes in self.after(family, count):
+                targets, new = self._number(asked, count * outcomes)
+                edges += zip(np.repeat(numbers, outcomes).tolist(), targets, strict=True)
+                if new:
+                    open_.append((asked, count * outcomes, targets))
+        self._coupled, self._cycle = _on_cycles(edges, len(self._at))
+        self._edges = list(dict.fromkeys(edges))
+
+    @property
+    def kinds(self) -> list[HJBProblem]:
+        """A family of each kind."""
+        return [problem for _, problem in self._kinds]
+
+    def after(self, problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
+        """`destination_problems`, each asked once."""
+        if id(problem) not in self._memo:
+            self._memo[id(problem)] = problem, destination_problems(problem, size)
+        return self._memo[id(problem)][1]
+
+    def group(self, problem: HJBProblem, size: int) -> Group | None:
+        """The regimes that a family is to be solved with; None if it leads back to none of them."""
+        if not self._coupled:
+            return None
+        numbers = self._number(problem, size)[0]
+        if not self._coupled & set(numbers):
+            return None
+        if self._mixed(numbers):
+            return self._of_kinds(problem, numbers)
+        kind = self._at[numbers[0]][2]
+        members = list(dict.fromkeys(numbers))
+        for n in members:  # grows as it goes
+            following = dict.fromkeys(b for a, b in self._edges if a == n and self._at[b][2] == kind)
+            members += [b for b in following if b not in members]
+        family = self._stacked(members)
+        row = {n: k for k, n in enumerate(members)}
+        targets: list[Any] = []
+        cycle = False
+        for asked, outcomes in self.after(family, len(members)):
+            reached = self._number(asked, len(members) * outcomes)[0]
+            inside = all(n in row for n in reached)
+            cycle |= inside
+            targets.append(jnp.array([row[n] for n in reached]).reshape(-1, outcomes) if inside else None)
+        if not cycle:
+            return None
+        return Group(family, len(members), tuple(targets), np.array([row[n] for n in numbers]))
+
+    def _mixed(self, numbers: list[int]) -> bool:
+        """Whether a cycle through these regimes leads through others of another kind."""
+        labels = {self._cycle[n] for n in numbers if n in self._coupled}
+        return any(len({self._at[n][2] for n in self._coupled if self._cycle[n] == label}) > 1 for label in labels)
+
+    def _of_kinds(self, problem: HJBProblem, numbers: list[int]) -> Group:
+        """These regimes and all that can follow, whatever their kind, as one family."""
+        members = list(dict.fromkeys(numbers))
+        for n in members:  # grows as it goes
+            members += [b for b in dict.fromkeys(b for a, b in self._edges if a == n) if b not in members]
+        row = {n: k for k, n in enumerate(members)}
+        kinds = list(dict.fromkeys(self._at[n][2] for n in members))
+        own = [[n for n in members if self._at[n][2] == kind] for kind in kinds]
+        families = [self._stacked(some) for some in own]
+        which = np.array([kinds.index(self._at[n][2]) for n in members])
+        rows = [np.array([some.index(n) if n in some else 0 for n in members]) for some in own]
+        try:
+            if any((f.region, f.extension) != (problem.region, problem.extension) for f in families):
+                raise NotAlike("have different boxes")
+            model = joined([f.model for f in families], which, rows)
+        except NotAlike as error:
+            names = ", ".join(dict.fromkeys(f"`{f.model.regime}`" for f in families))
+            raise ValueError(
+                f"`jumps()` lead in a cycle through the regimes {names}, which {error}; make them alike."
+            ) from None
+        jumps = eqx.filter_vmap(lambda m: m.jumps())(model)
+        targets = [np.repeat(np.arange(len(members))[:, None], jump.probabilities.shape[1], axis=1) for jump in jumps]
+        asked: tuple[tuple[int, int], ...] = ()
+        for family, some in zip(families, own, strict=True):
+            found = eqx.filter_vmap(lambda m: m.jumps())(family.model)
+            numbered = []
+            for jump, (later, outcomes) in zip(found, self.after(family, len(some)), strict=True):
+                number = model.names.index(jump.name)
+                numbered.append((number, outcomes))
+                reached = np.array([row[n] for n in self._number(later, len(some) * outcomes)[0]])
+                targets[number][[row[n] for n in some], :outcomes] = reached.reshape(-1, outcomes)
+            if numbers[0] in some:
+                asked = tuple(numbered)
+        place = np.array([row[n] for n in numbers])
+        # faces that the solver has closed are closed anew, for other members
+        whole = problem.replace(model=model, continuations=(), faces=None)
+        return Group(whole, len(members), tuple(map(jnp.asarray, targets)), place, problem, asked)
+
+    def _number(self, problem: HJBProblem, size: int) -> tuple[list[int], bool]:
+        """The numbers of a family's regimes, and whether any is new."""
+        kind, rows = self._kind(problem), _parameters(problem.model, size)
+        before, numbers = len(self._at), []
+        for n, row in enumerate(rows):
+            mark = kind, row.tobytes()
+            if mark not in self._numbers:
+                self._numbers[mark] = self._known(kind, row)
+                if self._numbers[mark] == len(self._at):
+                    self._at.append((problem, n, kind))
+                    self._rows.setdefault(kind, []).append((len(self._at) - 1, row))
+            numbers.append(self._numbers[mark])
+        return numbers, len(self._at) > before
+
+    def _known(self, kind: int, row: Float[np.ndarray, " parameter"]) -> int:
+        """The number of a regime with these parameters, but for rounding; the next one if there is none."""
+        known = self._rows.get(kind, [])
+        if known:
+            others = np.stack([other for _, other in known])
+            with np.errstate(invalid="ignore"):
+                same = (np.abs(others - row) <= _ROUNDING * np.abs(row)) | (others == row)
+            hits = np.flatnonzero(np.all(same, axis=1))
+            if hits.size:
+                return known[hits[0]][0]
+        return len(self._at)
+
+    def _kind(self, problem: HJBProblem) -> int:
+        structure = _structure(problem)
+        for n, (other, _) in enumerate(self._kinds):
+            if other == structure:
+                return n
+        self._kinds.append((structure, problem))
+        return len(self._kinds) - 1
+
+    def _stacked(self, members: list[int]) -> HJBProblem:
+        """Regimes of one kind as a family; numbers that differ among them become arrays."""
+        parts = [self._at[n] for n in members]
+        columns = zip(*(jax.tree.leaves(p.model) for p, _, _ in parts), strict=True)
+        leaves = []
+        for column in columns:
+            if any(eqx.is_array(leaf) for leaf in column) or len(set(map(repr, column))) > 1:
+                rows = [
+                    np.asarray(leaf)[row] if eqx.is_array(leaf) else np.asarray(leaf, dtype=float)
+                    for leaf, (_, row, _) in zip(column, parts, strict=True)
+                ]
+                leaves.append(jnp.asarray(np.stack(rows)))
+            else:
+                leaves.append(column[0])
+        first = parts[0][0]
+        return first.replace(model=jax.tree.unflatten(jax.tree.structure(first.model), leaves), continuations=())
+
+
+def _on_cycles(edges: list[tuple[int, int]], count: int) -> tuple[set[int], np.ndarray]:
+    """The nodes of a graph that lie on cycles, and of every node what tells apart those that do not lead to each other."""
+    if not edges:
+        return set(), np.arange(count)
+    a, b = np.array(edges).T
+    graph = sp.coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)).tocsr()
+    label = connected_components(graph, connection="strong")[1]
+    many = np.flatnonzero(np.bincount(label)[label] > 1)
+    return set(many.tolist()) | set(a[a == b].tolist()), label
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, (int, float)) and not isinstance(leaf, bool)
+
+
+def _structure(problem: HJBProblem) -> tuple:
+    """What members of one family have in common."""
+    leaves, tree = jax.tree.flatten(problem.model)
+    shapes = tuple(
+        np.shape(leaf)[1:] if eqx.is_array(leaf) else () if _is_number(leaf) else (type(leaf), repr(leaf))
+        for leaf in leaves
+    )
+    return tree, shapes, problem.region, problem.extension
+
+
+def _parameters(model: AbstractModel, size: int) -> Float[np.ndarray, "family parameter"]:
+    """What tells the members of a family apart: their numbers."""
+    columns = []
+    for leaf in jax.tree.leaves(model):
+        if eqx.is_array(leaf):
+            columns.append(np.asarray(leaf, dtype=float).reshape(size, -1))
+        elif _is_number(leaf):
+            columns.append(np.full((size, 1), float(leaf)))
+    return np.concatenate(columns, axis=1) if columns else np.zeros((size, 0))
+
+
+def stored_beside(part: Solution) -> Solution | None:
+    """The regimes that a family leads back to, where they are not just the family itself: to be stored beside it."""
+    if part.coupled is None or part.place is None:
+        return None
+    return None if np.array_equal(part.place, np.arange(family_size(part.coupled))) else part.coupled
+
+
+def family_size(part: Solution) -> int:
+    """How many members a family has, leaves stacked."""
+    return jax.tree.leaves(eqx.filter(part.problem.model, eqx.is_array))[0].shape[0]
+
+
+class Stored(NamedTuple):
+    """What is read of one family of regimes."""
+
+    value: Any
+    nodes: tuple[np.ndarray, ...]
+    result: Any
+    stats: dict[str, Any]
+    faces: Any = None  # that the solver has closed
+
+
+Key = tuple[int | str, str]  # the number of a jump, or that a family is stored beside another, and the regime
+
+
+def rebuilt(
+    problem: HJBProblem,
+    size: int,
+    read: Callable[[tuple[Key, ...], HJBProblem, int], Stored],
+    path: tuple[Key, ...] = (),
+) -> Solution:
+    """A family of solutions from what was stored of it and of everything after it, by the way that leads there."""
+    return _rebuilt(Regimes(problem, size), problem, size, read, path)
+
+
+def _rebuilt(regimes: Regimes, problem: HJBProblem, size: int, read, path: tuple[Key, ...]) -> Solution:
+    group = regimes.group(problem, size)
+    if group is None:
+        return _rebuilt_family(regimes, problem, size, (), read, path)
+    beside = not np.array_equal(group.place, np.arange(group.size))
+    where = (*path, (BESIDE, problem.model.regime)) if beside else path
+    return group.asked(_rebuilt_family(regimes, group.problem, group.size, group.targets, read, where))
+
+
+def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: tuple, read, path: tuple[Key, ...]):
+    destinations = []
+    for number, (asked, outcomes) in enumerate(regimes.after(problem, size)):
+        if targets and targets[number] is not None:
+            destinations.append(Return(targets[number]))
+            continue
+        part = _rebuilt(regimes, asked, size * outcomes, read, (*path, (number, asked.model.regime)))
+        destinations.append(reshape_family(part, (size, outcomes), 1))
+    problem = problem.replace(continuations=tuple(unfilled(d) for d in destinations))
+    found = read(path, problem, size)
+    problem = problem if found.faces is None else problem.replace(faces=found.faces)
+    return Solution(
+        filled(problem, found.value), found.value, found.nodes, found.result, found.stats, tuple(destinations)
+    )
+
+
+BESIDE = "coupled"
+
+
+# -- the value after a jump that leads back --------------------------------------------------------------------
+
+
+class Recurrent(eqx.Module):
+    """What follows a jump that leads back to the family that is being solved: its unknown, at another state.
+
+    Solvers put it in its place (`landings` says where it is); called, it is zero.
+
+    **Fields:** `members`: which member each outcome leads to.
+    """
+
+    members: Int[Array, "*family outcome"]
+
+    def __call__(self, t: Scalar, x: Point) -> Float[Array, " outcome"]:
+        del t, x
+        return jnp.zeros(self.members.shape)
+
+
+def unfilled(after: After) -> Any:
+    """The continuation of a jump before its family is solved."""
+    return Recurrent(after.members) if isinstance(after, Return) else Continuation(after.value)
+
+
+def filled(problem: HJBProblem, value: Any) -> HJBProblem:
+    """A family of problems with its own value functions where jumps lead back to it."""
+    return problem.replace(
+        continuations=tuple(
+            returning(problem, value, after.members) if isinstance(after, Recurrent) else after
+            for after in problem.continuations
+        )
+    )
+
+
+def beyond(problem: HJBProblem, t: Scalar, z: Float[Array, " state"]) -> tuple[Any, Any, Any]:
+    """The nearest point of the box, how far beyond it a point lies, and what known slopes of the faces add out there.
+
+    In states with known slopes at the face the distance is zero: all that is to be said is in what they add.
+    """
+    low, high = jnp.array(problem.domain).T
+    inside = jnp.clip(z, low, high)
+    distance, known = z - inside, jnp.zeros(())
+    for a, sides in enumerate(problem.closures()):
+        for side, closure in enumerate(sides):
+            if not isinstance(closure, (Growth, Reflecting)):
+                continue
+            past = distance[a] > 0.0 if side else distance[a] < 0.0
+            if isinstance(closure, Growth):
+                known = known + jnp.where(past, closure.slope(t, problem.state(inside)) * distance[a], 0.0)
+            distance = distance.at[a].set(jnp.where(past, 0.0, distance[a]))
+    return inside, distance, known
+
+
+class Extended(eqx.Module):
+    """A value function that goes on beyond its box: with known slopes of the faces, elsewhere as a parabola."""
+
+    problem: HJBProblem
+    value: Any
+
+    def __call__(self, t: Scalar, x: Point) -> Scalar:
+        inside, distance, known = beyond(self.problem, t, jnp.stack(x))
+        value, slope, hessian = derivatives(t, self.problem.state(inside), self.value)
+        return value + slope @ distance + 0.5 * distance @ hessian @ distance + known
+
+
+class Landing(NamedTuple):
+    """Where one jump that leads back lands from points of every member, and what is known of the value there.
+
+    The value after it is that of the member at `inside`, extended as a parabola by `distance`, plus `known`.
+    """
+
+    jump: int
+    members: Int[np.ndarray, "family outcome"]
+    inside: Float[np.ndarray, "family outcome point state"]
+    distance: Float[np.ndarray, "family outcome point state"]
+    known: Float[np.ndarray, "family outcome point"]
+
+
+def landings(problem: HJBProblem, points: Float[np.ndarray, "point state"]) -> tuple[Landing, ...]:
+    """Of every jump of a family that leads back to it."""
+    found = []
+    for j, after in enumerate(problem.continuations):
+        if isinstance(after, Recurrent):
+            members = np.asarray(after.members)
+            bare = problem.replace(continuations=())
+            target = bare.replace(model=on_host(lambda leaf, m=members: leaf[m], bare.model))
+            parts = _landed(bare, target, j, jnp.asarray(points))
+            found.append(Landing(j, members, *(np.asarray(part) for part in parts)))
+    return tuple(found)
+
+
+@compiled
+def _landed(problem: HJBProblem, targets: HJBProblem, number: int, points):
+    t = jnp.zeros(())
+
+    def of_member(p, of_outcome):
+        jump, costates = p.model.jumps()[number], p.model.additive_costates()
+        count = jump.probabilities.shape[0]
+
+        def from_point(x):
+            landed = jnp.stack([jnp.broadcast_to(z, (count,)) for z in jump.land(p.state(x))], axis=-1)
+            return landed, jnp.broadcast_to(jump.shift(p.state(x), costates), (count,))
+
+        landed, shift = (jnp.swapaxes(part, 0, 1) for part in jax.vmap(from_point)(points))
+        inside, distance, known = eqx.filter_vmap(lambda q, z: jax.vmap(lambda y: beyond(q, t, y))(z))(
+            of_outcome, landed
+        )
+        return inside, distance, known + shift
+
+    return eqx.filter_vmap(of_member)(problem, targets)
+
+
+def is_coupled(problem: HJBProblem) -> bool:
+    """Whether a problem has jumps that lead back to the family that is to be solved."""
+    return any(isinstance(after, Recurrent) for after in problem.continuations)
+
+
+__all__ = [
+    "BESIDE",
+    "Extended",
+    "Group",
+    "Landing",
+    "Recurrent",
+    "Regimes",
+    "Stored",
+    "destination_problems",
+    "family_size",
+    "filled",
+    "is_coupled",
+    "landings",
+    "near_group",
+    "part_of",
+    "rebuilt",
+    "stored_beside",
+    "unfilled",
+]

@@ -1,0 +1,243 @@
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ...models import HJBProblem, WorstCase
+from ...models.base import Point, Scalar
+from ...models.exact import breakdown_advice
+from ..base import RESULTS, compiled, result_advice, result_name
+from ._constraints import Choice, best_within
+from ._interpolation import TensorSpline, splines_through
+
+# 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
+USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
+
+
+class Continuation(eqx.Module):
+    """The value functions after a jump, one per outcome (leaves stacked over the outcomes)."""
+
+    value: Callable[[Scalar, Point], Scalar]
+
+    def __call__(self, t: Scalar, x: Point) -> Float[Array, " outcome"]:
+        if not any(jnp.ndim(z) for z in x):
+            return eqx.filter_vmap(lambda v: v(t, x))(self.value)
+        landed = type(x)(*jnp.broadcast_arrays(*x))  # outcomes land at different states
+        return eqx.filter_vmap(lambda v, z: v(t, z))(self.value, landed)
+
+
+class GreedyPolicy(eqx.Module):
+    """The control and nature's reply that a value function implies.
+
+    States outside the computational box are moved to its edge first: beyond it nothing was solved. At a bound of a state
+    the drift does not leave (`abatax.models.StateConstraint`).
+    """
+
+    problem: HJBProblem
+    value: Callable[[Scalar, Point], Scalar]
+
+    def __call__(self, t: Scalar, x: Point) -> Point:
+        return self.saddle(t, x)[0]
+
+    def worst_case(self, t: Scalar, x: Point) -> WorstCase:
+        """The distortions under which the policy is evaluated."""
+        return self.saddle(t, x)[1]
+
+    def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+        """Both at once."""
+        return _saddle(self, *jax.tree.map(jnp.asarray, (t, x)))
+
+    def inside(self, x: Point) -> Point:
+        """The nearest state of the computational box."""
+        return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
+
+    def best(self, t: Scalar, x: Point, step: float | None = None) -> tuple[Point, Choice]:
+        """The nearest state of the box, and the best control there if it will be held for `step` years."""
+        inside = self.inside(x)
+        return inside, best_within(self.problem, self.value, t, inside, jnp.asarray(self.problem.domain), step)
+
+    def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
+        """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
+        return _social_cost(self, *jax.tree.map(jnp.asarray, (t, x, additive)))
+
+
+# Compiled, because one state costs half a second operation by operation.
+
+
+@compiled
+def _saddle(policy: GreedyPolicy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+    x, best = policy.best(t, x)
+    return best.control, policy.problem.worst_case(t, x, best.control, best.value, best.costate, best.after)
+
+
+@compiled
+def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> Scalar:
+    x, best = policy.best(t, x)
+    price = policy.problem.social_cost_of_carbon(t, x, additive, best.control, best.value, best.costate, best.hessian)
+    return USD_PER_TCO2 * price
+
+
+class Return(eqx.Module):
+    """A jump that leads back, in the place of a solution after it.
+
+    **Fields:** `members`: which regime of `Solution.coupled` (or, within that, of the family itself) each outcome leads to.
+    """
+
+    members: Int[Array, "*family outcome"]
+
+
+class Solution(eqx.Module):
+    """The answer to a problem: value, policy, how it was found and what follows each jump.
+
+    **Fields:**
+
+    - `problem`: with its continuations filled in.
+    - `value`: twice differentiable, a callable of time and state.
+    - `nodes`: for each state the nodes of a grid that shows the solution well.
+    - `result`: a code of `RESULTS`; its text is advice.
+    - `stats`: steps, unknowns, seconds, seconds of compilation.
+    - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one); a [`Return`][]
+      for a jump that leads back.
+    - `coupled`: if there is such a jump, all regimes that lead to each other, one family that was solved at once, leaves
+      stacked; else None. `place` says which of them this solution is.
+    """
+
+    problem: HJBProblem
+    value: Callable[[Scalar, Point], Scalar]
+    nodes: tuple[np.ndarray, ...]
+    result: RESULTS
+    stats: dict[str, Any]
+    destinations: tuple["After", ...] = ()
+    coupled: "Solution | None" = None
+    place: Int[Array, "*family"] | None = None
+
+    @property
+    def policy(self) -> GreedyPolicy:
+        """The maximising control, a callable of time and state."""
+        return GreedyPolicy(self.problem, self.value)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every regime converged."""
+        own = result_name(self.result) == "successful"
+        return own and all(d.converged for d in self.later)
+
+    @property
+    def later(self) -> tuple["Solution", ...]:
+        """The solutions after the jumps that do not lead back."""
+        return tuple(d for d in self.destinations if isinstance(d, Solution))
+
+    @property
+    def advice(self) -> str:
+        """What to do next, for the first regime that did not converge."""
+        for part in (*self.later, self):
+            if result_name(part.result) != "successful":
+                if part is not self:
+                    return " ".join(filter(None, (part.advice, breakdown_advice(self.problem.model))))
+                # of faces that the solver has closed, the one on which the solution hangs
+                named = self.stats.get("faces", {}).get("advice") if result_name(self.result) == "open_face" else None
+                inner = named or result_advice(self.result)
+                return " ".join(filter(None, (inner, breakdown_advice(self.problem.model))))
+        return result_advice(self.result)
+
+    def member(self, index: int) -> "Solution":
+        """One outcome of a stacked solution."""
+
+        def take(tree):
+            return on_host(lambda leaf: leaf[index], tree)
+
+        return dataclasses.replace(
+            self,
+            problem=take(self.problem),
+            value=take(self.value),
+            destinations=tuple(d.member(index) if isinstance(d, Solution) else take(d) for d in self.destinations),
+            place=None if self.place is None else self.place[index],
+        )
+
+    def on_nodes_of(self, other: "Solution") -> "Solution":
+        """The same solution, its splines and those of all destinations resampled on the nodes of another.
+
+        Values that are no splines, as those known in closed form, stay as they are.
+        """
+        lifted = reshape_family(self, (1,), 0)
+        return _resample(lifted, reshape_family(other, (1,), 0), 1).member(0)
+
+    def to_dataset(self, nodes: tuple[np.ndarray, ...] | None = None):
+        """Value, controls, social cost of carbon and residual on a grid, labelled (see `abatax.solvers.grid_dataset`)."""
+        from ...scenarios.labels import grid_dataset
+
+        return grid_dataset(self, nodes)
+
+
+After: TypeAlias = Solution | Return  # what follows a jump
+
+
+def on_host(change: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
+    """Apply `change` to every array leaf in numpy: no compilation for every new shape."""
+    return jax.tree.map(lambda leaf: jnp.asarray(change(np.asarray(leaf))) if eqx.is_array(leaf) else leaf, tree)
+
+
+def reshape_leading(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
+    """Replace the first `leading` axes of every array leaf by `shape`."""
+    return on_host(lambda leaf: leaf.reshape(shape + leaf.shape[leading:]), tree)
+
+
+def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
+    """Reshape the family axes of everything in a solution, or a [`Return`][], that has them."""
+    if isinstance(solution, Return):
+        return reshape_leading(solution, shape, leading)
+    return dataclasses.replace(
+        solution,
+        problem=reshape_leading(solution.problem, shape, leading),
+        value=reshape_leading(solution.value, shape, leading),
+        destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
+        place=None if solution.place is None else reshape_leading(solution.place, shape, leading),
+    )
+
+
+def on_tensor_grid(
+    splines: Any, nodes: tuple[np.ndarray, ...], size: int, *, linear: bool = False
+) -> Float[np.ndarray, "family ..."]:
+    """`TensorSpline.resample` for a family of `size` members, leaves stacked."""
+    members = (on_host(lambda leaf, n=n: leaf[n], splines) for n in range(size))
+    return np.stack([spline.resample(nodes, linear=linear) for spline in members])
+
+
+def family_shape(part: Solution, axes: int) -> tuple[int, ...]:
+    """The sizes of the family axes of a stacked solution; a value in closed form may hold no array, but its model does."""
+    return jax.tree.leaves(eqx.filter((part.value, part.problem.model), eqx.is_array))[0].shape[:axes]
+
+
+def _resample(part: Solution, like: Solution, size: int) -> Solution:
+    """`on_nodes_of` for a family of `size` members."""
+    from ._coupled import family_size, filled, part_of, unfilled
+
+    if part.coupled is not None and part.place is not None and like.coupled is not None:
+        whole = _resample(part.coupled, like.coupled, family_size(part.coupled))
+        return part_of(whole, part.problem, part.place, part.destinations)
+    destinations = []
+    for own, other in zip(part.destinations, like.destinations, strict=True):
+        if isinstance(own, Return) or isinstance(other, Return):
+            destinations.append(own)
+            continue
+        (_, outcomes) = family_shape(own, 2)
+        joined = (size * outcomes,)
+        flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
+        destinations.append(reshape_family(flat, (size, outcomes), 1))
+    problem = part.problem.replace(continuations=tuple(unfilled(d) for d in destinations))
+    if not isinstance(part.value, TensorSpline):  # in closed form, the same on every grid
+        return dataclasses.replace(part, problem=filled(problem, part.value), destinations=tuple(destinations))
+    values = on_tensor_grid(part.value, like.nodes, size)
+    value = splines_through(problem, like.nodes, values)
+    return dataclasses.replace(
+        part,
+        problem=filled(problem, value),
+        value=value,
+        nodes=like.nodes,
+        destinations=tuple(destinations),
+    )

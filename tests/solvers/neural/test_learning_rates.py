@@ -1,0 +1,27 @@
+"""Learning rates rise and fall within what a training may use."""
+
+import numpy as np
+import pytest
+
+import abatax as ab
+from abatax.solvers.neural import _deep_galerkin, learning_rates
+from abatax.validation.comparison import UNBOUNDED
+
+
+def test_learning_rates_rise_and_fall_within_the_budget(monkeypatch):
+    seen = []
+
+    def noting(schedule, steps, first, count):
+        seen.append(learning_rates(schedule, steps, first, count))
+        return seen[-1]
+
+    monkeypatch.setattr(_deep_galerkin, "learning_rates", noting)
+    asked = {"solvers": ["deep_galerkin"], "architectures": ["mlp"], "seeds": 1, "parameters": 30, "steps": 4}
+    ab.compare(ab.models.LinearQuadratic(), options={"inner": 60, "batch": 8}, **asked)
+    rates = np.concatenate(seen)
+    assert len(rates) == 240 and np.max(rates) > 0.99 and rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "exponential", "constant"])
+def test_where_seconds_decide_learning_rates_rise_soon_and_stay(schedule):
+    assert np.all(learning_rates(schedule, 50 * UNBOUNDED, 1000, 200) > 0.99)

@@ -1,0 +1,183 @@
+"""One row of a comparison: a solver with an architecture and a seed, run on its budget and measured."""
+
+import dataclasses
+import math
+import time
+from typing import Any, NamedTuple
+
+import jax.random as jr
+import numpy as np
+
+from ...models import HJBProblem
+from ...solvers import (
+    AbstractNeural,
+    AbstractProgress,
+    AbstractSolver,
+    Solution,
+    Watched,
+    fields_at,
+    result_name,
+    solve,
+)
+from ...solvers.base import compile_clock
+from ...solvers.solution import on_host
+from ..errors import region_points
+from ._budgeted import UNBOUNDED, Budgeted
+from ._loss import policy_loss
+from ._target import Target
+from ._tuning import SHARE, Trial, Tuned, seed_of, with_options
+from ._variant import variant
+
+_FIRST, _GROWTH = 0.05, 1.5  # seconds of the first sample of a curve, and the factor to the next
+_FRESH = 21  # seed of the points by whose residual trials are judged
+
+
+class Budget(NamedTuple):
+    """What every run may use: seconds per regime (compilation apart) or steps of training, and parameters."""
+
+    seconds: float | None
+    steps: int | None
+    parameters: int
+
+    def share(self, part: float) -> "Budget":
+        """A part of the seconds or steps."""
+        seconds = None if self.seconds is None else part * self.seconds
+        return self._replace(
+            seconds=seconds, steps=None if self.steps is None else max(1, math.ceil(part * self.steps))
+        )
+
+
+class Record(NamedTuple):
+    """A row of the table, and what figures are drawn from; all of it plain, for files."""
+
+    row: dict[str, Any]
+    curve: dict[str, list[float]]
+    slices: dict[str, Any]
+    residuals: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A solver as it takes part: its name, its architecture (empty if it has none), and itself."""
+
+    name: str
+    architecture: str
+    solver: AbstractSolver
+    fixed: tuple[str, ...] = ()  # options that the user has set
+
+    @property
+    def label(self) -> str:
+        """How it is called in tables and figures."""
+        return f"{self.name} {self.architecture}".strip()
+
+
+def run_entry(
+    entry: Entry,
+    seed: int,
+    budget: Budget,
+    target: Target,
+    problem: HJBProblem,
+    tuned: Tuned,
+    progress: AbstractProgress,
+) -> Record:
+    """Solve on the budget and measure. Watching and measuring are not part of the seconds."""
+    watcher = _Watcher(target, problem.model.regime, progress, f"{entry.label} {seed}")
+    solution = _solve(entry, tuned.trial, jr.key(seed), budget, problem, watcher)
+    parts = _parts(solution)
+    errors = target.errors_of(solution.problem, solution.value)
+    loss, stats = policy_loss(target, solution), solution.stats
+    watcher.note(_seconds(stats) - watcher.seconds, int(stats["steps"]), errors)
+    row = {
+        "solver": entry.name,
+        "architecture": entry.architecture,
+        "seed": seed,
+        "parameters": int(stats.get("unknowns", 0)),
+        "steps": sum(int(p.get("steps_training", p["steps"])) for p in parts),
+        "seconds": sum(map(_seconds, parts)) - watcher.seconds,
+        "compile_seconds": sum(p["compile_seconds"] for p in parts) - watcher.compile_seconds,
+        **errors,
+        **target.constant_errors(),
+        "welfare_loss": loss.percent,
+        "exits": loss.exits,
+        "converged": solution.converged,
+        "result": str(stats.get("judged", result_name(solution.result))),
+        "welfare_loss_error": loss.percent_error,
+        "value_loss": loss.value,
+        "tuning_seconds": tuned.seconds,
+        "tuning_compile_seconds": tuned.compile_seconds,
+        "tuning_trials": tuned.trials,
+        "note": loss.note,
+        "failure": "",
+    }
+    own = solution.problem, solution.value
+    return Record(row, watcher.curve, target.slices(*own), target.residual_map(*own))
+
+
+def residual_of_trial(entry: Entry, trial: Trial, number: int, budget: Budget, problem: HJBProblem) -> float:
+    """What a trial leaves on fresh points, relative to the range of its own value: no reference is looked at."""
+    solution = _solve(entry, trial, jr.key(seed_of(number)), budget.share(SHARE), problem, None)
+    fields = fields_at(solution.problem, solution.value, region_points(problem, 256, _FRESH))
+    left = float(np.sqrt(np.mean(fields["residual"] ** 2)) / max(np.ptp(fields["value"]), 1e-300))
+    return left if math.isfinite(left) else math.inf
+
+
+def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem, watch) -> Solution:
+    seconds = math.inf if budget.seconds is None else budget.seconds
+    how: dict[str, Any] = {"key": key, "throw": False, "watch": watch, "max_seconds": seconds}
+    if not isinstance(entry.solver, AbstractNeural):
+        return solve(problem, entry.solver, **how)
+    with variant(entry.architecture, trial.architecture) as name:
+        # schedules of learning rates end with the steps; where seconds decide they stay at their height
+        steps = budget.steps or UNBOUNDED
+        long = {"steps": steps, "patience": UNBOUNDED, "parameters": budget.parameters}
+        long = {option: value for option, value in long.items() if option not in entry.fixed}
+        solver = with_options(entry.solver, trial, name, **long)
+        return solve(problem, Budgeted(solver, steps), max_steps=UNBOUNDED, **how)
+
+
+def _parts(solution: Solution) -> list[dict[str, Any]]:
+    """Statistics of every regime that was solved, once."""
+    found: dict[int, dict[str, Any]] = {}
+
+    def add(part: Solution) -> None:
+        for later in part.later:
+            add(later)
+        found[id(part.stats)] = part.stats
+
+    add(solution)
+    return list(found.values())
+
+
+def _seconds(stats: dict[str, Any]) -> float:
+    """Of a solve without its compilation, and without asking what the solver would say of its answer."""
+    return stats["seconds"] - stats.get("judging_seconds", 0.0)
+
+
+class _Watcher:
+    """Errors of the first regime at geometrically spaced times; what it costs is taken off the seconds."""
+
+    def __init__(self, target: Target, regime: str, progress: AbstractProgress, label: str):
+        self.target, self.regime, self.progress, self.label = target, regime, progress, label
+        self.curve: dict[str, list[float]] = {}
+        self.seconds = self.compile_seconds = 0.0
+        self._next = _FIRST
+
+    def __call__(self, seen: Watched) -> None:
+        if seen.regime != self.regime or seen.seconds < self._next:
+            return
+        start, compiled = time.perf_counter(), compile_clock()
+        while self._next <= seen.seconds:
+            self._next *= _GROWTH
+        finish = seen.finish()
+        problem, value = on_host(lambda leaf: leaf[0], (seen.problem, finish.value))
+        errors = self.target.errors_of(problem, value)
+        self.note(seen.seconds, seen.step, errors)
+        self.progress.update(self.label, "", seen.step, {"policy error": errors["policy_error"]})
+        compiling = compile_clock() - compiled
+        self.seconds += time.perf_counter() - start - compiling
+        self.compile_seconds += compiling
+
+    def note(self, seconds: float, step: int, errors: dict[str, float]) -> None:
+        """One more point of the curves."""
+        for name, number in ({"seconds": seconds, "step": float(step)} | errors).items():
+            self.curve.setdefault(name, []).append(number)

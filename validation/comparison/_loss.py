@@ -1,0 +1,98 @@
+"""What it costs to follow a policy that is not the best one, from the Hamiltonian of the reference along its paths."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from ...models import CarbonModel, HJBProblem, derivatives
+from ...solvers import Solution, simulate
+from ...solvers.base import compiled
+from ._target import Target
+
+_PATHS, _YEARS, _SEED = 64, 60, 77
+_CHUNK = 512  # states per call, the last repeated: one program for every number of paths
+
+
+class Loss(NamedTuple):
+    """The cost of a policy.
+
+    - `value`: in units of the value function. `percent`: in % of consumption for ever, NaN in models without consumption.
+    - `percent_error`: Monte Carlo standard error of `percent`. `exits`: share of paths that leave the box.
+    - `note`: why a number is missing.
+    """
+
+    value: float
+    percent: float
+    percent_error: float
+    exits: float
+    note: str
+
+
+def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_paths: int = _PATHS) -> Loss:
+    r"""What the policy of a solution loses against the reference, and how often it leaves the box.
+
+    $$V(x_0) - V^u(x_0) = \mathrm E^u\int_0^\infty e^{-\delta t}\,[\max_v H(x_t, v) - H(x_t, u_t)]\,dt$$
+
+    with the Hamiltonian $H$ of the reference along paths under the policy $u$: no utility need be simulated, and where the
+    policy is the best one there is no noise. Divided by the discounted gain from 1 % more consumption it is in % of consumption.
+    Exact for time-additive utility without ambiguity; otherwise $H$ holds nature's reply to $u$, and it is a measure to first
+    order. Paths count while they are in the first regime and up to `years`, in numerator and denominator alike.
+
+    **Arguments:** `target`: the reference. `solution`: whose policy is followed. `years`, `num_paths`: of the simulation.
+    """
+    nothing = float("nan")
+    try:
+        paths = simulate(solution, years=years, num_paths=num_paths, key=jr.key(_SEED))
+    except ValueError as error:
+        return Loss(nothing, nothing, nothing, nothing, f"not simulated: {error}")
+    exits = float(np.mean(np.asarray(paths.outside)))
+    shape = np.asarray(paths.regime).shape
+    flat = jax.tree.map(lambda a: a.reshape(-1), (paths.states, paths.additive, paths.controls))
+    gaps, gains = (part.reshape(shape) for part in _along(target, flat))
+    delta = float(target.problem.model.preferences.discount_rate)
+    weights = np.exp(-delta * np.arange(shape[1])) * paths.in_first
+    lost, gained = np.sum(weights * gaps, axis=1), np.sum(weights * gains, axis=1)
+    value = float(np.mean(lost))
+    if not np.isfinite(value):
+        return Loss(nothing, nothing, nothing, exits, "no loss: the Hamiltonian is not finite along the paths")
+    if not np.all(np.isfinite(gained)) or np.mean(gained) <= 0.0:
+        return Loss(value, nothing, nothing, exits, f"no % of consumption: {target.problem.model.name} has none")
+    share = np.mean(lost) / np.mean(gained)
+    spread = np.std(lost - share * gained, ddof=1) / np.sqrt(len(lost)) / np.mean(gained)
+    return Loss(value, 100.0 * float(share), 100.0 * float(spread), exits, "")
+
+
+def _along(target: Target, flat: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Loss per year and gain from 1 % of consumption, over 1 %, at every state."""
+    count = jax.tree.leaves(flat)[0].shape[0]
+    pieces = []
+    for first in range(0, count, _CHUNK):
+        index = np.minimum(np.arange(first, first + _CHUNK), count - 1)
+        part = jax.tree.map(lambda a, index=index: jnp.asarray(np.asarray(a)[index]), flat)
+        pieces.append(jax.tree.map(np.asarray, _at_states(target.problem, target.value, *part)))
+    gaps, gains = (np.concatenate(both)[:count] for both in zip(*pieces, strict=True))
+    return gaps, gains
+
+
+@compiled
+def _at_states(problem: HJBProblem, value, states, additive, controls):
+    model, t = problem.model, jnp.zeros(())
+
+    def at(x, a, u):
+        x = type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, problem.domain, strict=True)))
+        v, costate, hessian = derivatives(t, x, value)
+        after = problem.after(t, x)
+        best = problem.best_control(t, x, v, costate, hessian, after)
+        gap = problem.hamiltonian(t, x, best, v, costate, hessian, after) - problem.hamiltonian(
+            t, x, u, v, costate, hessian, after
+        )
+        consumption = model.observables(t, x, u, a).get("consumption")
+        if not isinstance(model, CarbonModel) or consumption is None:
+            return gap, jnp.full((), jnp.nan)
+        weight = jax.grad(model.preferences.aggregate)(model.utility(t, x, u), v)
+        return gap, weight * model.marginal_utility(t, x, u, a) * consumption
+
+    return jax.vmap(at)(states, additive, controls)

@@ -1,0 +1,51 @@
+"""Errors of a solution against a reference on the region of interest."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.stats import qmc
+
+from ...models import HJBProblem
+from ...solvers import Paths, fields_at
+
+
+def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
+    """Fresh low-discrepancy points in the region of interest (Sobol), on no grid's nodes."""
+    unit = qmc.Sobol(len(problem.region), rng=seed).random(count)
+    low, high = np.array(problem.region).T
+    return jnp.asarray(qmc.scale(unit, low, high))
+
+
+def visited_points(paths: Paths, count: int = 256, seed: int = 0) -> Float[Array, "point state"]:
+    """States that simulated paths go through before anything jumps, all years alike."""
+    seen = np.stack([np.asarray(z) for z in paths.states], axis=-1)[paths.in_first]
+    return jnp.asarray(np.random.default_rng(seed).choice(seen, count, replace=len(seen) < count))
+
+
+def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict[str, np.ndarray]:
+    """Everything that is compared: centred value, each slope, each control, the social cost of carbon."""
+    fields = fields_at(problem, value, points)
+    fields["value"] = fields["value"] - fields["value"].mean()
+    skipped = ("residual", "worst_case")
+    return {name: field for name, field in fields.items() if not name.startswith(skipped)}
+
+
+def relative_errors(found: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """For each quantity the relative L2 error, the largest relative to the largest, and the error of a constant.
+
+    The constant (the reference's mean) shows what an answer that has learnt nothing would score.
+    """
+    errors = {}
+    for name, truth in reference.items():
+        gap, size = found[name] - truth, np.sqrt(np.mean(truth**2))
+        if size == 0.0:
+            size = 1.0
+        errors[name] = (
+            float(np.sqrt(np.mean(gap**2)) / size),
+            float(np.max(np.abs(gap)) / max(np.max(np.abs(truth)), 1e-300)),
+            float(np.sqrt(np.mean((truth - truth.mean()) ** 2)) / size),
+        )
+    return errors

@@ -1,0 +1,253 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...solvers import FiniteDifference, Paths, fields_at, simulate
+from ...solvers.base import compiled
+from ...solvers.paths import Regime, regimes_of
+from ...solvers.solution import BESIDE, Solution, stored_beside
+from ..exact import exact_value
+from ._estimates import ALONG, Estimate, NoReferenceError, Sample, coarse_errors, domain_errors, grid_errors
+from ._metrics import quantities, region_points, relative_errors, visited_points
+from ._reference import Reference
+from ._report import Row, ValidationReport
+
+
+def validate(
+    solution: Solution,
+    reference: Solution | Reference | Callable | None = None,
+    *,
+    solver: FiniteDifference | None = None,
+    paths: Paths | None = None,
+    count: int = 256,
+    thorough: bool = True,
+    coarse: Solution | None = None,
+) -> ValidationReport:
+    """Ask a solution how good it is: residual, errors, order, box, paths. One table.
+
+    **Main arguments:**
+
+    - `solution`: of any solver.
+    - `reference`: a better solution, a [`Reference`][] (its own errors are reported too) or a value function to compare
+      with; the exact one if the model has one.
+
+    **Other arguments:**
+
+    - `solver`: the finite-difference solver that made the solution (its grids are coarsened to measure the order, and
+      its box is moved); leave out to skip these.
+    - `paths`: simulated paths under the baseline measure, for exits and transversality; simulated if left out.
+    - `count`: number of fresh points.
+    - `thorough`: refine every state on its own, with a measured order; otherwise one coarser grid stands for all (from three
+      states on, or with many regimes, a tenth of the time). Its errors are also given `along_paths`: corners of the box
+      that no path sees may be worst.
+    - `coarse`: the solution on that coarser grid, if there is one already.
+
+    **Returns:** a [`ValidationReport`][]; `print` it.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.FiniteDifference(points=41)
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver)
+        report = ab.validate(solution, solver=solver)
+        assert report["error_control"] < 1e-8
+        ```
+    """
+    problem = solution.problem
+    points = region_points(problem, count)
+    rows = _residuals(solution, points)
+    found = quantities(problem, solution.value, points)
+    if reference is None:
+        reference = exact_value(problem.model)
+        name = "exact"
+    else:
+        name = "reference"
+    if reference is not None:
+        better = reference.solution if isinstance(reference, Reference) else reference
+        if isinstance(better, Solution):
+            better.problem.check_constants()
+        value = better.value if isinstance(better, Solution) else better
+        rows += _errors(found, quantities(problem, value, points), name)
+    if isinstance(reference, Reference):
+        for quantity, estimate in reference.errors.items():
+            meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
+            rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
+    paths = simulate(solution, num_paths=200) if paths is None else paths
+    if solver is not None:
+        sample = Sample(solution, points, found)
+        rows += _estimates(sample, solver) if thorough else _coarse_estimates(sample, paths, solver, coarse)
+    rows += _along_paths(solution, paths)
+    return ValidationReport(tuple(rows))
+
+
+def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[Row]:
+    """Residual over delta on fresh points, in the units of the value, relative to its spread."""
+    fields = fields_at(solution.problem, solution.value, points)
+    residual = fields["residual"] / _spread(fields["value"])
+    rows = [
+        Row(
+            "residual_rms",
+            float(np.sqrt(np.mean(residual**2))),
+            "share of the range of V",
+            1e-2,
+            "How well the equation is satisfied between the grid points (root mean square, divided by the"
+            " discount rate). A small residual alone does not prove an answer right.",
+        ),
+        Row(
+            "residual_max",
+            float(np.max(np.abs(residual))),
+            "share of the range of V",
+            None,
+            "The largest residual on the same points.",
+        ),
+    ]
+    beside = stored_beside(solution)
+    for destination in (*solution.later, *(() if beside is None else (beside,))):
+        low, high = np.array(destination.problem.region).T
+        unit = (np.asarray(points) - np.array(solution.problem.region)[:, 0]) / np.ptp(
+            np.array(solution.problem.region), axis=1
+        )
+        own = jnp.asarray(low + unit * (high - low))
+        inner = fields_at(destination.problem, destination.value, own, stacked=True)
+        scaled = inner["residual"] / _spread(inner["value"])
+        rows.append(
+            Row(
+                f"residual_rms_{BESIDE if destination is beside else destination.problem.model.regime}",
+                float(np.sqrt(np.mean(scaled**2))),
+                "share of the range of V",
+                1e-2,
+                "The same for the regimes that lead back to this one."
+                if destination is beside
+                else "The same for the regime after the jump, over all its outcomes.",
+            )
+        )
+    return rows
+
+
+def _spread(values: Float[np.ndarray, "*family point"]) -> Float[np.ndarray, "*family 1"]:
+    """The range of the value function over the points; of a constant its size, or 1."""
+    spread, size = np.ptp(values, axis=-1, keepdims=True), np.max(np.abs(values), axis=-1, keepdims=True)
+    return np.where(spread > 0.0, spread, np.where(size > 0.0, size, 1.0))
+
+
+def _errors(found: dict, truth: dict, name: str) -> list[Row]:
+    rows = []
+    for quantity, (l2, largest, constant) in relative_errors(found, truth).items():
+        rows += [
+            Row(
+                f"error_{quantity}",
+                l2,
+                "relative L2",
+                1e-2,
+                f"Distance of {quantity} from the {name} solution on the region of interest"
+                f" (a constant would score {constant:.1e}).",
+            ),
+            Row(f"error_max_{quantity}", largest, "relative to the largest", None, "The largest distance."),
+        ]
+    return rows
+
+
+_BOX = "How much {} on the region of interest changes when the edge of the box is moved out."
+
+
+def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
+    """Errors estimated from other grids and a larger box; NaN, with the reason, where a solve did not converge."""
+    nothing = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
+    try:
+        grid, note = grid_errors(sample, solver), "Estimated error of {} from other grids (Richardson extrapolation)."
+    except NoReferenceError as error:
+        grid, note = nothing, f"No estimate for {{}}. {error}"
+    try:
+        domain, moved = domain_errors(sample, solver), _BOX
+    except NoReferenceError as error:
+        domain, moved = nothing, f"No estimate for {{}}. {error}"
+    return [*_grid_rows(grid, note), *_domain_rows(domain, moved)]
+
+
+def _coarse_estimates(sample: Sample, paths: Paths, solver: FiniteDifference, coarse: Solution | None) -> list[Row]:
+    """The same from one coarser grid, over the region of interest and where paths go."""
+    note = "Error of {} from one grid with three quarters of the cells, as if of half its order: too large rather than too small."
+    visited = visited_points(paths, len(sample.points))
+    along = Sample(sample.solution, visited, quantities(sample.solution.problem, sample.solution.value, visited))
+    try:
+        errors = coarse_errors((sample, along), solver, coarse)
+    except NoReferenceError as error:
+        errors = [(dict.fromkeys(sample.found, Estimate(np.nan, np.nan)),) * 2] * 2
+        note = f"No estimate for {{}}. {error}"
+    rows = []
+    for (grid, domain), where in zip(errors, ("", ALONG), strict=True):
+        place = " Over the states that paths go through before anything jumps." if where else ""
+        rows += [*_grid_rows(grid, note + place, where), *_domain_rows(domain, _BOX + place, where)]
+    return rows
+
+
+def _grid_rows(errors: dict[str, Estimate], note: str, where: str = "") -> list[Row]:
+    rows = []
+    for quantity, (l2, _, order) in errors.items():
+        rows.append(Row(f"grid_error_{where}{quantity}", l2, "relative L2", 1e-2, note.replace("{}", quantity)))
+        rows.append(Row(f"order_{quantity}", order, "1", None, "Measured order of convergence (NaN at rounding)."))
+    return [row for row in rows if not (row.name.startswith("order_") and np.isnan(row.value))]
+
+
+def _domain_rows(errors: dict[str, Estimate], note: str, where: str = "") -> list[Row]:
+    return [
+        Row(f"domain_change_{where}{quantity}", l2, "relative L2", 1e-3, note.replace("{}", quantity))
+        for quantity, (l2, _, _) in errors.items()
+    ]
+
+
+@compiled
+def _values_along(regimes: tuple[Regime, ...], states, additive, regime, outcome):
+    """Value where each path is, in the regime it is in, additive states included."""
+
+    def at(x, a, regime, outcome):
+        value = jnp.zeros(())
+        for number, part in enumerate(regimes):
+            member = jnp.clip(outcome, 0, part.size - 1)
+            policy = jax.tree.map(lambda leaf, k=member: leaf[k] if eqx.is_array(leaf) else leaf, part.policy)
+            prices = policy.problem.model.additive_costates()
+            linear = sum((p * z for p, z in zip(prices, a, strict=True)), jnp.zeros(()))
+            value = jnp.where(regime == number, policy.value(jnp.zeros(()), policy.inside(x)) + linear, value)
+        return value
+
+    return jax.vmap(at)(states, additive, regime, outcome)
+
+
+def _along_paths(solution: Solution, paths: Paths) -> list[Row]:
+    problem, horizon = solution.problem, int(paths.years[-1] - paths.years[0])
+    along = (paths.states, paths.additive, paths.regime, paths.outcome)
+    regimes = regimes_of(solution)
+    end = np.asarray(_values_along(regimes, *jax.tree.map(lambda leaf: leaf[:, -1], along)))
+    start = np.asarray(_values_along(regimes, *jax.tree.map(lambda leaf: leaf[:1, 0], along)))
+    delta = float(problem.model.preferences.discount_rate)
+    discounted = np.exp(-delta * horizon) * np.mean(end)
+    return [
+        Row(
+            "domain_exits",
+            float(np.mean(np.asarray(paths.outside))),
+            "share of paths",
+            0.01,
+            f"Share of simulated paths that leave the computational box within {horizon} years.",
+        ),
+        Row(
+            "transversality",
+            float(discounted / np.exp(-delta * horizon) / start[0]) if start[0] else np.nan,
+            "ratio",
+            None,
+            f"Value at the end of {horizon} years over value today, averaged over paths: it must grow"
+            f" more slowly than exp({delta:g} t) = {np.exp(delta * horizon):.2f} for the solution to be the value function.",
+        ),
+        Row(
+            "transversality_discounted",
+            float(discounted),
+            "value units",
+            None,
+            f"Discounted expected value at {horizon} years, E[exp(-delta T) V]; it tends to zero as the horizon grows.",
+        ),
+    ]
