@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...validation import Comparison
 from ...validation.comparison import Record, rows_of
-from ..words import Rows, label_of, share, significant
+from ..words import Records, label_of, share, significant
 from ._figures import SavedFigure, store_figure
 from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
 
@@ -41,7 +41,7 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
     return figures
 
 
-def _errors(comparison: Comparison, ranked: Rows, folder) -> SavedFigure:
+def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
     """Every seed as a dot, medians as bars across, the constant policy as a line."""
     constant = comparison.target.constant_errors()["constant_policy_error"]
     panel = new_panel(height=max(1.2, 0.26 * len(ranked) + 0.75), columns=1)
@@ -70,7 +70,7 @@ def _errors(comparison: Comparison, ranked: Rows, folder) -> SavedFigure:
     return store_figure(panel, folder, "policy_error", "Error of the policy", alt, caption, data)
 
 
-def _curves(comparison: Comparison, ranked: Rows, folder) -> SavedFigure | None:
+def _curves(comparison: Comparison, ranked: Records, folder) -> SavedFigure | None:
     """Medians over the seeds of the error so far, at common times."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

@@ -10,7 +10,7 @@ from ...validation import Comparison
 from ...validation.comparison import rows_of
 from ..figures import SavedFigure, save_comparison_figures
 from ..labels import write_netcdf
-from ..words import Rows, general, label_of, sentences, significant
+from ..words import Records, general, label_of, sentences, significant
 from ._html import page, paragraph, table, tag
 from ._report import figure_list
 
@@ -124,7 +124,7 @@ def _runs(comparison: Comparison) -> str:
     return table("Every run that ended", header, rows, range(1, len(header) - 1)) + text
 
 
-def _tuning(rows: Rows) -> str:
+def _tuning(rows: Records) -> str:
     tuned = {label_of(row): row for row in rows if row["tuning_trials"] > 0}
     if not tuned:
         return ""
@@ -141,7 +141,7 @@ def _tuning(rows: Rows) -> str:
     return paragraph(text) + table("Tuning of each architecture", header, cells, [1, 2, 3])
 
 
-def _failures(rows: Rows) -> str:
+def _failures(rows: Records) -> str:
     failed = [row for row in rows if row["failure"]]
     if not failed:
         return ""

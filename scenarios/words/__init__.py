@@ -1,6 +1,6 @@
 """Numbers in words: rounding, units on screen, headlines, and what a comparison found."""
 
-from ._comparison_text import label_of as label_of, sentences as sentences, share as share
+from ._comparison_text import Records as Records, label_of as label_of, sentences as sentences, share as share
 from ._headlines import (
     Headline as Headline,
     Rows as Rows,

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...validation import Comparison
 from ...validation.comparison import rows_of
-from ._headlines import Rows
 from ._screen import general, significant
+
+Records: TypeAlias = list[dict[str, Any]]  # the rows of a comparison
 
 _NOTHING = 0.5  # a policy error above this share of the constant policy's is no skill worth the name
 _LEVEL = 0.05
@@ -42,7 +43,7 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
 
 
-def _winner(good: Rows) -> str:
+def _winner(good: Records) -> str:
     best = good[0]
     least = best["policy_error"]
     seeds = f" (median of {best['runs'] - best['failed']} seeds)" if best["architecture"] else ""
@@ -73,7 +74,7 @@ def _times(ratio: float) -> str:
     return "practically" if ratio < 1.05 else f"{significant(ratio) if ratio < 1e6 else general(ratio)} times"
 
 
-def _budget(comparison: Comparison, summary: Rows) -> str:
+def _budget(comparison: Comparison, summary: Records) -> str:
     budget, about = comparison.budget, comparison.about
     if budget.seconds is not None:
         text = f"Every run had {budget.seconds:g} seconds for each regime, compilation apart"
@@ -89,7 +90,7 @@ def _budget(comparison: Comparison, summary: Rows) -> str:
     return text + "."
 
 
-def _constant(table: Rows, good: Rows) -> str:
+def _constant(table: Records, good: Records) -> str:
     constant = next(row["constant_policy_error"] for row in table if math.isfinite(row["constant_policy_error"]))
     text = f"The best constant policy, which has learnt nothing, scores {share(constant)}"
     without = [label_of(row) for row in good if row["policy_error"] > _NOTHING * constant]
@@ -100,7 +101,7 @@ def _constant(table: Rows, good: Rows) -> str:
     )
 
 
-def _reference(comparison: Comparison, good: Rows) -> Sequence[str]:
+def _reference(comparison: Comparison, good: Records) -> Sequence[str]:
     target = comparison.target
     text = f"Errors are relative L2 distances on the region of interest to {target.source}"
     if target.solver and any(row["solver"] == target.solver for row in rows_of(comparison.table)):
@@ -114,7 +115,7 @@ def _reference(comparison: Comparison, good: Rows) -> Sequence[str]:
     return [text + (f"; smaller distances mean nothing ({', '.join(within)})." if within else ".")]
 
 
-def _significance(good: Rows) -> Sequence[str]:
+def _significance(good: Records) -> Sequence[str]:
     tested = [row for row in good if math.isfinite(row["p_value"])]
     count = max(len(tested), len(good) - 1)
     needed = 1 + math.ceil(
@@ -136,7 +137,7 @@ def _significance(good: Rows) -> Sequence[str]:
     return [text + "; ".join(parts) + "."]
 
 
-def _unhappy(table: Rows) -> Sequence[str]:
+def _unhappy(table: Records) -> Sequence[str]:
     failed = [row for row in table if row["failure"]]
     if not failed:
         return []

@@ -130,10 +130,10 @@ class RegimeAdjoint:
             workspace.scheme(0, self.high), self.values, workspace.faces(0), self.high
         )
         own = (self.values, local.costate, slopes.hessian, local.control, workspace.known_after(0))
-        chunk, padded, size = workspace.chunk, workspace.padded(0), workspace.grid(0).size
+        chunk, size = workspace.chunk, workspace.grid(0).size
         total, pieces = None, []
-        for start in range(0, size, chunk):
-            index = padded[start : start + chunk]
+        for number, index in enumerate(workspace.chunks(size)):
+            start = number * chunk
             real = np.arange(start, start + chunk) < size
             here = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[:, i]), own)
             here = (*here, jnp.asarray(np.where(real, weights[:, index], 0.0)))
@@ -174,10 +174,9 @@ class RegimeAdjoint:
     def _through_landing(self, after: tuple) -> tuple[Any, Any]:
         """The derivative of weighted values after jumps in the model (where one lands) and in the values' own parameters."""
         workspace, total = self.workspace, (None, None)
-        chunk, padded, size = workspace.chunk, workspace.padded(0), workspace.grid(0).size
-        for start in range(0, size, chunk):
-            index = padded[start : start + chunk]
-            real = (np.arange(start, start + chunk) < size)[:, None]
+        chunk, size = workspace.chunk, workspace.grid(0).size
+        for number, index in enumerate(workspace.chunks(size)):
+            real = (np.arange(chunk) + number * chunk < size)[:, None]
             here = tuple(jnp.asarray(leaf[:, index] * real) for leaf in after)
             found = _landing(workspace.followed, jnp.asarray(workspace.grid(0).points[index]), here)
             total = tuple(map(_add, total, found))
