@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import MOST_COPIES, Point, Scalar, check_capital, check_positive, check_share, parameter
+from ..base import MOST_COPIES, Point, Scalar, Variable, check_capital, check_positive, check_share, parameter
 from ..climate import TCREClimate
-from ..economy import AKEconomy, ThresholdDamages
+from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages
 from ..equation import (
     AbstractPreferences,
     Ambiguity,
@@ -23,7 +23,6 @@ from ..equation import (
 )
 from ._ak_climate import COLLAR, Productivity, certain_climate, damage_slope
 from ._region_names import capital_variables, emission_variables, physical_variables, rotated_variables
-from ._region_report import RegionReport
 
 # Margins of rotated faces, in lengths of the half cube: temperatures from 0 to 6 degC
 _BELOW, _ABOVE = 0.05, 1.0
@@ -39,7 +38,7 @@ def rotation_matrix(dimension: int) -> Float[np.ndarray, "state state"]:
     return size * np.cos(np.pi * (2 * j + 1) * k / (2 * dimension))
 
 
-class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
+class MultiRegion(ClosedFormControl, CarbonModel):
     r"""N regions with a productivity of their own and one temperature: exact in any dimension, $d = N + 1$.
 
     $$\delta V = \max_{e_1,\ldots,e_N}\;\delta\sum_nw_n\big[\eta\log e_n
@@ -269,3 +268,41 @@ class MultiRegion(RegionReport, ClosedFormControl, CarbonModel):
 
     def initial_additive(self) -> Point:
         return type(self.additive)(*jnp.log(self.shares * self.economy.initial_capital))
+
+    # -- what is reported -------------------------------------------------------------------------------
+
+    def _capital(self, additive: Point) -> Scalar:
+        return jnp.sum(jnp.exp(jnp.stack(additive)))
+
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        r"""Of world consumption, shared out in proportion to regions' consumption: $\delta(1-\eta)/C$."""
+        weight = self.preferences.discount_rate * (1.0 - self.emissions_share)
+        return weight / ((self.economy.productivity - self.investment) * self._capital(additive))
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        capitals, (y, z) = jnp.exp(jnp.stack(additive)), self.physical(x)
+        world, each = jnp.sum(capitals), self.economy.productivity - self.investment
+        exposed = jnp.ones(self.regions) if self.vulnerability is None else self.vulnerability
+        lost = -each * capitals @ jnp.expm1(-exposed * self.damages.log_damages(y))
+        found = {
+            "emissions": jnp.sum(jnp.stack(u)),
+            "output": self.economy.productivity * world,
+            "investment": self.investment * world,
+            "consumption": each * world,
+            "damages": lost,
+            "capital": world,
+        }
+        physical = dict(zip(physical_variables(self.regions)._fields, (y, *z), strict=True))
+        return found | physical if self.rotation else found
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        found = {
+            "emissions": Variable("carbon emissions", "GtC/yr", iamc="Emissions|CO2"),
+            "output": OUTPUT,
+            "investment": INVESTMENT,
+            "consumption": CONSUMPTION,
+            "damages": DAMAGES,
+            "capital": CAPITAL,
+        }
+        return found | physical_variables(self.regions)._asdict() if self.rotation else found

@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -7,7 +7,20 @@ from jaxtyping import Array, Float
 
 from ..base import Point, Scalar, Variable, check_share, parameter
 from ..climate import TCREClimate
-from ..economy import CarbonPrice, Exploration, GaussianTCRE, LogarithmicEconomy, NordhausWeitzman, best_spending
+from ..economy import (
+    CAPITAL,
+    CONSUMPTION,
+    DAMAGES,
+    FLOW,
+    INVESTMENT,
+    OUTPUT,
+    CarbonPrice,
+    Exploration,
+    GaussianTCRE,
+    LogarithmicEconomy,
+    NordhausWeitzman,
+    best_spending,
+)
 from ..equation import (
     AbstractPreferences,
     Ambiguity,
@@ -20,15 +33,51 @@ from ..equation import (
     TimeAdditive,
     check_time_additive,
 )
-from ._fossil_names import (
-    ADDITIVE,
-    CONTROLS,
-    OBSERVABLES,
-    STATES,
-    InvestmentExplorationEmissions,
-    LogDamages,
-    ReservesCarbonCapital,
+
+T = TypeVar("T")
+
+
+class ReservesCarbonCapital(NamedTuple, Generic[T]):
+    log_reserves: T
+    cumulative_emissions: T
+    log_capital: T
+
+
+class InvestmentExplorationEmissions(NamedTuple, Generic[T]):
+    investment: T
+    exploration: T
+    emissions: T
+
+
+class LogDamages(NamedTuple, Generic[T]):
+    log_damages: T
+
+
+STATES = ReservesCarbonCapital(
+    Variable("log of fossil reserves", "log GtC", 0.0, 7.0, symbol="r"),
+    Variable("cumulative emissions", "GtC", 200.0, 2000.0, symbol="F"),
+    Variable("log of capital", "log trillion US$", 5.0, 10.0, symbol="k"),
 )
+CONTROLS = InvestmentExplorationEmissions(
+    # above -1/phi_1, where the adjustment cost is infinite
+    Variable("investment per unit of capital", "1/yr", -0.05, 0.5, symbol="i"),
+    # at zero the first dollar would be infinitely productive; below 1e-7 $ per 1000 $ nobody looks for reserves
+    Variable("exploration per unit of capital", "1/yr", 1e-10, 0.5, symbol="j"),
+    Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "E"),
+)
+ADDITIVE = LogDamages(Variable("log of damages", "1", symbol="d"))
+OBSERVABLES = {
+    "output": OUTPUT,
+    "investment_flow": INVESTMENT,
+    "exploration_flow": Variable("spending on exploration", FLOW),
+    "consumption": CONSUMPTION,
+    "damages": DAMAGES,
+    "capital": CAPITAL,
+    "reserves": Variable("fossil reserves", "GtC"),
+    "temperature": Variable(
+        "temperature anomaly of the carbon emitted, prior mean", "degC", iamc="Surface Temperature (GSAT)"
+    ),
+}
 
 
 class FossilReserves(ClosedFormControl, CarbonModel):

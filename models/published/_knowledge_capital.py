@@ -1,13 +1,28 @@
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_capital, parameter
-from ..climate import TCREClimate
-from ..economy import Abatement, AKEconomy, Claims, DamageJump, Research, ThresholdDamages, marginal_harm
+from ..base import Point, Scalar, Variable, check_capital, is_traced, log1p_ratio, parameter, scaled_expm1
+from ..climate import TEMPERATURE, TCREClimate
+from ..economy import (
+    CAPITAL,
+    CONSUMPTION,
+    DAMAGES,
+    FLOW,
+    INVESTMENT,
+    Abatement,
+    AKEconomy,
+    Claims,
+    DamageJump,
+    Research,
+    ThresholdDamages,
+    marginal_harm,
+)
 from ..equation import (
     AbstractPreferences,
     AbstractValue,
@@ -16,18 +31,64 @@ from ..equation import (
     ClosedFormControl,
     Ensemble,
     EpsteinZin,
+    Growth,
+    Inflow,
     Jump,
+    Outflow,
+    StateConstraint,
     TimeAdditive,
 )
-from ._knowledge_box import KnowledgeBox, LogLinearValue
-from ._knowledge_names import (
-    CONTROLS,
-    CapitalTemperatureKnowledge,
-    InvestmentResearchEmissions,
-    LogDamages,
-    state_variables,
+from ._log_linear_value import LogLinearValue
+
+T = TypeVar("T")
+
+
+class CapitalTemperatureKnowledge(NamedTuple, Generic[T]):
+    log_capital: T
+    temperature: T
+    log_knowledge: T
+
+
+class InvestmentResearchEmissions(NamedTuple, Generic[T]):
+    investment: T
+    research: T
+    emissions: T
+
+
+class LogDamages(NamedTuple, Generic[T]):
+    log_damages: T
+
+
+def state_variables(warming: tuple[float, float]) -> Point:
+    """The three states, with a region of interest in temperature."""
+    return CapitalTemperatureKnowledge(
+        Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
+        TEMPERATURE._replace(low=warming[0], high=warming[1]),
+        Variable("log of knowledge", "log trillion US$", 2.0, 5.5, symbol="r"),
+    )
+
+
+# Investment is irreversible and, above 1/kappa, wasteful; emissions never exceed their baseline, which is 58 GtC/yr
+# at the upper end of the region in capital.
+CONTROLS = InvestmentResearchEmissions(
+    Variable("investment per unit of capital", "1/yr", 0.0, 0.5, symbol="i"),
+    Variable("research per unit of capital", "1/yr", 1e-10, 0.1, symbol="x_r"),
+    Variable("carbon emissions", "GtC/yr", 0.0, 1e3, "Emissions|CO2", "e"),
 )
-from ._knowledge_report import KnowledgeReport
+
+OBSERVABLES = {
+    "output": Variable("output before abatement and damages", FLOW, iamc="GDP|MER"),
+    "investment_flow": INVESTMENT,
+    "research_flow": Variable("research and development", FLOW),
+    "abatement_cost": Variable("cost of abatement", FLOW, iamc="Policy Cost|Additional Total Energy System Cost"),
+    "consumption": CONSUMPTION,
+    "damages": DAMAGES,
+    "capital": CAPITAL,
+    "knowledge": Variable("knowledge capital", "trillion US$"),
+}
+
+# Newton steps on two equations at once; fixed in number, so that slopes can be differentiated
+_STEPS = 40
 
 PHASES = ("before", "after_damage", "after_technology")
 
@@ -41,7 +102,7 @@ def _climate() -> TCREClimate:
     return TCREClimate(ensemble=Ensemble.published(members=9))
 
 
-class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonModel):
+class KnowledgeCapital(ClosedFormControl, CarbonModel):
     r"""Capital, temperature and knowledge, before a clean technology and a revelation of damages arrive.
 
     Output pays for consumption, investment, research and abatement,
@@ -267,6 +328,101 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
     def costate_signs(self) -> dict[str, int]:
         return {"log_capital": 1, "log_knowledge": 1}
 
+    # -- after the technology ---------------------------------------------------------------------------
+
+    def clean_value(self) -> tuple[Scalar, Scalar]:
+        r"""Investment and the constant of $v = k + c$ once emissions are needless.
+
+        $i$ solves $(\alpha-i)(1-\kappa i) = \delta - (1-\rho)G(i)$ with $G = \mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2
+        - \tfrac12(a_k + \gamma - 1)\sigma_k^2$, a quadratic; then $c = \log(\alpha-i) - \log(1-(1-\rho)G/\delta)/(1-\rho)$, which is
+        $\log(\alpha-i) + G/\delta$ at $\rho=1$.
+        """
+        alpha, kappa = self.economy.productivity, self.economy.adjustment_cost
+        delta, rho = self.preferences.discount_rate, self.inverse_eis
+        feared = self.ambiguity.shock_aversion(0) + self.preferences.excess_risk_aversion
+        robust = -0.5 * feared * self.economy.volatility**2
+        idle = self.economy.drift(jnp.zeros_like(alpha)) + robust
+        square, linear = 0.5 * kappa * (1.0 + rho), rho + alpha * kappa
+        constant = alpha - delta + (1.0 - rho) * idle
+        # the smaller root, below both alpha and 1/kappa
+        root = jnp.sqrt(linear**2 - 4.0 * square * constant)
+        investment = 2.0 * constant / (linear + root)
+        growth = (self.economy.drift(investment) + robust) / delta
+        level = growth * log1p_ratio(-(1.0 - rho) * growth)
+        return investment, jnp.log(alpha - investment) + level
+
+    def _check_finite(self):
+        constant = self.clean_value()[1]
+        if is_traced(constant) or bool(np.all(np.isfinite(np.asarray(constant)))):
+            return
+        raise ValueError(
+            f"`preferences.inverse_eis` is {self.inverse_eis}: growth makes the value infinite;"
+            f" raise it towards 1, or `preferences.discount_rate` above {self.preferences.discount_rate} per year."
+        )
+
+    # -- the faces --------------------------------------------------------------------------------------
+
+    def closures(self) -> Point:
+        # doubling these margins moves emissions in the first year by 1e-5 of themselves; without the constraint a cautious
+        # planner would eat capital at the lower face, where nothing more can be lost
+        capital = StateConstraint(truncation=True), Outflow(extension=0.25)
+        warming = Inflow(extension=0.025), Growth(slope=self._warming_slope, extension=0.5)
+        knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.4)
+        return type(self.states)(capital, warming, knowledge)
+
+    def grid_points(self) -> dict[str, int]:
+        # emissions within 2e-5 of finer grids, social cost within 5e-4: docs/knowledge_capital.md
+        return {"log_capital": 7, "temperature": 31, "log_knowledge": 9}
+
+    def _far_out(self, x: Point) -> tuple[Scalar, ...]:
+        r"""Slope in temperature, pull of the technology and patience, where little is yet to come.
+
+        Without second derivatives and without what other states contribute: with $\mathcal J_gg$ the distorted intensity of the
+        technology and $a_g$ the aversion to it, $\Delta = v^L - v$ solves
+        $\delta\Delta + \mathcal J_g(1 - e^{-a_g\Delta})/a_g = \ell$, the flow that is lost until it comes; differentiated in
+        $y$ the equation gives $v_y = -s'\Theta e/(\delta+\mathcal J_gg+\mathcal J_n)$; and abatement's condition
+        $(s-v_y)\Theta = m\,q\,a^{\phi_1-1}$ has the marginal utility $m$ of an economy without emissions.
+        """
+        y, theta = x.temperature, self.ensemble.mean
+        alpha, delta = self.economy.productivity, self.preferences.discount_rate
+        baseline = self.abatement.baseline(alpha * jnp.exp(x.log_capital))
+        # below the threshold a revealed curvature may make warming harmless
+        slope, power = jnp.maximum(self.damage_slope(y), 0.0), self.abatement.exponent - 1.0
+        arrival, revelation = self.research.intensity(x.log_knowledge), jnp.zeros_like(y)
+        if self.phase == "before":
+            revelation = self.damage_jump.intensity(y)
+        aversion = self.ambiguity.jump_aversion(0) + self.preferences.excess_risk_aversion
+        consumption = alpha - self.economy.best_investment(delta)
+        unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
+
+        def follow(a, gap):
+            """Patience, bend and harm at a share abated and a gap to the value after the technology."""
+            patience = delta + arrival * jnp.exp(-aversion * gap)
+            bend = self.damage_bend(y) * theta * baseline / (patience + revelation)
+            return patience, bend, (slope + bend * (1.0 - a)) * theta * baseline * (1.0 - a)
+
+        def step(_, carry):
+            a, gap = carry
+            patience, bend, harm = follow(a, gap)
+            value = unit * a**power + bend * a - slope - bend
+            new = a - value / (unit * power * a ** (power - 1.0) + bend)
+            lost = delta * self.abatement_cost * a**self.abatement.exponent / consumption + harm
+            excess = delta * gap + arrival * scaled_expm1(-aversion, gap) - lost
+            return jnp.clip(new, 1e-6, 1.0), jnp.maximum(gap - excess / patience, 0.0)
+
+        start = jnp.ones_like(y), jnp.zeros_like(y)
+        abated, gap = jax.lax.fori_loop(0, _STEPS, step, start)
+        patience, bend, _ = follow(abated, gap)
+        return -bend * (1.0 - abated), arrival * scaled_expm1(-aversion, gap), patience
+
+    def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
+        return self._far_out(x)[0]
+
+    def _knowledge_slope(self, t: Scalar, x: Point) -> Scalar:
+        r"""$v_r = \mathcal J_g(1-g)/a_g/(\delta+\mathcal J_gg)$: more knowledge brings the technology nearer."""
+        _, pull, patience = self._far_out(x)
+        return pull / patience
+
     # -- the closed form --------------------------------------------------------------------------------
 
     def exact_value(self) -> AbstractValue | None:
@@ -283,3 +439,53 @@ class KnowledgeCapital(KnowledgeBox, KnowledgeReport, ClosedFormControl, CarbonM
 
     def initial_additive(self) -> Point:
         return LogDamages(self.damages.log_damages(self.initial_state().temperature))
+
+    # -- what is reported -------------------------------------------------------------------------------
+
+    def consumption_share(self, x: Point, u: Point) -> Scalar:
+        """What is left to consume, per unit of capital and year."""
+        output = self.economy.productivity * jnp.exp(x.log_capital)
+        share = self.abatement.cost_share(u.emissions, output) / self.abatement.cost
+        return self.economy.productivity - u.investment - u.research - self.abatement_cost * share
+
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        flow = self.preferences.discount_rate if isinstance(self.preferences, TimeAdditive) else 1.0
+        return flow / (self.consumption_share(x, u) * jnp.exp(x.log_capital))
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        capital = jnp.exp(x.log_capital)
+        output = self.economy.productivity * capital
+        consumption = self.consumption_share(x, u) * capital
+        needed = self.abatement_cost / (self.economy.productivity * self.abatement.cost)
+        return {
+            "output": output,
+            "investment_flow": u.investment * capital,
+            "research_flow": u.research * capital,
+            "abatement_cost": needed * self.abatement.cost_share(u.emissions, output) * output,
+            "consumption": consumption,
+            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "capital": capital,
+            "knowledge": jnp.exp(x.log_knowledge),
+        }
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        return OBSERVABLES
+
+    # -- what things are worth, given the derivatives of the value function ------------------------------
+
+    def _per_utility(self, x: Point, u: Point) -> Scalar:
+        r"""$C/\delta$, trillion US$: what a unit of log-consumption value is worth, before damages, as published for any $\rho$."""
+        return self.consumption_share(x, u) * jnp.exp(x.log_capital) / self.preferences.discount_rate
+
+    def social_value_of_research(self, x: Point, u: Point, costate: Point) -> Scalar:
+        r"""$Rv_rC/\delta$ with $v_r = \partial v/\partial\log R$, as published (the stock itself is worth $v_rC/\delta$)."""
+        return jnp.exp(x.log_knowledge) * costate.log_knowledge * self._per_utility(x, u)
+
+    def social_cost_of_warming(self, x: Point, u: Point, costate: Point) -> Scalar:
+        r"""What a degree costs through all that it changes later, trillion US$: $-v_yC/\delta$, without the damage it does now."""
+        return -costate.temperature * self._per_utility(x, u)
+
+    def social_cost_from_emissions(self, emissions: Scalar, log_capital: Scalar) -> Scalar:
+        r"""The first-order condition for emissions: the marginal cost of abatement, trillion US$ per GtC."""
+        return self.abatement.marginal_cost(emissions, self.economy.productivity * jnp.exp(log_capital))

@@ -1,5 +1,8 @@
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from equinox import AbstractVar
@@ -7,15 +10,45 @@ from jaxtyping import Array, Float
 
 from ..base import Point, Scalar, Variable, is_traced
 from ..climate import AbstractPhysicalClimate
-from ..economy import CapitalSpending, CarbonIntensity, Effort, Investment, KnowledgeHazard
-from ..equation import CarbonModel, ClosedFormControl, Ensemble, check_time_additive
-from ._transition_box import TransitionBox
-from ._transition_jumps import TransitionJumps
-from ._transition_names import LOG_CAPITAL_RATIO, LOG_KNOWLEDGE, PHASES, point, point_type
-from ._transition_report import TransitionReport
+from ..economy import (
+    CapitalSpending,
+    CarbonIntensity,
+    DamageJump,
+    Effort,
+    FixedHazard,
+    Investment,
+    KnowledgeHazard,
+    ThresholdDamages,
+    TwoCapitals,
+    damage_asymptote,
+)
+from ..equation import (
+    AbstractPreferences,
+    Ambiguity,
+    CarbonModel,
+    ClosedFormControl,
+    Ensemble,
+    Growth,
+    Inflow,
+    Jump,
+    Outflow,
+    check_time_additive,
+)
+from ._transition_names import (
+    INTENSITY_OBSERVABLES,
+    LOG_CAPITAL_RATIO,
+    LOG_KNOWLEDGE,
+    OBSERVABLES,
+    PHASES,
+    RESEARCH_OBSERVABLES,
+    point,
+    point_type,
+)
+
+_JUMP_NAMES = {"parity": "parity_jump", "mature": "technology_jump"}
 
 
-class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, ClosedFormControl, CarbonModel):
+class CapitalTransition(ClosedFormControl, CarbonModel):
     r"""What models with dirty and green capital share: dynamics, first-order conditions, and what may come.
 
     The first state is the log of the capital that emits: $q = \log K_d$, or $\varepsilon = \log K_d + z$ where carbon intensity
@@ -24,10 +57,35 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
     `TwoCapital` and `NetZero`.
     """
 
+    preferences: AbstractVar[AbstractPreferences]
+    ambiguity: AbstractVar[Ambiguity]
+    economy: AbstractVar[TwoCapitals]
+    climate: AbstractVar[AbstractPhysicalClimate]
+    damages: AbstractVar[ThresholdDamages]
+    damage_jump: AbstractVar[DamageJump | None]
+    technology: AbstractVar[KnowledgeHazard | FixedHazard | None]
+    reset_temperature: AbstractVar[bool]
+    phase: AbstractVar[str]
     lowest_investment: AbstractVar[float]
     highest_investment: AbstractVar[float]
     most_research: AbstractVar[float]
     exogenous_emissions: AbstractVar[Float[Array, "..."]]
+
+    # below the region, in logs: how wrong a slope of zero is dies off with emissions, as exp(-margin)
+    emitting_margin: ClassVar[float] = 3.0
+
+    def __post_init__(self):
+        # one penalty is that of the damage jump
+        given, names = self.ambiguity.jumps, self._jump_names()
+        if given.size == 1 and names and (given.ndim == 0 or len(names) > 1):
+            one = given.reshape(())
+            if "damage_jump" not in names and not is_traced(one) and float(one) > 0.0:
+                raise ValueError(
+                    f"`ambiguity.jumps` is one penalty, {1.0 / float(one):g}, that of the damage jump, which is left out; the"
+                    f" technology has its own: give a list of {len(names)} ({', '.join(names)})."
+                )
+            each = [one if name == "damage_jump" else jnp.zeros_like(one) for name in names]
+            self.ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, jnp.stack(each))
 
     def __check_init__(self):
         check_time_additive(self)
@@ -53,6 +111,37 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
                 f"`lowest_investment` is {self.lowest_investment}; it must lie between {least:.4g}, where adjustment costs are"
                 f" infinite, and `highest_investment`, {self.highest_investment}."
             )
+
+    # -- where in history ---------------------------------------------------------------------------------
+
+    @property
+    def regime(self) -> str:
+        return self.phase
+
+    @property
+    def stage(self) -> str:
+        """How far the technology is: `before`, `parity` or `mature`."""
+        return self.phase.removesuffix("_revealed")
+
+    @property
+    def revealed(self) -> bool:
+        """Whether the damage function is known."""
+        return self.phase.endswith("_revealed")
+
+    @property
+    def awaits_revelation(self) -> bool:
+        """Whether a jump will reveal the damage function."""
+        return self._pending_damage_jump is not None
+
+    @property
+    def _pending_damage_jump(self) -> DamageJump | None:
+        """The jump that will reveal the damage function, unless it has occurred or is left out."""
+        return None if self.revealed else self.damage_jump
+
+    @property
+    def has_knowledge(self) -> bool:
+        """Whether knowledge is a state."""
+        return isinstance(self.technology, KnowledgeHazard)
 
     # -- what a model says of itself --------------------------------------------------------------------
 
@@ -190,6 +279,256 @@ class CapitalTransition(TransitionJumps, TransitionBox, TransitionReport, Closed
         if self.reduction is not None:
             found["intensity_reduction"] = found["intensity_reduction"] / output
         return type(limits)(**found)
+
+    # -- the jumps --------------------------------------------------------------------------------------
+
+    def idle_controls(self) -> tuple[str, ...]:
+        """Research, once there is nothing left to find or where it finds nothing."""
+        if not isinstance(self.technology, KnowledgeHazard):
+            return ()
+        fruitless = not np.any(np.asarray(self.technology.research.efficiency) > 0.0)
+        return ("research",) if fruitless or not self._steps() else ()
+
+    def _steps(self) -> tuple[str, ...]:
+        """The stages that the technology may reach next."""
+        return () if self.technology is None else self.technology.steps(self.stage)
+
+    def _jump_names(self) -> tuple[str, ...]:
+        steps = tuple(_JUMP_NAMES[stage] for stage in self._steps())
+        return (*steps, "damage_jump") if self.awaits_revelation else steps
+
+    def jumps(self) -> tuple[Jump, ...]:
+        steps = [self._improvement(stage) for stage in self._steps()]
+        pending = self._pending_damage_jump
+        return tuple(steps) if pending is None else (*steps, self._revelation(pending))
+
+    def _after(self, **changes: Any) -> "CapitalTransition":
+        """The model after a jump: what is left to fear keeps its aversions."""
+        names, given = self._jump_names(), jnp.atleast_1d(self.ambiguity.jumps)
+        # one number is for all of them
+        aversions = dict(zip(names, jnp.broadcast_to(given, (len(names),)) if given.size == 1 else given, strict=False))
+        moved = dataclasses.replace(self, ambiguity=dataclasses.replace(self.ambiguity, jumps=0.0), **changes)
+        left = [aversions[name] for name in moved._jump_names()]
+        return eqx.tree_at(lambda m: m.ambiguity.jumps, moved, jnp.stack(left)) if left else moved
+
+    def _improvement(self, stage: str) -> Jump:
+        def improved(productivity):
+            economy = eqx.tree_at(lambda e: e.green.productivity, self.economy, productivity)
+            return self._after(economy=economy, phase=stage + self.phase.removeprefix(self.stage))
+
+        assert self.technology is not None
+        return Jump(
+            intensity=lambda t, x, u: self._arrival(stage, x),
+            land=lambda x: x,
+            probabilities=jnp.ones(1),
+            destination=eqx.filter_vmap(improved)(jnp.atleast_1d(self.technology.after(stage))),
+            name=_JUMP_NAMES[stage],
+        )
+
+    def _arrival(self, stage: str, x: Point) -> Scalar:
+        technology = self.technology
+        if isinstance(technology, KnowledgeHazard):
+            rate = technology.research.intensity(x.log_knowledge)
+        else:
+            assert technology is not None
+            rate = technology.rate
+        return technology.share(self.stage, stage) * rate
+
+    def _land(self, x: Point) -> Point:
+        """Where the damage jump puts the state."""
+        return x._replace(temperature=self.damages.threshold) if self.reset_temperature else x
+
+    def _revelation(self, jump: DamageJump) -> Jump:
+        def known(curvature):
+            damages = eqx.tree_at(lambda d: d.curvature, self.damages, curvature)
+            return self._after(damages=damages, phase=f"{self.phase}_revealed")
+
+        return Jump(
+            intensity=lambda t, x, u: jump.intensity(x.temperature),
+            land=self._land,
+            probabilities=jump.prior,
+            destination=eqx.filter_vmap(known)(jump.curvatures),
+            name="damage_jump",
+        )
+
+    # -- the box ----------------------------------------------------------------------------------------
+
+    def closures(self) -> Point:
+        # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the
+        # drift points in; where it does not, nothing depends on it
+        emitting = Growth(slope=self._no_slope, extension=self.emitting_margin), Outflow(extension=0.5)
+        # capital moves to the kind that is or will be more productive; at that end f hardly depends on the other: f_w is
+        # proportional to its share. At the other end the equation itself holds
+        ahead = Growth(slope=self._no_slope, extension=4.0)
+        hopeless = self.stage == "before" and self.technology is None
+        ratio = (ahead, Inflow(extension=4.0)) if hopeless else (Inflow(extension=3.5), ahead)
+        faces = emitting, ratio, *self.climate.closures(self._damage_slope)
+        if self.has_knowledge:
+            # with so much knowledge the breakthrough comes within a year or two: more is worth little
+            faces = *faces, (Inflow(), Growth(slope=self._no_slope, extension=2.5))
+        if "log_capital" in self.states._fields:
+            # V = k + f where research is hopeless (little capital) or knowledge plenty (much): kept from a face, growth would be lost.
+            # Half a unit beyond the region held V_k at 1.030 in 2025 where the best path has 1.037; two units leave 1.038
+            level = Growth(slope=self._unit_slope, extension=2.0)
+            faces = *faces, (level, level)
+        return type(self.states)(*faces)
+
+    def _no_slope(self, t: Scalar, x: Point) -> Scalar:
+        return jnp.zeros_like(x.temperature)
+
+    def _unit_slope(self, t: Scalar, x: Point) -> Scalar:
+        return jnp.ones_like(x.temperature)
+
+    def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
+        """Far out temperature hardly moves before the future is discounted."""
+        return jax.grad(self._damage_value)(x.temperature)
+
+    def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
+        r"""Who will learn which damage function is true is nearly as well off as who knows: their values are averaged.
+
+        Where nothing is to be revealed, or temperature jumps as well,
+
+        $$a = \Big(\delta b + \sum_n\lambda_nV_n\Big)\Big/\Big(\delta + \sum_n\lambda_n\Big)$$
+
+        what the steps of the technology lead to, discounted until they come, and until then $b = k + f$ with $f$ where
+        temperature stands still, $-\Lambda(y)$ if damages are known.
+        """
+        jump = self._pending_damage_jump
+        if after and jump is not None and not self.reset_temperature:
+            number = self._jump_names().index("damage_jump")
+            return self.ambiguity.jump_equivalent(number, after[number], jump.prior)
+        worth = (x.log_capital if "log_capital" in x._fields else 0.0) + self._damage_value(x.temperature)
+        # the steps are the first jumps, each with one outcome
+        rates = self._step_rates(x) if after else []
+        discount = self.preferences.discount_rate
+        gained = sum((rate * value[0] for rate, value in zip(rates, after, strict=False)), start=discount * worth)
+        return gained / sum(rates, start=discount)
+
+    def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
+        r"""$\delta/(\delta+\sum_n\lambda_n)$: only until a step comes does it matter what $b$ leaves out."""
+        if self.awaits_revelation and not self.reset_temperature:
+            return jnp.ones(())
+        discount = self.preferences.discount_rate
+        return discount / sum(self._step_rates(x), start=discount)
+
+    def _step_rates(self, x: Point) -> list[Scalar]:
+        return [self._arrival(stage, x) for stage in self._steps()]
+
+    def _damage_value(self, y: Scalar) -> Scalar:
+        jump = self._pending_damage_jump
+        if jump is None:
+            return -self.damages.log_damages(y)
+        number, prior = self._jump_names().index("damage_jump"), jump.prior
+        return damage_asymptote(
+            self.damages,
+            jump,
+            y,
+            resets=self.reset_temperature,
+            discount_rate=self.preferences.discount_rate,
+            worth=lambda gains: self.ambiguity.jump_term(number, gains, prior),
+        )
+
+    def costate_signs(self) -> dict[str, int]:
+        # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer
+        if self.awaits_revelation and self.reset_temperature:
+            return {}
+        # at given capital and ratio emitting capital matters through emissions alone, but for the research that capital pays for
+        alone = not self.has_knowledge or "log_capital" in self.states._fields
+        harms = alone and bool(np.all(np.asarray(self.economy.carbon_intensity) > 0.0))
+        return {"temperature": -1} | ({self.states._fields[0]: -1} if harms else {})
+
+    def breakpoints(self) -> dict[str, tuple[float, ...]]:
+        jump = self._pending_damage_jump
+        if jump is not None:
+            kinks = jump.kinks
+        elif np.any(np.asarray(self.damages.curvature) > 0.0):
+            kinks = (self.damages.threshold,)
+        else:
+            return {}
+        return {"temperature": tuple(float(y) for kink in kinks for y in np.unique(np.asarray(kink)))}
+
+    # -- of one unit of total capital -------------------------------------------------------------------
+
+    def spent_on_research(self, u: Point) -> Scalar:
+        """$x_r$, per unit of total capital and year; none without knowledge."""
+        return u.research if self.has_knowledge else jnp.zeros_like(u.dirty_investment)
+
+    def spent_on_intensity(self, x: Point, u: Point) -> Scalar:
+        """What dirty output is spent on lower carbon intensity, per unit of total capital and year."""
+        if not self.abates:
+            return jnp.zeros_like(u.dirty_investment)
+        return self.economy.dirty_output(x.log_capital_ratio) * u.intensity_reduction
+
+    def invested(self, x: Point, u: Point) -> Scalar:
+        """Investment in both capitals, per unit of total capital and year."""
+        down, up = self.economy.shares(x.log_capital_ratio)
+        return down * u.dirty_investment + up * u.green_investment
+
+    def consumption_share(self, x: Point, u: Point) -> Scalar:
+        """$C/K$, before damages, per year."""
+        spent = self.invested(x, u) + self.spent_on_intensity(x, u) + self.spent_on_research(u)
+        return self.economy.productivity(x.log_capital_ratio) - spent
+
+    # -- of the world -----------------------------------------------------------------------------------
+
+    def total_capital(self, x: Point, additive: Point) -> Scalar:
+        """$K = K_d + K_g$, trillion US$."""
+        return jnp.exp(x.log_capital if "log_capital" in x._fields else additive.log_capital)
+
+    def total_value(self, x: Point, value: Scalar, additive: Point) -> Scalar:
+        """$V$: of what is gridded, $f$, and log capital, unless that is gridded too."""
+        return value if "log_capital" in x._fields else additive.log_capital + value
+
+    def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
+        return self.preferences.discount_rate / (self.consumption_share(x, u) * self.total_capital(x, additive))
+
+    def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
+        capital = self.total_capital(x, additive)
+        consumption = self.consumption_share(x, u) * capital
+        found = {
+            "emissions": self.economy.emissions(x[0]),
+            "output": self.economy.productivity(x.log_capital_ratio) * capital,
+            "investment_flow": self.invested(x, u) * capital,
+            "consumption": consumption,
+            "damages": -consumption * jnp.expm1(-self.damages.log_damages(x.temperature)),
+            "capital": capital,
+            "green_share": self.economy.shares(x.log_capital_ratio)[1],
+        }
+        if self.abates:
+            found["carbon_intensity"] = jnp.exp(additive.log_carbon_intensity)
+            found["abatement_flow"] = self.spent_on_intensity(x, u) * capital
+        if self.has_knowledge:
+            found |= {"research_flow": u.research * capital, "knowledge": jnp.exp(x.log_knowledge)}
+        return found
+
+    @property
+    def observable_variables(self) -> dict[str, Variable]:
+        reduction = INTENSITY_OBSERVABLES if self.abates else {}
+        return OBSERVABLES | reduction | (RESEARCH_OBSERVABLES if self.has_knowledge else {})
+
+    # -- the published coordinates ----------------------------------------------------------------------
+
+    def prices(self, x: Point, costate: Point) -> tuple[Scalar, Scalar]:
+        r"""Marginal values of $\log K_d$ and $\log K_g$: $a = (1-s)p+f_q-f_w$ and $b = sp+f_w$, with $p$ the costate of log capital.
+
+        Their sum is $V_k = p+f_q$; $p = 1$ where log capital is additive.
+        """
+        down, up = self.economy.shares(x.log_capital_ratio)
+        change = costate.log_capital_ratio
+        level = costate.log_capital if "log_capital" in x._fields else 1.0
+        return down * level + costate[0] - change, up * level + change
+
+    def published_slopes(self, x: Point, costate: Point) -> dict[str, Scalar]:
+        """$V_k$ and $V_w$ (at fixed $k$), $V_Z$, $V_y$, as the published tables give them."""
+        dirty, green = self.prices(x, costate)
+        down, up = self.economy.shares(x.log_capital_ratio)
+        at_fixed_capital = green - up * (dirty + green)
+        return {
+            "capital": dirty + green,
+            "ratio": at_fixed_capital,
+            "green_share": at_fixed_capital / (down * up),
+            "temperature": costate.temperature,
+        }
 
     # -- the start --------------------------------------------------------------------------------------
 
