@@ -7,24 +7,17 @@ from ._configuration import (
     portable_parameters as portable_parameters,
 )
 from ._parameter_units import parameter_units as parameter_units
-from ._registry import MODELS as MODELS, default_model as default_model, model_class as model_class
+from ._registry import BLOCKS as BLOCKS, MODELS as MODELS, default_model as default_model, model_class as model_class
 from .base import (
+    AbstractBlock as AbstractBlock,
     Variable as Variable,
+    measured_in as measured_in,
     nearest as nearest,
     robust_mean as robust_mean,
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,
 )
-from .climate import (
-    AbstractPhysicalClimate as AbstractPhysicalClimate,
-    CarbonCycleClimate as CarbonCycleClimate,
-    CarbonReservoirs as CarbonReservoirs,
-    FairClimate as FairClimate,
-    FairState as FairState,
-    LaggedClimate as LaggedClimate,
-    TCREClimate as TCREClimate,
-    TemperatureLayers as TemperatureLayers,
-)
+from .climate.blocks import *  # noqa: F403
 from .dice import (
     DICE2023_SCENARIOS as DICE2023_SCENARIOS,
     Dice2016 as Dice2016,
@@ -33,23 +26,7 @@ from .dice import (
     DiceEconomy as DiceEconomy,
     DiceGrowth as DiceGrowth,
 )
-from .economy import (
-    Abatement as Abatement,
-    AbatementProgress as AbatementProgress,
-    AKEconomy as AKEconomy,
-    CarbonIntensity as CarbonIntensity,
-    CarbonResponse as CarbonResponse,
-    DamageJump as DamageJump,
-    Exploration as Exploration,
-    FixedHazard as FixedHazard,
-    GaussianTCRE as GaussianTCRE,
-    KnowledgeHazard as KnowledgeHazard,
-    LogarithmicEconomy as LogarithmicEconomy,
-    NordhausWeitzman as NordhausWeitzman,
-    Research as Research,
-    ThresholdDamages as ThresholdDamages,
-    TwoCapitals as TwoCapitals,
-)
+from .economy.blocks import *  # noqa: F403
 from .equation import (
     AbstractClosure as AbstractClosure,
     AbstractDiscreteModel as AbstractDiscreteModel,

@@ -13,70 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._own_classes import TAGS, class_label, decode, encode, imported_class, is_class_label, without_init
-from ._registry import MODELS, default_model, model_class
+from ._registry import BLOCKS, MODELS, default_model, model_class
 from .base import nearest
-from .climate import CarbonCycleClimate, CarbonReservoirs, FairClimate, LaggedClimate, TCREClimate, TemperatureLayers
-from .dice import DiceEconomy, DiceGrowth
-from .economy import (
-    Abatement,
-    AbatementProgress,
-    AKEconomy,
-    CarbonIntensity,
-    DamageJump,
-    Exploration,
-    FixedHazard,
-    GaussianTCRE,
-    KnowledgeHazard,
-    LogarithmicEconomy,
-    NordhausWeitzman,
-    Research,
-    ThresholdDamages,
-    TwoCapitals,
-)
-from .equation import (
-    AbstractDiscreteModel,
-    AbstractModel,
-    Ambiguity,
-    Ensemble,
-    EpsteinZin,
-    TimeAdditive,
-    load_ensemble,
-    noise_size,
-)
-from .exact import Productivity
-
-BLOCKS: dict[str, type] = {
-    block.__name__: block
-    for block in (
-        Abatement,
-        AbatementProgress,
-        AKEconomy,
-        Ambiguity,
-        CarbonCycleClimate,
-        CarbonReservoirs,
-        CarbonIntensity,
-        DamageJump,
-        DiceEconomy,
-        DiceGrowth,
-        Ensemble,
-        EpsteinZin,
-        Exploration,
-        FairClimate,
-        FixedHazard,
-        GaussianTCRE,
-        KnowledgeHazard,
-        LaggedClimate,
-        LogarithmicEconomy,
-        NordhausWeitzman,
-        Productivity,
-        Research,
-        TCREClimate,
-        TemperatureLayers,
-        ThresholdDamages,
-        TimeAdditive,
-        TwoCapitals,
-    )
-}
+from .equation import AbstractDiscreteModel, AbstractModel, Ambiguity, Ensemble, load_ensemble, noise_size
 
 _MODEL_KINDS = (AbstractModel, AbstractDiscreteModel)
 

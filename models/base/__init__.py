@@ -1,5 +1,6 @@
 """Small tools that know nothing of models: types, checks, root finding, fingerprints, units of variables."""
 
+from ._block import AbstractBlock as AbstractBlock
 from ._checks import (
     MOST_COPIES as MOST_COPIES,
     check_capital as check_capital,
@@ -19,8 +20,9 @@ from ._neutral import (
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,
 )
+from ._parameter import measured_in as measured_in, optional_parameter as optional_parameter, parameter as parameter
 from ._reads import is_packaged as is_packaged
 from ._root import increasing_root as increasing_root
-from ._types import Point as Point, Scalar as Scalar, ScalarLike as ScalarLike, parameter as parameter
+from ._types import Point as Point, Scalar as Scalar, ScalarLike as ScalarLike
 from ._variable import Variable as Variable
 from ._words import nearest as nearest, shortened as shortened

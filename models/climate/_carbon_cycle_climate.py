@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, is_traced, parameter
+from ..base import Point, Scalar, Variable, check_positive, is_traced, measured_in, parameter
 from ..equation import Ensemble, Inflow, Outflow
 from ._annual_rates import GENERATORS
 from ._carbon_reservoirs import CarbonReservoirs
@@ -99,8 +99,10 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)
     carbon: CarbonReservoirs = eqx.field(default_factory=_carbon)
     layers: TemperatureLayers = eqx.field(default_factory=_layers)
-    exogenous_forcing: Float[Array, "..."] = eqx.field(default=0.56, converter=parameter)
-    temperature_volatility: Float[Array, "..."] = eqx.field(default=0.02, converter=parameter)
+    exogenous_forcing: Float[Array, "..."] = eqx.field(default=0.56, converter=parameter, metadata=measured_in("W/m2"))
+    temperature_volatility: Float[Array, "..."] = eqx.field(
+        default=0.02, converter=parameter, metadata=measured_in("degC yr^-1/2")
+    )
     generator: str = eqx.field(static=True, default="logarithm")
 
     def __check_init__(self):

@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
 from ._annual_rates import annual_rates, pair
 
 YEARS = 5.0  # of a step
@@ -10,7 +10,7 @@ YEARS = 5.0  # of a step
 TONNES_CO2_PER_TONNE_CARBON = 3.666  # the constant of the published programs
 
 
-class CarbonReservoirs(eqx.Module):
+class CarbonReservoirs(AbstractBlock):
     r"""Three reservoirs of carbon (atmosphere, upper ocean with biosphere, deep ocean) that exchange every five years.
 
     $$M' = BM + \tfrac{5}{3.666}(E, 0, 0),\qquad B = \begin{pmatrix}1-b_{12}&b_{21}&0\\b_{12}&1-b_{21}-b_{23}&b_{32}\\
@@ -43,8 +43,12 @@ class CarbonReservoirs(eqx.Module):
 
     surface_exchange: Float[Array, "..."] = eqx.field(default=0.12, converter=parameter)
     deep_exchange: Float[Array, "..."] = eqx.field(default=0.007, converter=parameter)
-    equilibrium: Float[Array, "..."] = eqx.field(default=(588.0, 360.0, 1720.0), converter=parameter)
-    initial_carbon: Float[Array, "..."] = eqx.field(default=(851.0, 460.0, 1740.0), converter=parameter)
+    equilibrium: Float[Array, "..."] = eqx.field(
+        default=(588.0, 360.0, 1720.0), converter=parameter, metadata=measured_in("GtC")
+    )
+    initial_carbon: Float[Array, "..."] = eqx.field(
+        default=(851.0, 460.0, 1740.0), converter=parameter, metadata=measured_in("GtC")
+    )
 
     def __check_init__(self):
         check_share("carbon.surface_exchange", self.surface_exchange)

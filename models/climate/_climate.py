@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, parameter, tilted_weights
+from ..base import Point, Scalar, Variable, check_positive, measured_in, parameter, tilted_weights
 from ..equation import Ambiguity, Ensemble, Growth, Inflow
 from ._physical_climate import AbstractPhysicalClimate
 
@@ -39,8 +39,10 @@ class TCREClimate(AbstractPhysicalClimate):
     """
 
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)
-    relative_volatility: Float[Array, "..."] = eqx.field(default=1.2, converter=parameter)
-    initial_temperature: Float[Array, "..."] = eqx.field(default=1.1, converter=parameter)
+    relative_volatility: Float[Array, "..."] = eqx.field(
+        default=1.2, converter=parameter, metadata=measured_in("yr^-1/2")
+    )
+    initial_temperature: Float[Array, "..."] = eqx.field(default=1.1, converter=parameter, metadata=measured_in("degC"))
 
     def __check_init__(self):
         check_positive("climate.relative_volatility", self.relative_volatility, allow_zero=True)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, parameter
+from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 
 STEP = 5.0  # years
 _EMITTED = 3.667  # tCO2 per tC where emissions enter the boxes, as published
@@ -21,7 +21,7 @@ class FairState(NamedTuple):
     log_timescale: Any
 
 
-class FairClimate(eqx.Module):
+class FairClimate(AbstractBlock):
     r"""The climate of FaIR in steps of five years: four boxes of carbon that decay more slowly as sinks fill, two of temperature.
 
     $$R_i' = a_i\tau_i\alpha\tfrac{E}{3.667}(1-x_i) + R_ix_i,\quad x_i = e^{-5/(\tau_i\alpha)},\qquad M = M^* + \textstyle\sum_iR_i',$$
@@ -61,23 +61,33 @@ class FairClimate(eqx.Module):
     """
 
     shares: Float[Array, "..."] = eqx.field(default=(0.2173, 0.224, 0.2824, 0.2763), converter=parameter)
-    lifetimes: Float[Array, "..."] = eqx.field(default=(1e6, 394.4, 36.53, 4.304), converter=parameter)
-    initial_carbon: Float[Array, "..."] = eqx.field(default=(150.093, 102.698, 39.534, 6.1865), converter=parameter)
+    lifetimes: Float[Array, "..."] = eqx.field(
+        default=(1e6, 394.4, 36.53, 4.304), converter=parameter, metadata=measured_in("yr")
+    )
+    initial_carbon: Float[Array, "..."] = eqx.field(
+        default=(150.093, 102.698, 39.534, 6.1865), converter=parameter, metadata=measured_in("GtC")
+    )
     initial_total: Float[Array, "..."] = eqx.field(
-        default=886.5128014, converter=parameter
+        default=886.5128014, converter=parameter, metadata=measured_in("GtC")
     )  # not 588 + the sum of the boxes
-    preindustrial_carbon: Float[Array, "..."] = eqx.field(default=588.0, converter=parameter)
-    doubling_forcing: Float[Array, "..."] = eqx.field(default=3.93, converter=parameter)
-    responses: Float[Array, "..."] = eqx.field(default=(0.324, 0.44), converter=parameter)
-    delays: Float[Array, "..."] = eqx.field(default=(236.0, 4.07), converter=parameter)
-    initial_temperature: Float[Array, "..."] = eqx.field(default=(0.1477, 1.099454), converter=parameter)
+    preindustrial_carbon: Float[Array, "..."] = eqx.field(
+        default=588.0, converter=parameter, metadata=measured_in("GtC")
+    )
+    doubling_forcing: Float[Array, "..."] = eqx.field(default=3.93, converter=parameter, metadata=measured_in("W/m2"))
+    responses: Float[Array, "..."] = eqx.field(
+        default=(0.324, 0.44), converter=parameter, metadata=measured_in("degC m2/W")
+    )
+    delays: Float[Array, "..."] = eqx.field(default=(236.0, 4.07), converter=parameter, metadata=measured_in("yr"))
+    initial_temperature: Float[Array, "..."] = eqx.field(
+        default=(0.1477, 1.099454), converter=parameter, metadata=measured_in("degC")
+    )
     initial_warming: Float[Array, "..."] = eqx.field(
-        default=1.24715, converter=parameter
+        default=1.24715, converter=parameter, metadata=measured_in("degC")
     )  # nor is this the sum of its boxes
-    uptake_base: Float[Array, "..."] = eqx.field(default=32.4, converter=parameter)
-    uptake_carbon: Float[Array, "..."] = eqx.field(default=0.019, converter=parameter)
-    uptake_warming: Float[Array, "..."] = eqx.field(default=4.165, converter=parameter)
-    initial_cumulative: Float[Array, "..."] = eqx.field(default=633.5, converter=parameter)
+    uptake_base: Float[Array, "..."] = eqx.field(default=32.4, converter=parameter, metadata=measured_in("yr"))
+    uptake_carbon: Float[Array, "..."] = eqx.field(default=0.019, converter=parameter, metadata=measured_in("yr/GtC"))
+    uptake_warming: Float[Array, "..."] = eqx.field(default=4.165, converter=parameter, metadata=measured_in("yr/degC"))
+    initial_cumulative: Float[Array, "..."] = eqx.field(default=633.5, converter=parameter, metadata=measured_in("GtC"))
     initial_timescale: Float[Array, "..."] = eqx.field(default=0.44715, converter=parameter)
 
     def __check_init__(self):

@@ -5,7 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, parameter
+from ..base import Point, Scalar, Variable, check_positive, measured_in, parameter
 from ..equation import Ensemble, Growth, Inflow
 from ._climate import TEMPERATURE, TCREClimate
 from ._physical_climate import AbstractPhysicalClimate
@@ -57,10 +57,14 @@ class LaggedClimate(AbstractPhysicalClimate):
     """
 
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)
-    relative_volatility: Float[Array, "..."] = eqx.field(default=1.2, converter=parameter)
-    initial_temperature: Float[Array, "..."] = eqx.field(default=1.2, converter=parameter)
-    initial_rate: Float[Array, "..."] = eqx.field(default=0.02, converter=parameter)
-    adjustment: Float[Array, "..."] = eqx.field(default=0.1155245300933242, converter=parameter)  # ln 2 / 6
+    relative_volatility: Float[Array, "..."] = eqx.field(
+        default=1.2, converter=parameter, metadata=measured_in("yr^-1/2")
+    )
+    initial_temperature: Float[Array, "..."] = eqx.field(default=1.2, converter=parameter, metadata=measured_in("degC"))
+    initial_rate: Float[Array, "..."] = eqx.field(default=0.02, converter=parameter, metadata=measured_in("degC/yr"))
+    adjustment: Float[Array, "..."] = eqx.field(
+        default=0.1155245300933242, converter=parameter, metadata=measured_in("1/yr")
+    )  # ln 2 / 6
 
     def __check_init__(self):
         check_positive("climate.relative_volatility", self.relative_volatility, allow_zero=True)

@@ -3,14 +3,13 @@
 import abc
 from collections.abc import Callable
 
-import equinox as eqx
 from equinox import AbstractVar
 
-from ..base import Point, Scalar
+from ..base import AbstractBlock, Point, Scalar
 from ..equation import Ensemble
 
 
-class AbstractPhysicalClimate(eqx.Module):
+class AbstractPhysicalClimate(AbstractBlock):
     r"""States that carbon emissions move, among them `temperature`, shaken by one shock.
 
     $$dy = b(y, E;\theta_\ell)\,dt + \sigma(y, E)\,dW$$

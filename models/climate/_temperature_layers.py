@@ -3,13 +3,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, parameter
+from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 from ._annual_rates import AnnualRates, annual_rates, pair
 
 YEARS = 5.0  # of a step
 
 
-class TemperatureLayers(eqx.Module):
+class TemperatureLayers(AbstractBlock):
     r"""Atmosphere with upper ocean, and deep ocean: two temperatures that follow forcing in steps of five years.
 
     $$T_1' = T_1 + c_1\Big[F' - \tfrac{\kappa}{S}T_1 - c_3(T_1-T_2)\Big],\qquad T_2' = T_2 + c_4(T_1-T_2),\qquad
@@ -40,13 +40,17 @@ class TemperatureLayers(eqx.Module):
         ```
     """
 
-    sensitivity: Float[Array, "..."] = eqx.field(default=3.1, converter=parameter)
-    doubling_forcing: Float[Array, "..."] = eqx.field(default=3.6813, converter=parameter)
-    response: Float[Array, "..."] = eqx.field(default=0.1005, converter=parameter)
-    exchange: Float[Array, "..."] = eqx.field(default=0.088, converter=parameter)
+    sensitivity: Float[Array, "..."] = eqx.field(default=3.1, converter=parameter, metadata=measured_in("degC"))
+    doubling_forcing: Float[Array, "..."] = eqx.field(default=3.6813, converter=parameter, metadata=measured_in("W/m2"))
+    response: Float[Array, "..."] = eqx.field(default=0.1005, converter=parameter, metadata=measured_in("degC m2/W"))
+    exchange: Float[Array, "..."] = eqx.field(default=0.088, converter=parameter, metadata=measured_in("W/m2/degC"))
     ocean_response: Float[Array, "..."] = eqx.field(default=0.025, converter=parameter)
-    preindustrial_carbon: Float[Array, "..."] = eqx.field(default=588.0, converter=parameter)
-    initial_temperature: Float[Array, "..."] = eqx.field(default=(0.85, 0.0068), converter=parameter)
+    preindustrial_carbon: Float[Array, "..."] = eqx.field(
+        default=588.0, converter=parameter, metadata=measured_in("GtC")
+    )
+    initial_temperature: Float[Array, "..."] = eqx.field(
+        default=(0.85, 0.0068), converter=parameter, metadata=measured_in("degC")
+    )
 
     def __check_init__(self):
         for name, unit in (

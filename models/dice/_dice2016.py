@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, parameter
+from ..base import Point, Scalar, Variable, check_positive, measured_in, parameter
 from ..climate import CarbonReservoirs, TemperatureLayers
 from ..equation import AbstractDiscreteModel, AbstractPeriod, Dynamics, PeriodOutcome
 from ._dice_economy import YEARS, DiceEconomy, before, period_outcome, scc_with_offset
@@ -101,7 +101,7 @@ class Dice2016(Dice2016World, AbstractDiscreteModel):
 
     carbon: CarbonReservoirs = eqx.field(default_factory=CarbonReservoirs)
     temperature: TemperatureLayers = eqx.field(default_factory=TemperatureLayers)
-    time_preference: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter)
+    time_preference: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter, metadata=measured_in("1/yr"))
 
     name: ClassVar[str] = "dice2016"
     source: ClassVar[str] = "Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R)"

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, increasing_root, parameter
+from ..base import Point, Scalar, Variable, check_positive, increasing_root, measured_in, parameter
 from ..climate import TONNES_CO2_PER_TONNE_CARBON, CarbonCycle, CarbonCycleClimate, CarbonReservoirs, TemperatureLayers
 from ..equation import (
     AbstractPreferences,
@@ -84,8 +84,12 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     preferences: AbstractPreferences = eqx.field(default_factory=_preferences)
     climate: CarbonCycleClimate = eqx.field(default_factory=_climate)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    capital_volatility: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    capital_volatility: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("yr^-1/2")
+    )
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
 
     name: ClassVar[str] = "dice2016_continuous"
     source: ClassVar[str] = "Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R), in continuous time"

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Variable, check_positive, check_share, parameter
+from ..base import Point, Variable, check_positive, check_share, measured_in, parameter
 from ..climate import FairClimate
 from ..equation import AbstractDiscreteModel, Dynamics
 from ._dice2023_period import FairBoxes, Given2023, Period2023
@@ -75,25 +75,35 @@ class Dice2023(AbstractDiscreteModel):
     growth: DiceGrowth = eqx.field(default_factory=_growth)
     economy: DiceEconomy = eqx.field(default_factory=_economy)
     climate: FairClimate = eqx.field(default_factory=FairClimate)
-    time_preference: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter)
+    time_preference: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter, metadata=measured_in("1/yr"))
     climate_beta: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
-    risk_premium: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
-    initial_emissions: Float[Array, "..."] = eqx.field(default=37.56, converter=parameter)
-    initial_output: Float[Array, "..."] = eqx.field(default=135.7, converter=parameter)
+    risk_premium: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter, metadata=measured_in("1/yr"))
+    initial_emissions: Float[Array, "..."] = eqx.field(
+        default=37.56, converter=parameter, metadata=measured_in("GtCO2/yr")
+    )
+    initial_output: Float[Array, "..."] = eqx.field(
+        default=135.7, converter=parameter, metadata=measured_in("trillion US$/yr")
+    )
     initial_abatement: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
-    intensity_growth: Float[Array, "..."] = eqx.field(default=-0.015, converter=parameter)
+    intensity_growth: Float[Array, "..."] = eqx.field(default=-0.015, converter=parameter, metadata=measured_in("1/yr"))
     intensity_fade: Float[Array, "..."] = eqx.field(default=0.96, converter=parameter)
-    intensity_limit: Float[Array, "..."] = eqx.field(default=-0.005, converter=parameter)
-    backstop: Float[Array, "..."] = eqx.field(default=515.0, converter=parameter)
+    intensity_limit: Float[Array, "..."] = eqx.field(default=-0.005, converter=parameter, metadata=measured_in("1/yr"))
+    backstop: Float[Array, "..."] = eqx.field(default=515.0, converter=parameter, metadata=measured_in("US$/tCO2"))
     backstop_decline: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
     late_backstop_decline: Float[Array, "..."] = eqx.field(default=0.005, converter=parameter)
     emission_ratio: Float[Array, "..."] = eqx.field(default=(1.40, 1.21), converter=parameter)
-    other_emissions: Float[Array, "..."] = eqx.field(default=(9.96, 15.5), converter=parameter)
-    other_forcing: Float[Array, "..."] = eqx.field(default=0.518, converter=parameter)
+    other_emissions: Float[Array, "..."] = eqx.field(
+        default=(9.96, 15.5), converter=parameter, metadata=measured_in("GtCO2e/yr")
+    )
+    other_forcing: Float[Array, "..."] = eqx.field(default=0.518, converter=parameter, metadata=measured_in("W/m2"))
     other_memory: Float[Array, "..."] = eqx.field(default=0.861, converter=parameter)
-    other_response: Float[Array, "..."] = eqx.field(default=0.00955, converter=parameter)
-    fixed_forcing: Float[Array, "..."] = eqx.field(default=(-0.054, 0.265), converter=parameter)
-    land_emissions: Float[Array, "..."] = eqx.field(default=5.9, converter=parameter)
+    other_response: Float[Array, "..."] = eqx.field(
+        default=0.00955, converter=parameter, metadata=measured_in("W/m2 yr/GtCO2e")
+    )
+    fixed_forcing: Float[Array, "..."] = eqx.field(
+        default=(-0.054, 0.265), converter=parameter, metadata=measured_in("W/m2")
+    )
+    land_emissions: Float[Array, "..."] = eqx.field(default=5.9, converter=parameter, metadata=measured_in("GtCO2/yr"))
     land_decline: Float[Array, "..."] = eqx.field(default=0.1, converter=parameter)
 
     name: ClassVar[str] = "dice2023"

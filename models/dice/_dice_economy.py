@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Point, Scalar, check_positive, check_share, measured_in, parameter
 from ..equation import PeriodOutcome
 from ._dice_names import CARBON_PER_CO2
 
@@ -23,7 +23,7 @@ class Production(NamedTuple):
     consumption: Scalar
 
 
-class DiceEconomy(eqx.Module):
+class DiceEconomy(AbstractBlock):
     r"""The economy that the versions of DICE share: one good, made from capital and labour, burnt by warming and abatement.
 
     $$Y_G = A\,(L/1000)^{1-\gamma}K^\gamma,\qquad Y = Y_G(1 - a_2T^2 - \theta_1\mu^{\theta_2}),\qquad C = (1-s)Y,$$
@@ -52,9 +52,11 @@ class DiceEconomy(eqx.Module):
     """
 
     capital_share: Float[Array, "..."] = eqx.field(default=0.3, converter=parameter)
-    depreciation: Float[Array, "..."] = eqx.field(default=0.1, converter=parameter)
-    initial_capital: Float[Array, "..."] = eqx.field(default=223.0, converter=parameter)  # 2010 US$
-    quadratic: Float[Array, "..."] = eqx.field(default=0.00236, converter=parameter)
+    depreciation: Float[Array, "..."] = eqx.field(default=0.1, converter=parameter, metadata=measured_in("1/yr"))
+    initial_capital: Float[Array, "..."] = eqx.field(
+        default=223.0, converter=parameter, metadata=measured_in("trillion US$")
+    )  # 2010 US$
+    quadratic: Float[Array, "..."] = eqx.field(default=0.00236, converter=parameter, metadata=measured_in("1/degC^2"))
     abatement_exponent: Float[Array, "..."] = eqx.field(default=2.6, converter=parameter)
     inverse_eis: Float[Array, "..."] = eqx.field(default=1.45, converter=parameter)
 
@@ -102,7 +104,7 @@ class DiceEconomy(eqx.Module):
         return backstop * intensity / (1000.0 * self.abatement_exponent)
 
 
-class DiceGrowth(eqx.Module):
+class DiceGrowth(AbstractBlock):
     r"""Population and productivity in DICE, by period $n = 0, 1, \dots$ of five years.
 
     $$L_{n+1} = L_n(L_\infty/L_n)^{\lambda},\qquad A_{n+1} = A_n/(1-g_Ae^{-5\delta_An})$$
@@ -128,12 +130,18 @@ class DiceGrowth(eqx.Module):
         ```
     """
 
-    initial_population: Float[Array, "..."] = eqx.field(default=7403.0, converter=parameter)
-    population_limit: Float[Array, "..."] = eqx.field(default=11500.0, converter=parameter)
+    initial_population: Float[Array, "..."] = eqx.field(
+        default=7403.0, converter=parameter, metadata=measured_in("million")
+    )
+    population_limit: Float[Array, "..."] = eqx.field(
+        default=11500.0, converter=parameter, metadata=measured_in("million")
+    )
     population_speed: Float[Array, "..."] = eqx.field(default=0.134, converter=parameter)
     initial_productivity: Float[Array, "..."] = eqx.field(default=5.115, converter=parameter)
     productivity_growth: Float[Array, "..."] = eqx.field(default=0.076, converter=parameter)
-    productivity_decline: Float[Array, "..."] = eqx.field(default=0.005, converter=parameter)
+    productivity_decline: Float[Array, "..."] = eqx.field(
+        default=0.005, converter=parameter, metadata=measured_in("1/yr")
+    )
 
     def __check_init__(self):
         check_positive("growth.initial_population", self.initial_population, "million")

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import Scalar, check_positive, check_share, measured_in, parameter
 from ._dice_economy import YEARS, DiceEconomy, DiceGrowth
 
 WELFARE_SCALE = 0.0302455265681763  # as published; the path does not depend on it
@@ -19,17 +19,23 @@ class Dice2016World(eqx.Module):
 
     growth: DiceGrowth = eqx.field(default_factory=DiceGrowth)
     economy: DiceEconomy = eqx.field(default_factory=DiceEconomy)
-    intensity_growth: Float[Array, "..."] = eqx.field(default=-0.0152, converter=parameter)
-    intensity_decline: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter)
-    initial_emissions: Float[Array, "..."] = eqx.field(default=35.85, converter=parameter)
-    initial_output: Float[Array, "..."] = eqx.field(default=105.5, converter=parameter)
+    intensity_growth: Float[Array, "..."] = eqx.field(
+        default=-0.0152, converter=parameter, metadata=measured_in("1/yr")
+    )
+    intensity_decline: Float[Array, "..."] = eqx.field(default=0.001, converter=parameter, metadata=measured_in("1/yr"))
+    initial_emissions: Float[Array, "..."] = eqx.field(
+        default=35.85, converter=parameter, metadata=measured_in("GtCO2/yr")
+    )
+    initial_output: Float[Array, "..."] = eqx.field(
+        default=105.5, converter=parameter, metadata=measured_in("trillion US$/yr")
+    )
     initial_abatement: Float[Array, "..."] = eqx.field(default=0.03, converter=parameter)
-    backstop: Float[Array, "..."] = eqx.field(default=550.0, converter=parameter)
+    backstop: Float[Array, "..."] = eqx.field(default=550.0, converter=parameter, metadata=measured_in("US$/tCO2"))
     backstop_decline: Float[Array, "..."] = eqx.field(default=0.025, converter=parameter)
-    land_emissions: Float[Array, "..."] = eqx.field(default=2.6, converter=parameter)
+    land_emissions: Float[Array, "..."] = eqx.field(default=2.6, converter=parameter, metadata=measured_in("GtCO2/yr"))
     land_decline: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter)
-    first_forcing: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
-    last_forcing: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
+    first_forcing: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter, metadata=measured_in("W/m2"))
+    last_forcing: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter, metadata=measured_in("W/m2"))
 
     def __check_init__(self):
         check_positive("initial_emissions", self.initial_emissions, "GtCO2/yr")

@@ -2,10 +2,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
 
 
-class Abatement(eqx.Module):
+class Abatement(AbstractBlock):
     r"""What it costs to emit less than business as usual.
 
     $$\text{cost} = \phi_0\Big(1-\frac{e}{\beta\,Q}\Big)_+^{\phi_1}Q,\qquad Q = \alpha K$$
@@ -34,7 +34,9 @@ class Abatement(eqx.Module):
 
     cost: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
     exponent: Float[Array, "..."] = eqx.field(default=3.0, converter=parameter)
-    carbon_intensity: Float[Array, "..."] = eqx.field(default=0.1206, converter=parameter)
+    carbon_intensity: Float[Array, "..."] = eqx.field(
+        default=0.1206, converter=parameter, metadata=measured_in("GtC/trillion US$")
+    )
 
     def __check_init__(self):
         check_positive("abatement.cost", self.cost, "of output")
@@ -57,7 +59,7 @@ class Abatement(eqx.Module):
         return self.cost * self.exponent / self.carbon_intensity * avoided ** (self.exponent - 1.0)
 
 
-class AbatementProgress(eqx.Module):
+class AbatementProgress(AbstractBlock):
     r"""Two breakthroughs in abatement: the first makes it cheaper, the second free.
 
     **Arguments:**
@@ -80,7 +82,7 @@ class AbatementProgress(eqx.Module):
         ```
     """
 
-    rate: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
+    rate: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter, metadata=measured_in("1/yr"))
     remaining: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
 
     def __check_init__(self):

@@ -2,10 +2,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
 
 
-class CarbonIntensity(eqx.Module):
+class CarbonIntensity(AbstractBlock):
     r"""Carbon per unit of dirty output, relative to the start, which falls by itself and faster for a share of dirty output.
 
     $$dz = \big[-\zeta_z - \psi_zx_z^\nu\big]dt + \sigma_z\,dW^z$$
@@ -33,10 +33,10 @@ class CarbonIntensity(eqx.Module):
         ```
     """
 
-    productivity: Float[Array, "..."] = eqx.field(default=0.0376, converter=parameter)
+    productivity: Float[Array, "..."] = eqx.field(default=0.0376, converter=parameter, metadata=measured_in("1/yr"))
     returns: Float[Array, "..."] = eqx.field(default=0.25, converter=parameter)
     decline: Float[Array, "..."] = eqx.field(default=0.005, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter, metadata=measured_in("yr^-1/2"))
 
     def __check_init__(self):
         check_positive("intensity.productivity", self.productivity, "per year", allow_zero=True)

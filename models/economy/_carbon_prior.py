@@ -7,7 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, ScalarLike, check_positive, is_traced, log1p_ratio, parameter
+from ..base import (
+    AbstractBlock,
+    Point,
+    Scalar,
+    ScalarLike,
+    check_positive,
+    is_traced,
+    log1p_ratio,
+    measured_in,
+    parameter,
+)
 from ..equation import Ensemble
 from ._damages import ThresholdDamages
 
@@ -26,7 +36,7 @@ class CarbonResponse(NamedTuple, Generic[T]):
     weitzman: T
 
 
-class GaussianTCRE(eqx.Module):
+class GaussianTCRE(AbstractBlock):
     r"""Warming proportional to cumulative emissions, $Y = \beta F$, with a Gaussian prior on the slope.
 
     $$\beta\sim N(\bar\beta, s^2)$$
@@ -53,8 +63,12 @@ class GaussianTCRE(eqx.Module):
         ```
     """
 
-    mean: Float[Array, "..."] = eqx.field(default=1.7316689431e-3, converter=parameter)
-    standard_deviation: Float[Array, "..."] = eqx.field(default=4.929843375e-4, converter=parameter)
+    mean: Float[Array, "..."] = eqx.field(
+        default=1.7316689431e-3, converter=parameter, metadata=measured_in("degC/GtC")
+    )
+    standard_deviation: Float[Array, "..."] = eqx.field(
+        default=4.929843375e-4, converter=parameter, metadata=measured_in("degC/GtC")
+    )
 
     def __check_init__(self):
         check_positive("climate.mean", self.mean, "degC/GtC")
@@ -91,7 +105,7 @@ class GaussianTCRE(eqx.Module):
         return 0.5 * (spread + shift / (1.0 + tilt))
 
 
-class NordhausWeitzman(eqx.Module):
+class NordhausWeitzman(AbstractBlock):
     r"""Two candidates for log damages: quadratic (Nordhaus), and steeper beyond a threshold (Weitzman).
 
     $$\Lambda(y) = \gamma_1y + \tfrac12\gamma_2y^2 + \tfrac12\gamma_2^+(y-\bar\gamma)^2\,1\{y\ge\bar\gamma\},

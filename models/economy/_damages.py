@@ -1,14 +1,12 @@
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, is_traced, parameter
+from ..base import AbstractBlock, Scalar, check_positive, is_traced, measured_in, optional_parameter, parameter
 
 
-class ThresholdDamages(eqx.Module):
+class ThresholdDamages(AbstractBlock):
     r"""Log damages quadratic in warming, with extra curvature beyond a threshold.
 
     $$\log N = \Lambda(y) = \gamma_1y + \tfrac12\gamma_2y^2 + \tfrac12\gamma_3(y-\bar y)^2\,1\{y\ge\bar y\}$$
@@ -23,10 +21,10 @@ class ThresholdDamages(eqx.Module):
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 3.
     """
 
-    linear: Float[Array, "..."] = eqx.field(default=1.7675e-4, converter=parameter)
-    quadratic: Float[Array, "..."] = eqx.field(default=0.0044, converter=parameter)
-    curvature: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
-    threshold: Float[Array, "..."] = eqx.field(default=2.0, converter=parameter)
+    linear: Float[Array, "..."] = eqx.field(default=1.7675e-4, converter=parameter, metadata=measured_in("1/degC"))
+    quadratic: Float[Array, "..."] = eqx.field(default=0.0044, converter=parameter, metadata=measured_in("1/degC^2"))
+    curvature: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter, metadata=measured_in("1/degC^2"))
+    threshold: Float[Array, "..."] = eqx.field(default=2.0, converter=parameter, metadata=measured_in("degC"))
 
     def __check_init__(self):
         check_positive("damages.quadratic", self.quadratic, "per degC^2", allow_zero=True)
@@ -47,11 +45,7 @@ class ThresholdDamages(eqx.Module):
         return self.quadratic + self.curvature * jnp.where(y >= self.threshold, 1.0, 0.0)
 
 
-def _optional(value: Any) -> Array | None:
-    return None if value is None else parameter(value)
-
-
-class DamageJump(eqx.Module):
+class DamageJump(AbstractBlock):
     r"""The event that reveals which damage curvature is true.
 
     $$J(y) = \min\big\{r_1\big(e^{\frac{r_2}2(y-\underline y)^2} - 1\big),\;\bar J\big\}\,1\{y\ge\underline y\}\quad\text{per year}$$
@@ -68,13 +62,13 @@ class DamageJump(eqx.Module):
     """
 
     curvatures: Float[Array, "*family outcome"] = eqx.field(
-        default_factory=lambda: np.linspace(0.0, 1.0 / 3.0, 20), converter=parameter
+        default_factory=lambda: np.linspace(0.0, 1.0 / 3.0, 20), converter=parameter, metadata=measured_in("1/degC^2")
     )
-    probabilities: Float[Array, "*family outcome"] | None = eqx.field(default=None, converter=_optional)
-    rate: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)
-    steepness: Float[Array, "..."] = eqx.field(default=2.5, converter=parameter)
-    onset: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter)
-    highest_rate: Float[Array, "..."] | None = eqx.field(default=None, converter=_optional)
+    probabilities: Float[Array, "*family outcome"] | None = eqx.field(default=None, converter=optional_parameter)
+    rate: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter, metadata=measured_in("1/yr"))
+    steepness: Float[Array, "..."] = eqx.field(default=2.5, converter=parameter, metadata=measured_in("1/degC^2"))
+    onset: Float[Array, "..."] = eqx.field(default=1.5, converter=parameter, metadata=measured_in("degC"))
+    highest_rate: Float[Array, "..."] | None = eqx.field(default=None, converter=optional_parameter)
 
     def __check_init__(self):
         check_positive("damage_jump.curvatures", self.curvatures, "per degC^2", allow_zero=True)

@@ -2,10 +2,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_finite, check_positive, parameter
+from ..base import AbstractBlock, Scalar, check_finite, check_positive, measured_in, parameter
 
 
-class AKEconomy(eqx.Module):
+class AKEconomy(AbstractBlock):
     r"""Output proportional to capital, with adjustment costs.
 
     $$dK = K\big[\mu_k + i - \tfrac\kappa2i^2\big]dt + \sigma_kK\,dW^k,\qquad C + iK = \alpha K$$
@@ -21,11 +21,13 @@ class AKEconomy(eqx.Module):
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, appendix A.
     """
 
-    productivity: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter)
-    adjustment_cost: Float[Array, "..."] = eqx.field(default=6.667, converter=parameter)
-    growth: Float[Array, "..."] = eqx.field(default=-0.043, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.0095, converter=parameter)
-    initial_capital: Float[Array, "..."] = eqx.field(default=85.0 / 0.115, converter=parameter)
+    productivity: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter, metadata=measured_in("1/yr"))
+    adjustment_cost: Float[Array, "..."] = eqx.field(default=6.667, converter=parameter, metadata=measured_in("yr"))
+    growth: Float[Array, "..."] = eqx.field(default=-0.043, converter=parameter, metadata=measured_in("1/yr"))
+    volatility: Float[Array, "..."] = eqx.field(default=0.0095, converter=parameter, metadata=measured_in("yr^-1/2"))
+    initial_capital: Float[Array, "..."] = eqx.field(
+        default=85.0 / 0.115, converter=parameter, metadata=measured_in("trillion US$")
+    )
 
     def __check_init__(self):
         check_positive("economy.productivity", self.productivity, "per year")

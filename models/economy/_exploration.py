@@ -4,10 +4,19 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_capital, check_positive, check_share, increasing_root, parameter
+from ..base import (
+    AbstractBlock,
+    Scalar,
+    check_capital,
+    check_positive,
+    check_share,
+    increasing_root,
+    measured_in,
+    parameter,
+)
 
 
-class LogarithmicEconomy(eqx.Module):
+class LogarithmicEconomy(AbstractBlock):
     r"""Output proportional to capital, with logarithmic adjustment costs.
 
     $$d\log K = \big[\mu_k + \phi_0\log(1+\phi_1i) - \tfrac12\sigma_k^2\big]dt + \sigma_kdW^k,\qquad
@@ -35,12 +44,18 @@ class LogarithmicEconomy(eqx.Module):
         ```
     """
 
-    productivity: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter)
-    adjustment_scale: Float[Array, "..."] = eqx.field(default=0.06, converter=parameter)
-    adjustment_curvature: Float[Array, "..."] = eqx.field(default=100.0 / 6.0, converter=parameter)
-    growth: Float[Array, "..."] = eqx.field(default=-0.034977443912449, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.0161, converter=parameter)
-    initial_capital: Float[Array, "..."] = eqx.field(default=80.0 / 0.115, converter=parameter)
+    productivity: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter, metadata=measured_in("1/yr"))
+    adjustment_scale: Float[Array, "..."] = eqx.field(default=0.06, converter=parameter, metadata=measured_in("1/yr"))
+    adjustment_curvature: Float[Array, "..."] = eqx.field(
+        default=100.0 / 6.0, converter=parameter, metadata=measured_in("yr")
+    )
+    growth: Float[Array, "..."] = eqx.field(
+        default=-0.034977443912449, converter=parameter, metadata=measured_in("1/yr")
+    )
+    volatility: Float[Array, "..."] = eqx.field(default=0.0161, converter=parameter, metadata=measured_in("yr^-1/2"))
+    initial_capital: Float[Array, "..."] = eqx.field(
+        default=80.0 / 0.115, converter=parameter, metadata=measured_in("trillion US$")
+    )
 
     def __check_init__(self):
         check_positive("economy.productivity", self.productivity, "per year")
@@ -58,7 +73,7 @@ class LogarithmicEconomy(eqx.Module):
         return self.growth_rate(investment) - 0.5 * self.volatility**2
 
 
-class Exploration(eqx.Module):
+class Exploration(AbstractBlock):
     r"""Fossil reserves $R$ (GtC) that emissions deplete and exploration replenishes.
 
     $$d\log R = \Big[-\tfrac ER + \psi_0j^{\psi_1}\big(\tfrac KR\big)^{\psi_1} - \tfrac12\sigma_r^2\Big]dt + \sigma_rdW^r$$
@@ -82,8 +97,8 @@ class Exploration(eqx.Module):
 
     scale: Float[Array, "..."] = eqx.field(default=0.11273340789168, converter=parameter)
     elasticity: Float[Array, "..."] = eqx.field(default=1.0 / 7.0, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.0339, converter=parameter)
-    initial_reserves: Float[Array, "..."] = eqx.field(default=650.0, converter=parameter)
+    volatility: Float[Array, "..."] = eqx.field(default=0.0339, converter=parameter, metadata=measured_in("yr^-1/2"))
+    initial_reserves: Float[Array, "..."] = eqx.field(default=650.0, converter=parameter, metadata=measured_in("GtC"))
 
     def __check_init__(self):
         check_positive("exploration.scale", self.scale)

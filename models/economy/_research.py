@@ -2,10 +2,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
 
 
-class Research(eqx.Module):
+class Research(AbstractBlock):
     r"""Knowledge that research adds to, and the breakthrough it brings nearer.
 
     $$dR = \big[-\zeta R + \psi_0(I^r)^{\psi_1}R^{1-\psi_1}\big]dt + \sigma_rR\,dW^r,\qquad \mathcal J_g = R/\varrho\text{ per year}$$
@@ -38,10 +38,14 @@ class Research(eqx.Module):
 
     efficiency: Float[Array, "..."] = eqx.field(default=0.10583, converter=parameter)
     returns: Float[Array, "..."] = eqx.field(default=0.5, converter=parameter)
-    depreciation: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.0078, converter=parameter)
-    arrival_scale: Float[Array, "..."] = eqx.field(default=1120.0, converter=parameter)
-    initial_knowledge: Float[Array, "..."] = eqx.field(default=11.2, converter=parameter)
+    depreciation: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter, metadata=measured_in("1/yr"))
+    volatility: Float[Array, "..."] = eqx.field(default=0.0078, converter=parameter, metadata=measured_in("yr^-1/2"))
+    arrival_scale: Float[Array, "..."] = eqx.field(
+        default=1120.0, converter=parameter, metadata=measured_in("trillion US$ yr")
+    )
+    initial_knowledge: Float[Array, "..."] = eqx.field(
+        default=11.2, converter=parameter, metadata=measured_in("trillion US$")
+    )
 
     def __check_init__(self):
         check_positive("research.efficiency", self.efficiency, allow_zero=True)

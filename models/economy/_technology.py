@@ -1,21 +1,15 @@
 """How green capital may become more productive: at a known rate, or as knowledge grows; in one step or two."""
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 from equinox import AbstractVar
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, check_share, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, optional_parameter, parameter
 from ._research import Research
 
 
-def _optional(value: Any) -> Array | None:
-    return None if value is None else parameter(value)
-
-
-class AbstractTechnology(eqx.Module):
+class AbstractTechnology(AbstractBlock):
     r"""A breakthrough in green capital.
 
     In two steps green capital first becomes as productive as dirty capital with probability $1-\pi$, or fully productive
@@ -58,9 +52,9 @@ class FixedHazard(AbstractTechnology):
     - `productivity`, `parity`, `direct`: as for `KnowledgeHazard`; one step by default.
     """
 
-    rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter)
-    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
-    parity: Float[Array, "..."] | None = eqx.field(default=None, converter=_optional)
+    rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter, metadata=measured_in("1/yr"))
+    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter, metadata=measured_in("1/yr"))
+    parity: Float[Array, "..."] | None = eqx.field(default=None, converter=optional_parameter)
     direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)
 
     def __check_init__(self):
@@ -83,6 +77,6 @@ class KnowledgeHazard(AbstractTechnology):
     """
 
     research: Research = eqx.field(default_factory=_research)
-    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter)
-    parity: Float[Array, "..."] | None = eqx.field(default=0.1303, converter=_optional)
+    productivity: Float[Array, "..."] = eqx.field(default=0.1567, converter=parameter, metadata=measured_in("1/yr"))
+    parity: Float[Array, "..."] | None = eqx.field(default=0.1303, converter=optional_parameter)
     direct: Float[Array, "..."] = eqx.field(default=0.04, converter=parameter)

@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, parameter
+from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 from ._exploration import LogarithmicEconomy
 
 
@@ -18,7 +18,7 @@ def _capital(productivity: float, stock: float):
     )
 
 
-class TwoCapitals(eqx.Module):
+class TwoCapitals(AbstractBlock):
     r"""Dirty and green capital that make the same good; only dirty capital emits.
 
     $$d\log K_j = \big[\alpha_j + \Gamma_j\log(1+\theta_ji_j) - \tfrac12\sigma_j^2\big]dt + \sigma_jdW^j,\qquad
@@ -49,7 +49,9 @@ class TwoCapitals(eqx.Module):
 
     dirty: LogarithmicEconomy = eqx.field(default_factory=_capital(0.1303, 264.0))
     green: LogarithmicEconomy = eqx.field(default_factory=_capital(0.1085, 616.0))
-    carbon_intensity: Float[Array, "..."] = eqx.field(default=0.291, converter=parameter)
+    carbon_intensity: Float[Array, "..."] = eqx.field(
+        default=0.291, converter=parameter, metadata=measured_in("GtC/trillion US$")
+    )
 
     def __check_init__(self):
         check_positive("economy.carbon_intensity", self.carbon_intensity, "GtC/trillion US$", allow_zero=True)

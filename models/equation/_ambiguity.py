@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..base import (
+    AbstractBlock,
     Scalar,
     check_positive,
     entropy_density,
@@ -33,7 +34,7 @@ class WorstCase(NamedTuple):
     jumps: tuple[Float[Array, " outcome"], ...]
 
 
-class Ambiguity(eqx.Module):
+class Ambiguity(AbstractBlock):
     r"""How little the planner trusts the model, in three channels.
 
     $$\min_{h,\omega,g}\; \ldots + \tfrac12\sum_i \xi_i h_i^2

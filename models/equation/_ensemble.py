@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
-from ..base import is_traced, parameter
+from ..base import AbstractBlock, is_traced, measured_in, parameter
 
 
-class Ensemble(eqx.Module):
+class Ensemble(AbstractBlock):
     """A discrete set of climate models with prior weights.
 
     **Arguments:**
@@ -32,7 +32,7 @@ class Ensemble(eqx.Module):
         ```
     """
 
-    values: Float[Array, "*family member"] = eqx.field(converter=parameter)
+    values: Float[Array, "*family member"] = eqx.field(converter=parameter, metadata=measured_in("degC/GtC"))
     weights: Float[Array, "*family member"]
     source: str = eqx.field(static=True, default="")
 

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from equinox import AbstractVar
 from jaxtyping import Array, Float
 
-from ..base import Scalar, check_positive, parameter, scaled_expm1
+from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter, scaled_expm1
 
 
-class AbstractPreferences(eqx.Module):
+class AbstractPreferences(AbstractBlock):
     """How flow utility and the value of the future make today's value: the term $F(x, u, V)$."""
 
     discount_rate: AbstractVar[Float[Array, "..."]]
@@ -45,7 +45,7 @@ class TimeAdditive(AbstractPreferences):
     - `discount_rate`: $\delta$, per year.
     """
 
-    discount_rate: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+    discount_rate: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter, metadata=measured_in("1/yr"))
 
     def aggregate(self, utility: Scalar, value: Scalar) -> Scalar:
         return utility - self.discount_rate * value
@@ -87,7 +87,7 @@ class EpsteinZin(AbstractPreferences):
         ```
     """
 
-    discount_rate: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+    discount_rate: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter, metadata=measured_in("1/yr"))
     inverse_eis: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
     risk_aversion: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
 

@@ -4,7 +4,17 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_capital, check_positive, check_share, parameter
+from ..base import (
+    AbstractBlock,
+    Point,
+    Scalar,
+    Variable,
+    check_capital,
+    check_positive,
+    check_share,
+    measured_in,
+    parameter,
+)
 from ..climate import TEMPERATURE, TCREClimate
 from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages
 from ..equation import (
@@ -49,19 +59,20 @@ class InvestmentEmissions(NamedTuple, Generic[T]):
 COLLAR = 0.05
 
 
-class Productivity(eqx.Module):
+class Productivity(AbstractBlock):
     r"""Mean-reverting deviation of the growth rate of capital: $dz = -\rho_zz\,dt + \sigma_z\,dW^z$.
 
     **Arguments:**
 
     - `reversion`: $\rho_z$, per year. `volatility`: $\sigma_z$, per year and square root of a year.
-    - `cost`, `steepness`: a flow cost $-\delta q\,e^{sz}$ that makes the value function non-linear in $z$; none by default.
+    - `cost`: $q$ and `steepness`: $s$ (years) of a flow cost $-\delta q\,e^{sz}$, which makes the value function non-linear in $z$;
+      the cost is zero by default.
     """
 
-    reversion: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter)
+    reversion: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter, metadata=measured_in("1/yr"))
+    volatility: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter, metadata=measured_in("yr^-3/2"))
     cost: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
-    steepness: Float[Array, "..."] = eqx.field(default=40.0, converter=parameter)
+    steepness: Float[Array, "..."] = eqx.field(default=40.0, converter=parameter, metadata=measured_in("yr"))
 
     def __check_init__(self):
         check_positive("productivity.reversion", self.reversion, "per year")
@@ -120,7 +131,9 @@ class AKClimate(ClosedFormControl, CarbonModel):
     productivity: Productivity | None = eqx.field(default_factory=Productivity)
     cycle: Productivity | None = None
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
 
     name: ClassVar[str] = "ak_climate"
     source: ClassVar[str] = "parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668"

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import MOST_COPIES, Point, Scalar, Variable, check_positive, parameter
+from ..base import MOST_COPIES, Point, Scalar, Variable, check_positive, measured_in, parameter
 from ..equation import AbstractPreferences, Ambiguity, StateConstraint, TimeAdditive, check_time_additive
 from ._quadratic_form import QuadraticForm, QuadraticModel
 
@@ -58,11 +58,11 @@ class LinearQuadratic(QuadraticModel):
     """
 
     dimension: int = eqx.field(static=True, default=1)
-    feedback: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter)
+    feedback: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter, metadata=measured_in("1/yr"))
     coupling: Float[Array, "..."] = eqx.field(default=0.1, converter=parameter)
     state_cost: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
     control_cost: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)
-    volatility: Float[Array, "..."] = eqx.field(default=0.3, converter=parameter)
+    volatility: Float[Array, "..."] = eqx.field(default=0.3, converter=parameter, metadata=measured_in("yr^-1/2"))
     preferences: AbstractPreferences = eqx.field(default_factory=lambda: TimeAdditive(0.05))
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
 

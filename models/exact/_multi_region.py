@@ -6,7 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import MOST_COPIES, Point, Scalar, Variable, check_capital, check_positive, check_share, parameter
+from ..base import (
+    MOST_COPIES,
+    Point,
+    Scalar,
+    Variable,
+    check_capital,
+    check_positive,
+    check_share,
+    measured_in,
+    optional_parameter,
+    parameter,
+)
 from ..climate import TCREClimate
 from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages
 from ..equation import (
@@ -85,12 +96,8 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     """
 
     regions: int = eqx.field(static=True, default=2)
-    weights: Float[Array, "*family region"] | None = eqx.field(
-        default=None, converter=lambda v: None if v is None else parameter(v)
-    )
-    vulnerability: Float[Array, "*family region"] | None = eqx.field(
-        default=None, converter=lambda v: None if v is None else parameter(v)
-    )
+    weights: Float[Array, "*family region"] | None = eqx.field(default=None, converter=optional_parameter)
+    vulnerability: Float[Array, "*family region"] | None = eqx.field(default=None, converter=optional_parameter)
     coupling: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
     rotation: bool = eqx.field(static=True, default=False, converter=bool)
     preferences: AbstractPreferences = eqx.field(default_factory=TimeAdditive)
@@ -100,7 +107,9 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     productivity: Productivity = eqx.field(default_factory=lambda: Productivity(cost=0.05))
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
 
     name: ClassVar[str] = "multi_region"
     source: ClassVar[str] = (

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, is_traced, parameter
+from ..base import Point, Scalar, Variable, is_traced, measured_in, parameter
 from ..equation import AbstractPreferences, Ambiguity, StateConstraint, TimeAdditive, check_time_additive
 from ._linear_quadratic import numbered_point
 from ._quadratic_form import QuadraticForm, QuadraticModel
@@ -60,7 +60,7 @@ class QuadraticRegulator(QuadraticModel):
     loading: Float[Array, "*family state control"] = eqx.field(converter=parameter)
     state_cost: Float[Array, "*family state state"] = eqx.field(converter=parameter)
     control_cost: Float[Array, "*family control control"] = eqx.field(converter=parameter)
-    volatility: Float[Array, "*family state shock"] = eqx.field(converter=parameter)
+    volatility: Float[Array, "*family state shock"] = eqx.field(converter=parameter, metadata=measured_in("yr^-1/2"))
     cross_cost: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
     intercept: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
     target: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_capital, parameter, scaled_expm1
+from ..base import Point, Scalar, Variable, check_capital, measured_in, parameter, scaled_expm1
 from ..climate import TEMPERATURE, TCREClimate
 from ..economy import (
     CAPITAL,
@@ -158,7 +158,9 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     damage_jump: DamageJump = eqx.field(default_factory=_damage_jump)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
     phase: str = eqx.field(static=True, default="before")
 
     name: ClassVar[str] = "abatement_technology"

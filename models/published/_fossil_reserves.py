@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_share, parameter
+from ..base import Point, Scalar, Variable, check_share, measured_in, parameter
 from ..climate import TCREClimate
 from ..economy import (
     CAPITAL,
@@ -129,8 +129,10 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     climate: GaussianTCRE = eqx.field(default_factory=GaussianTCRE)
     damages: NordhausWeitzman = eqx.field(default_factory=NordhausWeitzman)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    initial_carbon: Float[Array, "..."] = eqx.field(default=290.0, converter=parameter)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    initial_carbon: Float[Array, "..."] = eqx.field(default=290.0, converter=parameter, metadata=measured_in("GtC"))
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
 
     name: ClassVar[str] = "fossil_reserves"
     source: ClassVar[str] = "Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144"

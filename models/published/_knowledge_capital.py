@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_capital, is_traced, log1p_ratio, parameter, scaled_expm1
+from ..base import Point, Scalar, Variable, check_capital, is_traced, log1p_ratio, measured_in, parameter, scaled_expm1
 from ..climate import TEMPERATURE, TCREClimate
 from ..economy import (
     CAPITAL,
@@ -151,7 +151,9 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     damage_jump: DamageJump = eqx.field(default_factory=DamageJump)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
     phase: str = eqx.field(static=True, default="before")
 
     name: ClassVar[str] = "knowledge_capital"

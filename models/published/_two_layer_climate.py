@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, is_traced, parameter
+from ..base import Point, Scalar, Variable, check_positive, is_traced, measured_in, parameter
 from ..climate import TCREClimate, TemperatureAndRate
 from ..equation import Growth, Inflow, StateConstraint
 from ._uncertain_damages import CapitalAndDamages, Emissions, UncertainDamages
@@ -49,7 +49,9 @@ class TwoLayerClimate(UncertainDamages):
     """
 
     climate: TCREClimate = eqx.field(default_factory=lambda: TCREClimate(relative_volatility=0.0))
-    adjustment: Float[Array, "..."] = eqx.field(default=0.1155245300933242, converter=parameter)  # ln 2 / 6
+    adjustment: Float[Array, "..."] = eqx.field(
+        default=0.1155245300933242, converter=parameter, metadata=measured_in("1/yr")
+    )  # ln 2 / 6
 
     name: ClassVar[str] = "two_layer_climate"
     source: ClassVar[str] = "Barnett, Brock and Hansen 2021, doi:10.1086/718668, appendix C"

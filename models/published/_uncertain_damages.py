@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_share, parameter
+from ..base import Point, Scalar, Variable, check_share, measured_in, parameter
 from ..climate import TEMPERATURE, TCREClimate
 from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, DamageJump, ThresholdDamages
 from ..equation import (
@@ -85,7 +85,9 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     damages: ThresholdDamages = eqx.field(default_factory=ThresholdDamages)
     damage_jump: DamageJump = eqx.field(default_factory=DamageJump)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
     phase: str = eqx.field(static=True, default="before_damage")
 
     name: ClassVar[str] = "uncertain_damages"

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, ScalarLike, parameter
+from ..base import Point, ScalarLike, measured_in, parameter
 from ..climate import TCREClimate
 from ..economy import DamageJump, FixedHazard, KnowledgeHazard, ThresholdDamages, TwoCapitals
 from ..equation import AbstractPreferences, Ambiguity, Ensemble, TimeAdditive
@@ -79,7 +79,9 @@ class TwoCapital(CapitalTransition):
     damage_jump: DamageJump | None = eqx.field(default_factory=_damage_jump)
     technology: KnowledgeHazard | FixedHazard | None = eqx.field(default_factory=KnowledgeHazard)
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    exogenous_emissions: Float[Array, "..."] = eqx.field(default=0.0, converter=parameter)
+    exogenous_emissions: Float[Array, "..."] = eqx.field(
+        default=0.0, converter=parameter, metadata=measured_in("GtC/yr")
+    )
     reset_temperature: bool = eqx.field(static=True, default=True)
     lowest_investment: float = eqx.field(static=True, default=-0.055, converter=float)
     highest_investment: float = eqx.field(static=True, default=1.0, converter=float)

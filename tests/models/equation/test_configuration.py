@@ -1,8 +1,11 @@
 """Models as plain numbers and words: round trips, dotted settings, and errors that name the field."""
 
+import dataclasses
 import json
 import re
+from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +14,7 @@ from helpers import DISTRUST, distrusting, small_model, tree_allclose
 
 from abatax import HJBProblem
 from abatax.models import (
+    BLOCKS,
     MODELS,
     AbstractModel,
     AKClimate,
@@ -28,8 +32,11 @@ from abatax.models import (
     Variable,
     build,
     configure,
+    default_model,
+    measured_in,
     model_class,
     nearest,
+    parameter_units,
     parameters_of,
 )
 
@@ -378,3 +385,45 @@ def test_values_of_another_kind_are_named(name, settings, words):
 def test_parameters_of_another_kind_are_not_built(field, value):
     with pytest.raises(ValueError, match=f"`linear_quadratic.{field}` is"):
         build("linear_quadratic", parameters_of(LinearQuadratic()) | {field: value})
+
+
+# -- names and units ------------------------------------------------------------------------------------------
+
+# The fields that `--set` takes and run.json lists, with their units ("" for pure numbers): a change here is a change of the format.
+FIELDS = json.loads((Path(__file__).parent / "parameter_units.json").read_text())
+
+
+def dotted_names(tree, prefix=""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from dotted_names(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def test_every_model_and_block_has_its_name():
+    assert list(MODELS) == list(FIELDS["models"])
+    assert set(BLOCKS) == set(FIELDS["blocks"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_names_and_units_of_the_fields_of_a_model(name):
+    model = default_model(name)
+    units = parameter_units(model)
+    assert {field: units.get(field, "") for field in dotted_names(parameters_of(model))} == FIELDS["models"][name]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_units_of_the_fields_of_a_block(name):
+    units = {field.name: field.metadata.get("unit", "") for field in dataclasses.fields(BLOCKS[name])}
+    assert units == FIELDS["blocks"][name]
+
+
+class Mine(UncertainDamages):
+    half_life: jax.Array = eqx.field(default=3.0, converter=jnp.asarray, metadata=measured_in("yr"))
+    fudge: jax.Array = eqx.field(default=1.0, converter=jnp.asarray)
+
+
+def test_fields_of_a_users_model_have_the_units_that_they_declare():
+    inherited = parameter_units(UncertainDamages())
+    assert parameter_units(Mine()) == inherited | {"half_life": "yr"}
