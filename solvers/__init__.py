@@ -42,8 +42,10 @@ from .neural import (
 from .paths import Paths as Paths, simulate as simulate
 from .sensitivity import Fields as Fields, Reader as Reader, sensitivities as sensitivities
 from .solution import (
+    Evaluation as Evaluation,
     GreedyPolicy as GreedyPolicy,
     PiecewiseChebyshev as PiecewiseChebyshev,
+    Policy as Policy,
     Return as Return,
     Solution as Solution,
     TensorSpline as TensorSpline,

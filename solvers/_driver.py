@@ -31,6 +31,7 @@ from .base import (
 from .discrete import AbstractPathSolver
 from .grid import close_faces, is_open
 from .solution import (
+    MAXIMISER,
     MOST_BEYOND,
     After,
     Near,
@@ -271,7 +272,15 @@ class _Run:
             else f"{name}: {result_advice(finish.result)}"
         )
         self.options.progress.done(regime, outcome)
-        return Solution(filled(problem, finish.value), finish.value, finish.nodes, finish.result, stats, destinations)
+        return Solution(
+            filled(problem, finish.value),
+            finish.value,
+            finish.nodes,
+            finish.result,
+            stats,
+            destinations,
+            rule=MAXIMISER if finish.policy is None else finish.policy,
+        )
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
         """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ...models import HJBProblem, Variable
+from ...models import Variable
 from ...models.base import Point
 from ...solvers.paths import Paths
 from ...solvers.solution import (
@@ -17,7 +17,6 @@ from ...solvers.solution import (
     Return,
     Solution,
     family_size,
-    fields_at,
     reshape_family,
     solution_fingerprint,
     stored_beside,
@@ -73,7 +72,7 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
     """
     nodes = solution.nodes if nodes is None else nodes
     shape = tuple(len(n) for n in nodes)
-    fields = _evaluate(solution.problem, solution.value, nodes)
+    fields = _evaluate(solution, nodes)
     return _label(solution, nodes, {name: v.reshape(shape) for name, v in fields.items()}, ())
 
 
@@ -98,7 +97,7 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[
     size = int(np.prod(lead, dtype=int))
     if (beside := stored_beside(stacked)) is not None:
         members = family_size(beside)
-        fields = _evaluate(beside.problem, beside.value, beside.nodes, stacked=True)
+        fields = _evaluate(beside, beside.nodes, stacked=True)
         arrays = {name: v.reshape(members, *(len(n) for n in beside.nodes)) for name, v in fields.items()}
         way = (*path, (BESIDE, beside.problem.model.regime))
         found[group_name(way)] = _label(beside, beside.nodes, arrays, ("regime",))
@@ -113,7 +112,7 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[
         shape = (*lead, outcomes)
         arrays = {
             name: v.reshape(*shape, *(len(n) for n in flat.nodes))
-            for name, v in _evaluate(flat.problem, flat.value, flat.nodes, stacked=True).items()
+            for name, v in _evaluate(flat, flat.nodes, stacked=True).items()
         }
         dims = tuple("outcome" if n == 0 else f"outcome_{n + 1}" for n in range(len(shape)))
         dataset = _label(flat, flat.nodes, arrays, dims)
@@ -125,11 +124,11 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[
         _collect(flat, shape, regime, found)
 
 
-def _evaluate(problem: HJBProblem, value: Any, nodes, *, stacked: bool = False) -> dict[str, np.ndarray]:
+def _evaluate(solution: Solution, nodes, *, stacked: bool = False) -> dict[str, np.ndarray]:
     """Fields at all nodes of a grid, the last state fastest; slopes are left to who needs them."""
     mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
     points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
-    fields = fields_at(problem, value, points, stacked=stacked)
+    fields = solution.on(points, stacked=stacked)
     return {name: v for name, v in fields.items() if not name.startswith("slope_")}
 
 

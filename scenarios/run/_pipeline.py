@@ -87,7 +87,7 @@ def check_absent(folder: Path, names: tuple[str, ...], force: bool, instead: str
 
 def outlook(folder: Path) -> str:
     """How a solve that was interrupted goes on."""
-    if any((folder / CHECKPOINT).rglob("*.npz")) or any((folder / COMPARISON_ROWS).glob("*.json")):
+    if any((folder / CHECKPOINT).rglob("*.checkpoint")) or any((folder / COMPARISON_ROWS).glob("*.json")):
         return f"what is finished is kept; the same command with --out {folder} goes on from there."
     return "nothing was finished yet; start again."
 

@@ -59,7 +59,7 @@ def resumable(folder: Path, settings: RunSettings) -> Iterator[None]:
     try:
         yield
     except ValueError:
-        if not any((folder / CHECKPOINT).rglob("*.npz")):
+        if not any((folder / CHECKPOINT).rglob("*.checkpoint")):
             discard_checkpoint(folder)
         raise
 

@@ -10,7 +10,8 @@ import xarray as xr
 
 from ...models import AbstractDiscreteModel, DiscreteProblem
 from ...solvers import RESULTS, Trajectory, follow, simulate
-from ...solvers.solution import MARK, PATH, solution_fingerprint
+from ...solvers.solution import MARK, PATH, read_back_as, solution_fingerprint
+from ..labels import open_netcdf
 from ._storage import found_of, read_back, tables_of
 
 
@@ -34,8 +35,9 @@ def _(solution: Trajectory) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
 
 
 @read_back.register
-def _(model: AbstractDiscreteModel, groups: dict[str, xr.Dataset], run: dict[str, Any], path: Path) -> Trajectory:
-    dataset, problem = groups[""], DiscreteProblem(model)
+def _(model: AbstractDiscreteModel, run: dict[str, Any], folder: Path) -> Trajectory:
+    path = folder / "solution.nc"
+    dataset, problem = open_netcdf(path), DiscreteProblem(model)
     bounded = problem.dynamics().bounded
     names = (*problem.low._fields, *(f"multiplier_{name}" for name in bounded))
     missing = [name for name in names if name not in dataset or dataset[name].shape != (model.periods,)]
@@ -50,7 +52,8 @@ def _(model: AbstractDiscreteModel, groups: dict[str, xr.Dataset], run: dict[str
     if result is None:
         raise ValueError(f"{path}: run.json has no result for the path.")
     stats = {"steps": run.get("iterations", 0), "error": run.get("residual_max", 0.0)}
-    return dataclasses.replace(found, result=result, stats=stats | {"seconds": 0.0, "compile_seconds": 0.0})
+    found = dataclasses.replace(found, result=result, stats=stats | {"seconds": 0.0, "compile_seconds": 0.0})
+    return read_back_as(found, run[MARK])
 
 
 class _Certain(NamedTuple):

@@ -2,38 +2,24 @@
 
 import functools as ft
 import hashlib
-import io
-import json
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
-from ..._writing import check_writable, complete_file, remove_leftovers
+from ..._writing import check_writable, remove_leftovers
 from ...models import HJBProblem
 from ...models.base import fingerprint
-from ...solvers import RESULTS, AbstractProgress, FiniteDifference, Solution, TensorSpline, result_name
-from ...solvers.solution import (
-    BESIDE,
-    Return,
-    Stored,
-    closed_form,
-    rebuilt,
-    reshape_family,
-    reshape_leading,
-    stored_beside,
-)
+from ...solvers import AbstractProgress, FiniteDifference, Solution
+from ...solvers.base import DamagedArchiveError, ForeignArchiveError, read_archive, write_archive
+from ...solvers.solution import describe, restore
 from ...validation import Estimate, Reference, reference
 
 VERSION = version("abatax")
-_MAGIC = b"abatax reference 1\n"  # the number is raised when a reader of an older file would go wrong
 
 
 def default_folder() -> Path:
@@ -105,8 +91,7 @@ class ReferenceStore:
         self._check()  # before anything is solved
         solved = None if solution is None else solution()
         made = reference(problem, solver, method=method, count=count, solution=solved, progress=progress)
-        with complete_file(path) as beside:
-            beside.write_bytes(_sealed(path.stem, made))
+        keep_reference(path, made)
         return made
 
     def _check(self) -> None:
@@ -125,26 +110,16 @@ class ReferenceStore:
     def _read(self, path: Path, problem: HJBProblem) -> Reference | None:
         """What a file holds; None, with a warning unless it is absent, if it must be made anew."""
         try:
-            raw = path.read_bytes()
+            return _reference_of(problem, path.stem, *read_archive(path))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unusable(error) from None
-        try:
-            return _opened(path.stem, raw, problem)
-        except _Damaged as error:
+        except DamagedArchiveError as error:
             warnings.warn(f"{path}: {error}; it is computed again.", stacklevel=3)
             return None
-        except _Foreign:
+        except ForeignArchiveError:
             raise ValueError(f"{path} was not written by abatax; remove it or choose another folder.") from None
-
-
-class _Damaged(Exception):
-    """A file of ours that cannot be believed."""
-
-
-class _Foreign(Exception):
-    """A file of somebody else."""
 
 
 @ft.cache
@@ -158,83 +133,25 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def _sealed(key: str, made: Reference) -> bytes:
-    """A line that says whose it is, a checksum, and the arrays."""
+def keep_reference(path: Path, made: Reference) -> None:
+    """Write a reference to a file that carries its own name."""
     arrays: dict[str, np.ndarray] = {}
-    about = {"key": key, "version": VERSION, "reference": made.to_dict()}
-    about["solution"] = _describe(reshape_family(made.solution, (1,), 0), arrays, "solution")
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, about=np.asarray(json.dumps(about)), **arrays)
-    body = file.getvalue()
-    return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    about = {"key": path.stem, "version": VERSION, "reference": made.to_dict()}
+    write_archive(path, about | {"solution": describe(made.solution, arrays)}, arrays)
 
 
-def _opened(key: str, raw: bytes, problem: HJBProblem) -> Reference:
-    if not raw.startswith(_MAGIC):
-        if _MAGIC.startswith(raw):
-            raise _Damaged("the file is cut off")
-        raise _Foreign
-    checksum, _, body = raw[len(_MAGIC) :].partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != checksum:
-        raise _Damaged("the file is damaged (its checksum is wrong)")
+def _reference_of(problem: HJBProblem, key: str, about: Any, arrays: dict[str, np.ndarray]) -> Reference:
     try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays["about"]))
         if about["key"] != key:
-            raise _Damaged("the file holds another reference")
-        solution = rebuilt(reshape_leading(problem, (1,), 0), 1, _reader(about["solution"], arrays)).member(0)
+            raise DamagedArchiveError("the file holds another reference")
         plain = about["reference"]
         parts = {part: _estimates(estimates) for part, estimates in plain["parts"].items()}
+        solution = restore(problem, about["solution"], arrays)
         return Reference(solution, _estimates(plain["errors"]), parts)
-    except (KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile) as error:
-        raise _Damaged(f"the file does not hold a reference of this problem ({type(error).__name__})") from None
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        reason = f"the file does not hold a reference of this problem ({type(error).__name__})"
+        raise DamagedArchiveError(reason) from None
 
 
 def _estimates(plain: dict[str, dict[str, float]]) -> dict[str, Estimate]:
     return {name: Estimate(**estimate) for name, estimate in plain.items()}
-
-
-def _describe(part: Solution, arrays: dict[str, np.ndarray], where: str) -> dict[str, Any]:
-    """What rebuilds a family of solutions besides its problem: splines to the last bit, or that the value is exact."""
-    about: dict[str, Any] = {"result": result_name(part.result), "stats": part.stats, "exact": True}
-    if isinstance(part.value, TensorSpline):
-        about |= {"exact": False, "degree": part.value.degree}
-        arrays[f"{where}.coefficients"] = np.asarray(part.value.coefficients)
-        for n, knots in enumerate(part.value.knots):
-            arrays[f"{where}.knots.{n}"] = np.asarray(knots)
-    for n, nodes in enumerate(part.nodes):
-        arrays[f"{where}.nodes.{n}"] = np.asarray(nodes)
-    beside = stored_beside(part)
-    if beside is not None:
-        return about | {"beside": _describe(beside, arrays, f"{where}.{BESIDE}")}
-    after = []
-    for n, destination in enumerate(part.destinations):
-        if isinstance(destination, Return):
-            after.append(None)
-            continue
-        size, outcomes = np.asarray(destination.problem.model.preferences.discount_rate).shape[:2]
-        flat = reshape_family(destination, (size * outcomes,), 2)
-        after.append(_describe(flat, arrays, f"{where}.{n}"))
-    return about | {"destinations": after}
-
-
-def _reader(root: dict[str, Any], arrays):
-    """What a file holds of one family."""
-
-    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
-        del size
-        about, where = root, "solution"
-        for number, _ in way:
-            about = about["beside"] if number == BESIDE else about["destinations"][number]
-            where = f"{where}.{number}"
-        states = range(len(problem.region))
-        if about["exact"]:
-            value = eqx.filter_vmap(closed_form)(problem.model)
-        else:
-            knots = tuple(jnp.asarray(arrays[f"{where}.knots.{n}"]) for n in states)
-            value = TensorSpline(jnp.asarray(arrays[f"{where}.coefficients"]), knots, tuple(about["degree"]))
-        nodes = tuple(arrays[f"{where}.nodes.{n}"] for n in states)
-        return Stored(value, nodes, getattr(RESULTS, about["result"]), about["stats"])
-
-    return read

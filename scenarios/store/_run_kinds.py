@@ -45,7 +45,7 @@ def _is_interval(value: Any) -> bool:
 
 
 _KINDS = {
-    "a text": (_is_text, ("model", "advice", "command", "date", "source")),
+    "a text": (_is_text, ("model", "advice", "command", "date", "source", "stored_in")),
     "true or false": (_is_truth, ("converged",)),
     "a number": (_is_number, ("extension", "seconds", "compile_seconds", "residual_rms", "residual_max")),
     "a whole number from 0 to 2^63 - 1": (_is_count, ("format", "seed", "iterations")),

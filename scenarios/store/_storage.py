@@ -1,4 +1,7 @@
-"""A solution as a folder: run.json says what was asked, solution.nc holds the answer."""
+"""A solution as a folder.
+
+`run.json` says what was asked, `solution.abatax` holds the solution to the last bit, `solution.nc` shows it on a grid to readers.
+"""
 
 import functools
 import json
@@ -13,32 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from ..._writing import complete_file
-from ...models import Automatic, HJBProblem, Outflow, build, model_class, parameter_units, portable_parameters
+from ...models import HJBProblem, build, model_class, parameter_units, portable_parameters
 from ...models._configuration import own_classes
 from ...models._own_classes import class_label, imported_class
 from ...models.base import fingerprint
-from ...solvers import RESULTS, AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
+from ...solvers import AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
 from ...solvers._registry import solver_options
-from ...solvers.solution import (
-    MARK,
-    Stored,
-    question_hash,
-    question_of,
-    read_back_as,
-    rebuilt,
-    reshape_leading,
-    solution_fingerprint,
-    splines_through,
-)
-from ..labels import check_mark, flatten, group_name, open_netcdf_groups, write_netcdf
+from ...solvers.base import DamagedArchiveError, ForeignArchiveError, read_archive, write_archive
+from ...solvers.solution import MARK, describe, question_hash, question_of, restore, solution_fingerprint
+from ..labels import check_mark, flatten, open_attributes, write_netcdf
 from ._run_kinds import check_kinds
 
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
+ARCHIVE = "solution.abatax"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # compiled code belongs to it
 
 
@@ -105,12 +99,12 @@ def save(
     force: bool = False,
     **given: Any,
 ) -> dict[str, Any]:
-    """Write a solution to a folder: `run.json` and `solution.nc`, each in one go.
+    """Write a solution to a folder: `run.json`, `solution.abatax` and, for readers, `solution.nc`, each in one go.
 
     **Arguments:**
 
-    - `solution`: saved by its values on `solution.nodes`; read back, its value function is the spline through them. A
-      path in discrete time is saved by year.
+    - `solution`: of any solver, saved to the last bit with everything that follows its jumps; a path in discrete time is saved by
+      year.
     - `folder`: made if it does not exist.
     - `solver`: recorded with its options.
     - `force`: overwrite what is there.
@@ -127,11 +121,17 @@ def save(
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
     portable_parameters(solution.problem.model)  # refuse what could not be read back
     groups, numbers = tables_of(solution)
-    groups[""] = groups[""].assign_attrs({MARK: solution_fingerprint(solution)})
+    mark = solution_fingerprint(solution)
+    groups[""] = groups[""].assign_attrs({MARK: mark})
+    arrays: dict[str, np.ndarray] = {}
+    described = describe(solution, arrays) if isinstance(solution, Solution) else None  # a path is exact by year
     folder.mkdir(parents=True, exist_ok=True)
     if solver is not None:
         names = {cls: name for name, cls in _solvers().items()}
         given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given
+    if described is not None:
+        write_archive(folder / ARCHIVE, {MARK: mark, "solution": described}, arrays)
+        given = {"stored_in": ARCHIVE} | given
     run = describe_run(solution, **numbers, **given)
     write_netcdf(groups, folder / "solution.nc")
     write_json(run, folder / "run.json")
@@ -146,8 +146,6 @@ def tables_of(solution: Any) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
 
 @tables_of.register
 def _(solution: Solution) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
-    if not solution.nodes or min(len(n) for n in solution.nodes) < 4:
-        raise ValueError("save: only solutions on a grid (up to four states) can be saved as solution.nc.")
     groups = {"": solution.to_dataset()} | regime_datasets(solution)
     residual = _inside(groups[""], solution.problem)
     numbers = float(np.sqrt(np.mean(residual**2))), float(np.max(np.abs(residual)))
@@ -281,10 +279,8 @@ def load(folder: str | Path, *, model: type | None = None) -> tuple[Any, dict[st
     run = read_run(folder)
     path = folder / "solution.nc"
     own = _own_class(run, path.with_name("run.json")) if model is None else _given_class(model, run)
-    groups = open_netcdf_groups(path)
-    check_mark(path, groups[""].attrs, run, f"solve again with --force, or restore {folder}")
-    solution = read_back(build(run["model"], run["parameters"], own), groups, run, path)
-    return read_back_as(solution, run[MARK]), run
+    check_mark(path, open_attributes(path), run, f"solve again with --force, or restore {folder}")
+    return read_back(build(run["model"], run["parameters"], own), run, folder), run
 
 
 def _given_class(model: type, run: Mapping[str, Any]) -> type:
@@ -306,62 +302,27 @@ def _own_class(run: Mapping[str, Any], path: Path) -> type | None:
 
 
 @functools.singledispatch
-def read_back(model: Any, groups: dict[str, xr.Dataset], run: dict[str, Any], path: Path) -> Any:
-    """The solution of a model in a file."""
-    for name in ("box", "extension"):
+def read_back(model: Any, run: dict[str, Any], folder: Path) -> Any:
+    """The solution of a model in a folder."""
+    path = folder / "run.json"
+    for name in ("box", "extension", "stored_in"):
         if name not in run:
-            raise ValueError(f"{path.with_name('run.json')} was not written by abatax: `{name}` is missing.")
+            raise ValueError(f"{path} was not written by this version of abatax: `{name}` is missing; solve again.")
     box = {name: (float(low), float(high)) for name, (low, high) in run["box"].items()}
     problem = HJBProblem(model, box=box, extension=float(run["extension"]))
-    lifted = reshape_leading(problem, (1,), 0)
-    return rebuilt(lifted, 1, _reader(groups, run, path)).member(0)
-
-
-def _reader(groups, run, path: Path):
-    """What `solution.nc` and `run.json` hold of one family."""
-
-    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
-        regime, name = problem.model.regime, group_name(way)
-        nodes, values = _read_group(groups, name, problem, size, path)
-        result = getattr(RESULTS, run["results"].get(regime, ""), None)
-        if result is None:
-            raise ValueError(f"{path}: run.json has no result for the regime `{regime}`.")
-        stats: dict[str, Any] = {"steps": run.get("iterations", 0), "seconds": 0.0, "compile_seconds": 0.0}
-        chosen, faces = run.get("faces", {}).get(regime), None
-        if chosen is not None:
-            faces = _faces(problem, chosen["margins"])
-            stats["faces"] = {name: entry for name, entry in chosen.items() if name != "margins"}
-        return Stored(splines_through(problem, nodes, values), nodes, result, stats, faces)
-
-    return read
-
-
-def _faces(problem: HJBProblem, margins: list[list[float]]) -> Any:
-    """The faces that a solve has closed, by their margins; the slopes it found there are in the value function."""
-    pairs = zip(problem.model.closures(), margins, strict=True)
-    closed = [
-        tuple(
-            Outflow(float(margin)) if isinstance(face, Automatic) else face
-            for face, margin in zip(faces, beyond, strict=True)
-        )
-        for faces, beyond in pairs
-    ]
-    return type(problem.model.states)(*closed)
-
-
-def _read_group(groups, name: str, problem: HJBProblem, size: int, path: Path):
-    states = problem.model.states._fields
-    where = f"group `{name}`" if name else "the file"
-    if name not in groups:
-        raise ValueError(f"{path}: {where} is missing; the file is not a solution of `{problem.model.name}`.")
-    dataset = groups[name]
-    missing = [n for n in (*states, "value") if n not in dataset.variables]
-    if missing:
-        raise ValueError(f"{path}: `{missing[0]}` is missing; the file is not a solution of `{problem.model.name}`.")
-    nodes = tuple(np.asarray(dataset[s].values, dtype=float) for s in states)
-    values = np.asarray(dataset["value"].values, dtype=float)
-    shape = tuple(len(n) for n in nodes)
-    good = values.size == size * int(np.prod(shape)) and values.shape[values.ndim - len(shape) :] == shape
-    if not good or not all(np.all(np.diff(n) > 0) for n in nodes) or not np.all(np.isfinite(values)):
-        raise ValueError(f"{path}: {where} has a damaged grid or value; solve again to replace it.")
-    return nodes, np.asarray(jnp.asarray(values.reshape(size, *shape)))
+    path = folder / ARCHIVE
+    remedy = f"solve again with --force, or restore {folder}"
+    try:
+        about, arrays = read_archive(path)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; {remedy}.") from None
+    except (DamagedArchiveError, ForeignArchiveError) as error:
+        raise ValueError(f"{path}: {error}; {remedy}.") from None
+    check_mark(path, about, run, remedy)
+    try:
+        return restore(problem, about["solution"], arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {remedy}.") from None
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        reason = f"it does not hold a solution of `{model.name}` ({type(error).__name__})"
+        raise ValueError(f"{path}: {reason}; {remedy}.") from None

@@ -1,5 +1,11 @@
 """What every solver shares: the protocol, result codes, progress, checkpoints, compiled functions, memory."""
 
+from ._archive import (
+    DamagedArchiveError as DamagedArchiveError,
+    ForeignArchiveError as ForeignArchiveError,
+    read_archive as read_archive,
+    write_archive as write_archive,
+)
 from ._checkpoint import Checkpoint as Checkpoint
 from ._compiled import release_programs as release_programs
 from ._jit import compiled as compiled

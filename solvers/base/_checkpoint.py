@@ -1,12 +1,11 @@
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from ..._writing import complete_file
 from ...models.base import fingerprint
+from ._archive import DamagedArchiveError, ForeignArchiveError, read_archive, write_archive
 
 
 class Checkpoint:
@@ -16,34 +15,24 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path | None, regime: str, solver: Any, problem: Any):
-        self.path = None if folder is None else folder / f"{regime}.npz"
+        self.path = None if folder is None else folder / f"{regime}.checkpoint"
         self.mark = "" if folder is None else fingerprint((solver, problem))
 
     def restore(self, fresh: Any) -> tuple[Any, int]:
-        """The saved state and step, or the fresh state and 0."""
-        if self.path is None or not zipfile.is_zipfile(self.path):  # absent, or written by something else
+        """The saved state and step, or the fresh state and 0 if there is none that belongs to this solve."""
+        if self.path is None:
             return fresh, 0
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                if str(file["mark"]) != self.mark:
-                    return fresh, 0
-                leaves = [file[f"leaf_{n}"] for n in range(int(file["leaves"]))]
-                return jax.tree.unflatten(jax.tree.structure(fresh), leaves), int(file["step"])
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
-            return fresh, 0  # damaged: start anew
+            about, arrays = read_archive(self.path)
+        except (OSError, DamagedArchiveError, ForeignArchiveError):  # absent, damaged, or written by something else
+            return fresh, 0
+        structure = jax.tree.structure(fresh)
+        if about.get("mark") != self.mark or len(arrays) != structure.num_leaves:
+            return fresh, 0
+        return jax.tree.unflatten(structure, [arrays[str(n)] for n in range(len(arrays))]), about["step"]
 
     def save(self, state: Any, step: int) -> None:
         """Write beside, then rename."""
-        if self.path is None:
-            return
-        leaves = jax.tree.leaves(state)
-        arrays = {f"leaf_{n}": np.asarray(leaf) for n, leaf in enumerate(leaves)}
-        with complete_file(self.path) as beside:
-            np.savez(
-                beside,
-                allow_pickle=False,
-                mark=np.asarray(self.mark),
-                leaves=np.asarray(len(leaves)),
-                step=np.asarray(step),
-                **arrays,
-            )
+        if self.path is not None:
+            arrays = {str(n): np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(state))}
+            write_archive(self.path, {"mark": self.mark, "step": int(step)}, arrays)

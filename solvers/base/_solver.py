@@ -18,7 +18,7 @@ class Finish(NamedTuple):
     result: RESULTS
     stats: dict[str, Any]
     nodes: tuple[np.ndarray, ...]  # a grid that shows the solution well
-    values: np.ndarray  # values on it, "family *nodes"
+    policy: Any = None  # a trained policy, leaves stacked; None where the control is the maximiser of the Hamiltonian
 
 
 MOST_STEPS = 500  # far more than Newton's method takes, so that what wanders ends

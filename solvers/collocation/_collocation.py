@@ -198,5 +198,4 @@ class AbstractCollocation(AbstractSolver):
             kept = coarse.finish(problem, state.start, workspace.start)
             return kept._replace(result=CODES[status], stats=kept.stats | stats)
         unknowns = np.where(np.isfinite(state.unknowns), state.unknowns, 0.0)
-        nodes, values = basis.shown(unknowns)
-        return Finish(basis.value(unknowns), CODES[status], stats, nodes, values)
+        return Finish(basis.value(unknowns), CODES[status], stats, basis.shown())

@@ -81,8 +81,8 @@ class AbstractBasis(abc.ABC):
         """The value functions of the family, leaves stacked."""
 
     @abc.abstractmethod
-    def shown(self, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """A grid that shows the solution well, and the values on it."""
+    def shown(self) -> tuple[np.ndarray, ...]:
+        """The nodes of a grid that shows the solution well."""
 
     @abc.abstractmethod
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:

@@ -170,14 +170,9 @@ class Polynomials(AbstractBasis):
     def value(self, unknowns):
         return chebyshev_values(self.axes, unknowns.reshape(-1, *self.shape))
 
-    def shown(self, unknowns):
+    def shown(self):
         """Twice as many nodes, so that splines through them show the polynomials well; four states keep theirs."""
-        grid = unknowns.reshape(-1, *self.shape)
-        if len(self.axes) > 3:
-            return tuple(a.nodes for a in self.axes), grid
-        nodes = tuple(_twice(axis) for axis in self.axes)
-        value = self.value(unknowns)
-        return nodes, np.stack([value.of_member(f).resample(nodes) for f in range(len(grid))])
+        return tuple(a.nodes if len(self.axes) > 3 else _twice(a) for a in self.axes)
 
     def unresolved(self, workspace, unknowns):
         """The two highest coefficients of the slope's scale in each element, relative to the largest of that state."""

@@ -103,18 +103,15 @@ class AbstractScattered(AbstractBasis):
                 rows.append(scale[:, None] * length * (slopes[:, on, a] - known[a, side][:, on]))
         return np.concatenate(rows, axis=1)
 
-    def shown(self, unknowns):
+    def shown(self):
         """A tensor grid of the first four states; of the others, in which arrays cannot have axes, the middle."""
         count = {1: 65, 2: 33, 3: 17}.get(self.dimension, 7)
         s = np.zeros((count, self.dimension)) - np.cos(np.pi * np.arange(count) / (count - 1))[:, None]
         nodes = list(self.box.back(s).T[:_SHOWN])
         for x, ends in zip(nodes, self.problem.domain, strict=False):
             x[0], x[-1] = ends
-        mesh = np.stack([m.ravel() for m in np.meshgrid(*nodes, indexing="ij")], axis=-1)
         middle = np.mean(self.problem.region[_SHOWN:], axis=1) if self.dimension > _SHOWN else np.zeros(0)
-        mesh = np.concatenate([mesh, np.broadcast_to(middle, (len(mesh), len(middle)))], axis=1)
-        shown = (*nodes, *(np.array([x]) for x in middle))
-        return shown, self.values_at(unknowns, mesh).reshape(-1, *(len(x) for x in nodes))
+        return (*nodes, *(np.array([x]) for x in middle))
 
     def unresolved(self, workspace, unknowns):
         """The residual on fresh points of the region, over delta and the range of V less the growth that its faces know."""

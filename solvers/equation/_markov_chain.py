@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ...models import HJBProblem
 from ..base import value_ranges
@@ -105,9 +105,13 @@ class MarkovChain:
         whole = np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))
         return sp.csr_matrix(whole, shape=(n, n))
 
-    def error(self) -> float:
-        """The largest error of the value in the region that its residuals allow, relative to its range."""
+    def error(self, where: Bool[np.ndarray, " node"] | None = None) -> float:
+        """The largest error of the value in the region that its residuals allow, relative to its range.
+
+        **Arguments:** `where`: the nodes whose residuals count; all of them if left out.
+        """
         inside, size = in_region(self.problem, self.points), np.abs(self.local.residual)
+        size = size if where is None else np.where(where, size, 0.0)
         if not np.all(np.isfinite(size)):
             return np.inf
         if not inside.any():

@@ -30,7 +30,7 @@ class Interpolated(NamedTuple):
     rows: list[sp.csr_matrix]  # by member: (node outcome) x (family node)
     known: Float[np.ndarray, "family node outcome"]
 
-    def after(self, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family node outcome"]:
+    def after(self, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family point outcome"]:
         found = np.stack([(rows @ values.ravel()).reshape(self.known.shape[1:]) for rows in self.rows])
         return found + self.known
 

@@ -236,15 +236,14 @@ class _Chooser:
         near = Near(guess.solution) if guess is not None and guess.converged else None
         self.tried += 1
         self.progress("closing the faces", self.tried, {"widest margin": max(self.margins.values())})
-        finish, workspace = _run(solver, problem, self.family, near)
+        finish, values, workspace = _run(solver, problem, self.family, near)
         if near is not None and not _ended(finish, order):
-            finish, workspace = _run(solver, problem, self.family, None)
-        assert finish.nodes is not None
+            finish, values, workspace = _run(solver, problem, self.family, None)
         solution = Solution(problem, finish.value, finish.nodes, finish.result, {})
-        if np.size(finish.values) != self.family * workspace.grid(solver.levels - 1).size:  # given up on a coarser grid
+        if values.shape[1] != workspace.grid(solver.levels - 1).size:  # given up on a coarser grid
             every = np.ones((len(problem.region), 2), dtype=bool)
             return _Trial(False, solution, every, every, every, np.zeros(0), np.zeros(0))
-        return _Trial(_ended(finish, order), solution, *self.motion(workspace, finish), *self.look(workspace, finish))
+        return _Trial(_ended(finish, order), solution, *self.motion(workspace, values), *self.look(workspace, finish))
 
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
         """Nodes per state: those of the region do not grow fewer with the margins."""
@@ -257,11 +256,11 @@ class _Chooser:
         fewest = FiniteDifference().fewest(problem)
         return tuple(max(_NODES[4], least, int(shrink * n)) for n, least in zip(counts, fewest, strict=True))
 
-    def motion(self, workspace: Workspace, finish: Finish):
+    def motion(self, workspace: Workspace, values: Float[np.ndarray, "family node"]):
         """Whether the drift at each face fails to hold the state inside, and whether noise crosses it."""
         level = workspace.solver.levels - 1
         grid = workspace.grid(level)
-        local = workspace.evaluate(level, False, np.asarray(finish.values).reshape(self.family, -1))
+        local = workspace.evaluate(level, False, values)
         low, high = np.array(self.problem.region).T
         within = (grid.points >= low - 1e-9 * (high - low)) & (grid.points <= high + 1e-9 * (high - low))
         leaves, stuck, noisy = (np.zeros((grid.dimension, 2), dtype=bool) for _ in range(3))
@@ -359,14 +358,17 @@ class _Chooser:
         )
 
 
-def _run(solver: FiniteDifference, problem: HJBProblem, family: int, guess: Any) -> tuple[Finish, Workspace]:
+def _run(
+    solver: FiniteDifference, problem: HJBProblem, family: int, guess: Any
+) -> tuple[Finish, np.ndarray, Workspace]:
     key = jr.key(0)  # finite differences draw nothing
     state, workspace = solver.init(problem, family, key, guess)
     for _ in range(_MOST_STEPS):
         if solver.terminate(state):
             break
         state = solver.step(problem, state, workspace, key)
-    return solver.finish(problem, state, workspace), workspace
+    finish = solver.finish(problem, state, workspace)
+    return finish, np.asarray(solver.values_of(state)), workspace
 
 
 # Ends of an iteration that has not ended at a solution of its scheme, false branch or not.

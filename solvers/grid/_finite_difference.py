@@ -2,6 +2,7 @@ import dataclasses
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Float
 
 from ..base import (
     CODES,
@@ -70,8 +71,8 @@ class FiniteDifference(AbstractGridded):
     From a `Solution` of a nearby problem (`solve(..., guess=solution)`) only the last stage is left; if that fails, all is done.
 
     The equation holds at the nodes. What its residuals between the nodes are worth along the optimal paths estimates the error of the
-    value, relative to its range (`stats["unresolved"]`); a solution with more than 1e-3 is returned as `unresolved`: the cells are
-    too coarse for a kink or a layer.
+    value, relative to its range (`stats["unresolved"]`). If more than 1e-3 comes from cells over which a control jumps, the solution
+    is returned as `unresolved`: the cells are too coarse for a kink of the value function.
 
     Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
     (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
@@ -262,9 +263,10 @@ class FiniteDifference(AbstractGridded):
             )
         status = self._judge(workspace, state)
         if high and status == CONVERGED:
-            left = workspace.path_error(level, state.values)
+            control = workspace.evaluate(level, True, state.values).control
+            left, at_kinks = workspace.path_errors(level, state.values, control)
             state = state._replace(left=np.asarray(left))
-            status = CONVERGED if left <= UNRESOLVED else ROUGH
+            status = CONVERGED if at_kinks <= UNRESOLVED else ROUGH
         return self._lean(workspace, state, status)
 
     def _may_lean(self, workspace, state) -> bool:
@@ -338,12 +340,16 @@ class FiniteDifference(AbstractGridded):
             "change": float(state.change),
         }, stage
 
+    def values_of(self, state) -> Float[np.ndarray, "family node"]:
+        """The values at the nodes that an iteration has ended with; zero where they are not finite."""
+        values = state.monotone if int(state.status) in (STALLED, OSCILLATING) else state.values
+        return np.where(np.isfinite(values), values, 0.0)
+
     def finish(self, problem, state, workspace):
         status = int(state.status)
         level = int(state.level)
         grid = workspace.grid(level)
-        values = state.monotone if status in (STALLED, OSCILLATING) else state.values
-        values = np.where(np.isfinite(values), values, 0.0)
+        values = self.values_of(state)
         stacked = splines_through(problem, grid.nodes, values.reshape(-1, *grid.shape))
         stats = {
             "steps_first_order": int(state.steps[:, 0].sum()),
@@ -358,4 +364,4 @@ class FiniteDifference(AbstractGridded):
             # correlated shocks: the centred mixed differences of the first stage are not monotone
             "monotone_start": not workspace.has_mixed,
         }
-        return Finish(stacked, CODES[status], stats, grid.nodes, values.reshape(-1, *grid.shape))
+        return Finish(stacked, CODES[status], stats, grid.nodes)

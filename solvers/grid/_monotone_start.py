@@ -42,9 +42,9 @@ def bent_start(problem: HJBProblem, family: int, key: Any) -> FiniteDifference |
             state = solver.step(problem, state, workspace, key)
     if not can_start_from(int(state.status)):
         return solver
-    found = solver.finish(problem, state, workspace)
-    counts = solver.counts(problem)
-    return _on(finer(counts, bends_of(found.nodes, found.values), _MORE * math.prod(counts)))
+    grid, counts = workspace.grid(int(state.level)), solver.counts(problem)
+    bends = bends_of(grid.nodes, np.asarray(state.values).reshape(-1, *grid.shape))
+    return _on(finer(counts, bends, _MORE * math.prod(counts)))
 
 
 def finer(counts: tuple[int, ...], bends: Float[np.ndarray, " state"], most: int) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
 """Grids, matrices and compiled calls of one finite-difference solve."""
 
 import functools as ft
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -347,15 +348,19 @@ class Workspace:
         moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
         return has_layer(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian)
 
-    def path_error(self, level: int, values: Float[np.ndarray, "family node"]) -> float:
+    def path_errors(self, level: int, values: Float[np.ndarray, "family node"], control: Any) -> tuple[float, float]:
         """The relative error that residuals between the nodes allow along the optimal paths; zero where no chain is fine enough.
 
         At the nodes the residual is zero. Between them that of the spline through the values is as small as the scheme is accurate,
         and large where the value bends more sharply than the cells resolve.
+
+        **Arguments:** `control`: of every node, by control.
+
+        **Returns:** the error from all residuals, and that from cells over which a control jumps: the marks of a kink.
         """
         chain, grid = chain_grid(self.problem), self.grid(level)
         if chain is None:
-            return 0.0
+            return 0.0, 0.0
         splines = splines_through(self.problem, grid.nodes, values.reshape(-1, *grid.shape))
         members = [on_host(lambda leaf, n=n: leaf[n], splines) for n in range(self.family)]
         pieces = [derivatives_on_axes(member, tuple(chain.nodes)) for member in members]
@@ -367,7 +372,16 @@ class Workspace:
         local = self.equation(
             (chain.points, free), (own, slopes, slopes, hessians), tuple(after), self.signs(level, True)
         )
-        return MarkovChain(chain, (own, slopes, hessians), local, self.discount_rate, coupled=self.coupled).error()
+        paths = MarkovChain(chain, (own, slopes, hessians), local, self.discount_rate, coupled=self.coupled)
+        jumping = beside_jumps(grid.shape, in_region(self.problem, grid.points), control)
+        corners = [
+            np.clip(np.searchsorted(x, z, side="right") - 1, 0, len(x) - 2)
+            for x, z in zip(grid.nodes, chain.points.T, strict=True)
+        ]
+        around = itertools.product((0, 1), repeat=grid.dimension)
+        beside = [jumping[tuple(c + s for c, s in zip(corners, shift, strict=True))] for shift in around]
+        at_kinks = np.any(beside, axis=0)
+        return paths.error(), paths.error(at_kinks) if at_kinks.any() else 0.0
 
     def flow(self, level: int, high: bool, local: Local) -> Flow:
         """What flows in along the paths, by the slopes with which the equation was evaluated."""
@@ -395,3 +409,22 @@ class Workspace:
             # linear: a monotone start; a cubic one overshoots at the layers of an unconverged policy
             grid = make_interp_spline(old, grid, k=1, axis=axis + 1)(new)
         return grid.reshape(len(values), -1)
+
+
+# A control that changes by more than this share of its range from one node to the next jumps: its maximiser has switched.
+_JUMP = 0.5
+
+
+def beside_jumps(shape: tuple[int, ...], inside: Bool[np.ndarray, " node"], control: Any) -> Bool[np.ndarray, "..."]:
+    """Nodes of a grid beside which a control of any member jumps, in the shape of the grid; ranges are those `inside` the region."""
+    marked = np.zeros(shape, dtype=bool)
+    for u in control:
+        for member in np.asarray(u):
+            width = np.ptp(member[inside]) if inside.any() else np.ptp(member)
+            grid = member.reshape(shape)
+            for axis in range(len(shape)):
+                jumps = np.moveaxis(np.abs(np.diff(grid, axis=axis)) > max(_JUMP * width, 1e-300), axis, 0)
+                beside = np.moveaxis(marked, axis, 0)
+                beside[:-1] |= jumps
+                beside[1:] |= jumps
+    return marked

@@ -53,8 +53,8 @@ class NetworkBasis(AbstractScattered):
         self.template, self.joint, self.size = value, joint, sum(leaf.size for leaf in leaves)
         self.family = len(value.level)
         self.count, self.focus = count, focus
-        box = jax.tree.map(lambda leaf: np.asarray(leaf[0]), value.box)
-        kinks = tuple(zip(value.kinked, np.asarray(value.kinks[0]), strict=True))
+        box = jax.tree.map(lambda leaf: np.asarray(leaf[0]), value.inputs.box)
+        kinks = tuple(zip(value.inputs.kinked, np.asarray(value.inputs.kinks[0]), strict=True))
         super().__init__(problem, box, count, focus, kinks, draw)
 
     def redrawn(

@@ -2,19 +2,21 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._network_value import NetworkValue
+from ...models import HJBProblem, derivatives
+from ...models.base import Point, Scalar
+from ..solution import AbstractRule, Choice, Value
+from ._network_value import NetworkInputs
 
 # How near to a bound the centre may lie, and the least spread, as shares of the range of a control.
 _EDGE, _NARROW = 1e-3, 1e-3
 
 
-class NetworkPolicy(eqx.Module):
+class NetworkPolicy(AbstractRule):
     r"""Controls between their bounds: $u = u_{\min} + (u_{\max} - u_{\min})\,\mathrm{sigmoid}(o + g\,N(b(x), \ell))$.
 
     $o$ and $g$ put the controls of the start at zero and their spread at one, so wide bounds do not make a control hard to learn.
@@ -22,31 +24,45 @@ class NetworkPolicy(eqx.Module):
     **Arguments:**
 
     - `network`: $N$, to one output per control.
+    - `inputs`: $b$ and $\ell$, what the network is given at a state.
     - `low`, `high`: bounds, in the units of the controls.
     - `offset`, `gain`: $o$ and $g$.
     """
 
     network: Any
+    inputs: NetworkInputs
     low: Float[Array, "*family control"]
     high: Float[Array, "*family control"]
     offset: Float[Array, "*family control"]
     gain: Float[Array, "*family control"]
 
-    def __call__(self, unit: Float[Array, " input"]) -> Float[Array, " control"]:
-        """Controls at what the network of the value function is given (see `NetworkValue.inputs`)."""
-        return self.low + (self.high - self.low) * jax.nn.sigmoid(self.offset + self.gain * self.network(unit))
+    def at(self, z: Float[Array, " state"]) -> Float[Array, " control"]:
+        """Controls at a coordinate vector."""
+        score = self.offset + self.gain * self.network(self.inputs(z))
+        return self.low + (self.high - self.low) * jax.nn.sigmoid(score)
+
+    def choose(
+        self,
+        problem: HJBProblem,
+        value: Value,
+        t: Scalar,
+        x: Point,
+        edges: Float[Array, "state side"],
+        step: float | None = None,
+    ) -> Choice:
+        del edges, step  # a trained policy does not know for how long it will be held
+        v, costate, hessian = derivatives(t, x, value)
+        controls = type(problem.model.controls)(*self.at(jnp.stack(x)))
+        return Choice(controls, v, costate, hessian, problem.after(t, x))
 
 
-def scaled_policy(network: Any, bounds: tuple, controls: Float[np.ndarray, "family point control"]) -> NetworkPolicy:
+def scaled_policy(
+    network: Any, inputs: NetworkInputs, bounds: tuple, controls: Float[np.ndarray, "family point control"]
+) -> NetworkPolicy:
     """A policy whose network is asked for numbers of size one where controls are like those given."""
     low, high = (np.array([getattr(v, side) for v in bounds], dtype=float) for side in ("low", "high"))
     share = np.clip((controls - low) / (high - low), _EDGE, 1.0 - _EDGE)
     logit = np.log(share / (1.0 - share))
     gain = np.maximum(np.std(logit, axis=1), _NARROW)
     low, high = (jnp.asarray(np.broadcast_to(a, gain.shape)) for a in (low, high))
-    return NetworkPolicy(network, low, high, jnp.asarray(np.mean(logit, axis=1)), jnp.asarray(gain))
-
-
-def controls_at(policy: NetworkPolicy, value: NetworkValue, z: Float[Array, " state"]) -> Float[Array, " control"]:
-    """Controls at a coordinate vector."""
-    return policy(value.inputs(z))
+    return NetworkPolicy(network, inputs, low, high, jnp.asarray(np.mean(logit, axis=1)), jnp.asarray(gain))

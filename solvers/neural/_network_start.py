@@ -12,7 +12,7 @@ from jaxtyping import Float
 from ...models import HJBProblem
 from ..solution import BoxMap, box_map
 from ._network_basis import NetworkBasis
-from ._network_value import Asymptote, NetworkValue
+from ._network_value import Asymptote, NetworkInputs, NetworkValue
 
 # Points inside the box by number of states, if none are asked for. A joint network has more to fit: so many times as many points
 # are shared by its members, each of which sees this many at least.
@@ -50,14 +50,11 @@ def first_basis(
     value = NetworkValue(
         network=network,
         base=Asymptote(HJBProblem(problem.model, continuations=problem.continuations)),
-        box=jax.tree.map(repeated, box),
+        inputs=NetworkInputs(jax.tree.map(repeated, box), jnp.asarray(labels), repeated(kinks), kinked),
         level=jnp.zeros(family),
         scale=jnp.ones(family),
         slope=jnp.zeros((family, dimension)),
         middle=repeated(np.mean(problem.region, axis=1)),
-        label=jnp.asarray(labels),
-        kinks=repeated(kinks),
-        kinked=kinked,
     )
     alone = _POINTS.get(dimension, _MANY)
     count = points or (max(_PER_MEMBER, _JOINT * alone // family) if joint else alone)

@@ -57,6 +57,39 @@ class CoarseSolution(AbstractBase):
         return jnp.full((), _LEFT)
 
 
+class NetworkInputs(eqx.Module):
+    r"""The inputs of a network at a state: the state on the unit box, features of the kinks, and the label of the member.
+
+    **Arguments:**
+
+    - `box`: $b$, the map of the box to [-1, 1] in every state.
+    - `label`: $\ell$, the numbers that tell a member of a family from the others; empty for one problem.
+    - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
+    """
+
+    box: BoxMap
+    label: Float[Array, "*family label"]
+    kinks: Float[Array, "*family kink"]
+    kinked: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        """How many numbers the network is given."""
+        return self.box.low.shape[-1] + 2 * len(self.kinked) + self.label.shape[-1]
+
+    def parts(
+        self, z: Float[Array, " state"]
+    ) -> tuple[Float[Array, " state"], Float[Array, " kink"], Float[Array, " label"]]:
+        """States on the unit box, two features of every kink, and the label."""
+        unit = self.box.parts(z, jnp)[0]
+        pairs = [kink_inputs(unit[a], k) for a, k in zip(self.kinked, self.kinks, strict=True)]
+        return unit, jnp.concatenate([jnp.zeros(0), *pairs]), self.label
+
+    def __call__(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
+        """All of them in one vector."""
+        return jnp.concatenate(self.parts(z))
+
+
 class NetworkValue(AbstractValue):
     r"""A network on the unit box around what is known: $V(x) = a(x) + r(x)\big[v_0 + p\cdot(x - \bar x) + s\,N(b(x), \ell)\big]$.
 
@@ -66,13 +99,11 @@ class NetworkValue(AbstractValue):
     **Arguments:**
 
     - `network`: $N$, from the states in [-1, 1] and the label to a scalar.
-    - `box`: $b$, the map to the unit box.
+    - `inputs`: $b$ and $\ell$, what the network is given at a state.
     - `base`: $a$, what the model knows of its value function, and $r$, how large what that leaves out is (1 if it does not say); or a
       solution on few nodes.
     - `level`, `scale`: $v_0$ and $s$, in the unit of the value.
     - `slope`, `middle`: $p$, slopes that are known beyond those of $a$ (0 where none is), and $\bar x$.
-    - `kinks`, `kinked`: where, on the unit box, the model's functions have kinks, and in which state (see `kink_inputs`).
-    - `label`: $\ell$, what tells a member of a family from the others; empty for one problem.
 
     !!! example
 
@@ -87,14 +118,11 @@ class NetworkValue(AbstractValue):
 
     network: Any
     base: AbstractBase
-    box: BoxMap
+    inputs: NetworkInputs
     level: Float[Array, "*family"]
     scale: Float[Array, "*family"]
     slope: Float[Array, "*family state"]
     middle: Float[Array, "*family state"]
-    label: Float[Array, "*family label"]
-    kinks: Float[Array, "*family kink"]
-    kinked: tuple[int, ...] = eqx.field(static=True)
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         return self.at(jnp.stack(x))
@@ -107,12 +135,6 @@ class NetworkValue(AbstractValue):
         """What the network adds to the base."""
         left = self.level + self.slope @ (z - self.middle) + self.scale * self.network(self.inputs(z))
         return self.base.remainder_scale(z) * left
-
-    def inputs(self, z: Float[Array, " state"]) -> Float[Array, " input"]:
-        """What a network is given at a coordinate vector: states on the unit box, kinks, label."""
-        unit = self.box.parts(z, jnp)[0]
-        pairs = [kink_inputs(unit[a], k) for a, k in zip(self.kinked, self.kinks, strict=True)]
-        return jnp.concatenate([unit, *pairs, self.label])
 
     def derivatives(self, t: Scalar, x: Point) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
         return three(self.at, jnp.stack(x))

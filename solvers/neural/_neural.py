@@ -36,6 +36,7 @@ from ..grid import (
     coarse_start,
     one_thread,
 )
+from ..solution import AbstractRule
 from ._labels import labels_of
 from ._network_basis import FITTED, NetworkBasis
 from ._network_start import first_basis
@@ -148,6 +149,11 @@ class AbstractNeural(AbstractSolver):
             return 0.0
         span = self.time_step * _LONGER ** max(int(state.steps[_TRAINING]) - 1, 0)
         return 0.0 if span * discount_rate > _FOREVER else 1.0 / span
+
+    def trained_policy(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> AbstractRule | None:
+        """The policy that was trained beside the value function, leaves stacked; None where there is none."""
+        del state, workspace
+        return None
 
     def remarks(self, state: NeuralState) -> dict[str, Any]:
         """What else the statistics tell."""
@@ -341,6 +347,5 @@ class AbstractNeural(AbstractSolver):
             kept = coarse.finish(problem, state.start, workspace.start)
             return kept._replace(result=CODES[status], stats=kept.stats | stats)
         unknowns = state.best if np.isfinite(state.least) else state.unknowns
-        nodes, values = at.basis.shown(unknowns)
         result = RESULTS.untrained if status == ROUGH else CODES[status]
-        return Finish(at.basis.value(unknowns), result, stats, nodes, values)
+        return Finish(at.basis.value(unknowns), result, stats, at.basis.shown(), self.trained_policy(state, at))

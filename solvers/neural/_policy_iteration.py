@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ... import neural_operators
 from ...models import HJBProblem
 from ..base import NONFINITE, compiled
-from ._network_policy import NetworkPolicy, controls_at, scaled_policy
+from ._network_policy import NetworkPolicy, scaled_policy
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
 from ._residual_loss import asked_of, at_point, greedy, losses, over_members, pool_of, with_landings
@@ -97,7 +97,8 @@ class PolicyIteration(AbstractNeural):
         basis.scaled(state.level, state.scale, state.slope)
         local = workspace.evaluate(state.unknowns)
         network = self._network(workspace)
-        policy = scaled_policy(network, tuple(workspace.problem.model.controls), np.stack(local.control, axis=-1))
+        bounds, controls = tuple(workspace.problem.model.controls), np.stack(local.control, axis=-1)
+        policy = scaled_policy(network, basis.template.inputs, bounds, controls)
         parameters = _first(eqx.filter(network, eqx.is_inexact_array), len(state.unknowns))
         rule = lifted(self.optimizer)
         moments = rule.init(basis.trees(state.unknowns)), rule.init(parameters)
@@ -108,10 +109,9 @@ class PolicyIteration(AbstractNeural):
     def _network(self, workspace) -> Any:
         """Networks for the policy, one per network of the value, leaves stacked over the family."""
         value = workspace.basis.template
-        inputs = value.middle.shape[1] + 2 * len(value.kinked) + value.label.shape[1]
         size = len(workspace.problem.model.controls)
         net = neural_operators.make_network(
-            self.architecture, inputs, size, parameters=self.parameters, key=jr.key(size)
+            self.architecture, value.inputs.size, size, parameters=self.parameters, key=jr.key(size)
         )
         family = workspace.family
         stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * family), eqx.filter(net, eqx.is_array))
@@ -127,7 +127,7 @@ class PolicyIteration(AbstractNeural):
         blocks = self.method == "dgm_pia"
         turns = np.repeat([0, 1], self.inner) if blocks else np.tile([0, 1], self.inner)
         rates = np.tile(rates, 2) if blocks else np.repeat(rates, 2)
-        policy = NetworkPolicy(self._network(workspace), *map(jnp.asarray, inner.scaling))
+        policy = self._policy(workspace, inner)
         trained = jax.tree.map(jnp.asarray, (basis.trees(state.unknowns), inner.policy, inner.moments))
         found = _take_turns(
             asked_of(workspace),
@@ -151,6 +151,15 @@ class PolicyIteration(AbstractNeural):
         inner = inner._replace(policy=kept[0], moments=kept[1], gap=np.asarray(gap))
         return state._replace(unknowns=unknowns, norm=np.full(len(unknowns), np.sqrt(float(loss))), inner=inner)
 
+    def _policy(self, workspace, inner: Turns) -> NetworkPolicy:
+        """The policy networks as they were at the start, with the scaling of this state."""
+        return NetworkPolicy(
+            self._network(workspace), workspace.basis.template.inputs, *map(jnp.asarray, inner.scaling)
+        )
+
+    def trained_policy(self, state, workspace):
+        return _with_parameters(self._policy(workspace, state.inner), jax.tree.map(jnp.asarray, state.inner.policy))
+
     def remarks(self, state):
         return {"recoveries": int(state.inner.recoveries), "policy_gap": float(state.inner.gap)}
 
@@ -159,22 +168,26 @@ def _first(tree: Any, networks: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[:networks], tree)
 
 
+def _with_parameters(template: Any, parameters: Any) -> Any:
+    """A value function or policy of every member with trained parameters, which members may share."""
+    family = template.inputs.label.shape[0]
+    every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)
+    static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
+    return eqx.tree_at(lambda v: v.network, template, eqx.combine(every, static))
+
+
 @compiled
 def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, options):
     """Steps of both optimisers: parameters of both, moments, the mean loss of evaluation, and the gap at the end."""
     (value, policy), (optimizer, size) = templates, options
-    family = value.level.shape[0]
     low, high = np.array(problem.domain).T
     lengths = jnp.asarray(high - low)
     rule = lifted(optimizer)
 
-    def built(template, parameters):
-        every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)
-        static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
-        return eqx.tree_at(lambda v: v.network, template, eqx.combine(every, static))
+    built = _with_parameters
 
     def controls(p: HJBProblem, both, row):
-        return type(p.model.controls)(*controls_at(both[1], both[0], row.points))
+        return type(p.model.controls)(*both[1].at(row.points))
 
     def evaluation(parameters, policies, batch):
         values = built(value, parameters)

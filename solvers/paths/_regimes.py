@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from ...models import Jump
-from ..solution import GreedyPolicy, Return, Solution, family_shape, family_size, reshape_family
+from ..solution import Policy, Return, Solution, family_shape, family_size, reshape_family
 
 
 class Regime(eqx.Module):
     """A regime as simulation sees it: its members stacked on one axis, and where its jumps lead."""
 
-    policy: GreedyPolicy
+    policy: Policy
     size: int = eqx.field(static=True)
     destinations: tuple[int, ...] = eqx.field(static=True)  # their numbers among the regimes, by jump
     # by jump the members that it leads to, where they are not just (member, outcome) in a row

@@ -11,7 +11,7 @@ from ...models import CarbonModel
 from ...models.base import Point
 from ...models.equation import noise_size
 from ..base import compiled
-from ..solution import USD_PER_TCO2, GreedyPolicy, Solution, kept_within
+from ..solution import Policy, Solution, kept_within
 from ._regimes import MOST_OUTCOMES, jump_numbers, landing_room, leading_back, members_of, regimes_of, targets_of
 from ._simulation_size import check_paths
 
@@ -258,12 +258,11 @@ def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jum
     return jnp.minimum(often * dt - jnp.expm1(-once * dt), 1.0)
 
 
-def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
+def _view(policy: Policy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
     """Control, dynamics and jumps of one regime at a walker's state."""
     problem, model, x = policy.problem, policy.problem.model, walker.states
-    inside, best = policy.best(t, x, dt)
-    u, v, costate = best.control, best.value, best.costate
-    worst = problem.worst_case(t, inside, u, v, costate, best.after)
+    here = policy.at(t, x, walker.additive, dt)
+    inside, u, worst = here.state, here.controls, here.worst_case
     weights = jnp.where(distorted, worst.climate, model.ensemble.weights)
 
     def drifts(climate):
@@ -294,15 +293,11 @@ def _view(policy: GreedyPolicy, walker: _Walker, t, dt, dw, distorted, numbers: 
         if jump.land_additive is not None:
             additive = jax.tree.map(jnp.add, additive, jump.land_additive(moved[0]))
         landings[number] = jax.tree.map(in_room, (jump.land(moved[0]), additive))
-    scc = jnp.zeros(())
-    if isinstance(model, CarbonModel):
-        price = problem.social_cost_of_carbon(t, inside, walker.additive, u, v, costate, best.hessian)
-        scc = USD_PER_TCO2 * price
     outside = [(z < low) | (z > high) for z, (low, high) in zip(x, problem.domain, strict=True)]
     return _View(
         control=u,
         observables=model.observables(t, x, u, walker.additive),
-        scc=scc,
+        scc=jnp.zeros(()) if here.social_cost_of_carbon is None else here.social_cost_of_carbon,
         moved=moved,
         intensity=intensity,
         outcomes=outcomes,

@@ -14,7 +14,7 @@ from ._chebyshev import (
     tables_at as tables_at,
 )
 from ._closed_form import closed_form as closed_form
-from ._constraints import kept_within as kept_within
+from ._constraints import Choice as Choice, kept_within as kept_within
 from ._coupled import (
     BESIDE as BESIDE,
     Landing as Landing,
@@ -30,7 +30,12 @@ from ._coupled import (
     stored_beside as stored_beside,
     unfilled as unfilled,
 )
-from ._fields import fields_at as fields_at
+from ._evaluation import (
+    USD_PER_TCO2 as USD_PER_TCO2,
+    Evaluation as Evaluation,
+    evaluate as evaluate,
+    fields_at as fields_at,
+)
 from ._identity import (
     MARK as MARK,
     PATH as PATH,
@@ -45,11 +50,12 @@ from ._interpolation import (
     splines_through as splines_through,
 )
 from ._near import Near as Near, near as near
+from ._policy import MAXIMISER as MAXIMISER, AbstractRule as AbstractRule, Maximiser as Maximiser, Value as Value
 from ._solution import (
-    USD_PER_TCO2 as USD_PER_TCO2,
     After as After,
     Continuation as Continuation,
     GreedyPolicy as GreedyPolicy,
+    Policy as Policy,
     Return as Return,
     Solution as Solution,
     family_shape as family_shape,
@@ -58,4 +64,5 @@ from ._solution import (
     reshape_family as reshape_family,
     reshape_leading as reshape_leading,
 )
+from ._storage import describe as describe, restore as restore
 from ._trajectory import Trajectory as Trajectory, follow as follow

@@ -17,6 +17,7 @@ from ...models.base import Point, Scalar
 from ...models.equation import check_jump
 from ..base import compiled
 from ._near import Near, near
+from ._policy import MAXIMISER
 from ._solution import After, Continuation, Return, Solution, on_host, reshape_family, reshape_leading
 from ._switch import NotAlike, joined
 
@@ -100,7 +101,8 @@ def part_of(
         for d in destinations
     )
     problem = problem.replace(continuations=continuations)
-    return Solution(problem, value, whole.nodes, whole.result, whole.stats, destinations, whole, place)
+    rule = on_host(lambda leaf: leaf[np.asarray(place)], whole.rule)
+    return Solution(problem, value, whole.nodes, whole.result, whole.stats, destinations, whole, place, rule)
 
 
 def returning(problem: HJBProblem, value: Any, members: Int[Array, "family outcome"]) -> Continuation:
@@ -116,8 +118,13 @@ def _rows(part: After, take) -> After:
         return take(part)
     deeper = tuple(_rows(d, take) for d in part.destinations)
     place = None if part.place is None else take(part.place)
-    return Solution(
-        take(part.problem), take(part.value), part.nodes, part.result, part.stats, deeper, part.coupled, place
+    return dataclasses.replace(
+        part,
+        problem=take(part.problem),
+        value=take(part.value),
+        rule=take(part.rule),
+        destinations=deeper,
+        place=place,
     )
 
 
@@ -348,6 +355,7 @@ class Stored(NamedTuple):
     result: Any
     stats: dict[str, Any]
     faces: Any = None  # that the solver has closed
+    rule: Any = MAXIMISER
 
 
 Key = tuple[int | str, str]  # the number of a jump, or that a family is stored beside another, and the regime
@@ -384,7 +392,13 @@ def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: t
     found = read(path, problem, size)
     problem = problem if found.faces is None else problem.replace(faces=found.faces)
     return Solution(
-        filled(problem, found.value), found.value, found.nodes, found.result, found.stats, tuple(destinations)
+        filled(problem, found.value),
+        found.value,
+        found.nodes,
+        found.result,
+        found.stats,
+        tuple(destinations),
+        rule=found.rule,
     )
 
 

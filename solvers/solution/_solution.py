@@ -12,11 +12,9 @@ from ...models import HJBProblem, WorstCase
 from ...models.base import Point, Scalar
 from ...models.exact import breakdown_advice
 from ..base import RESULTS, compiled, result_advice, result_name
-from ._constraints import Choice, best_within
+from ._evaluation import Evaluation, evaluate, fields_at
 from ._interpolation import TensorSpline, splines_through
-
-# 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
-USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
+from ._policy import MAXIMISER, AbstractRule, Value
 
 
 class Continuation(eqx.Module):
@@ -31,15 +29,19 @@ class Continuation(eqx.Module):
         return eqx.filter_vmap(lambda v, z: v(t, z))(self.value, landed)
 
 
-class GreedyPolicy(eqx.Module):
-    """The control and nature's reply that a value function implies.
+class Policy(eqx.Module):
+    """The control and nature's reply at a state, as a callable of time and state.
 
     States outside the computational box are moved to its edge first: beyond it nothing was solved. At a bound of a state
     the drift does not leave (`abatax.models.StateConstraint`).
+
+    **Arguments:** `problem`, `value`: of a solution. `rule`: how the control is chosen; the maximiser of the Hamiltonian if left
+    out, or a trained network.
     """
 
     problem: HJBProblem
-    value: Callable[[Scalar, Point], Scalar]
+    value: Value
+    rule: AbstractRule = MAXIMISER
 
     def __call__(self, t: Scalar, x: Point) -> Point:
         return self.saddle(t, x)[0]
@@ -56,30 +58,31 @@ class GreedyPolicy(eqx.Module):
         """The nearest state of the computational box."""
         return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
 
-    def best(self, t: Scalar, x: Point, step: float | None = None) -> tuple[Point, Choice]:
-        """The nearest state of the box, and the best control there if it will be held for `step` years."""
+    def at(self, t: Scalar, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
+        """Everything at the nearest state of the box, the control held for `step` years; not compiled."""
         inside = self.inside(x)
-        return inside, best_within(self.problem, self.value, t, inside, jnp.asarray(self.problem.domain), step)
+        return evaluate(self.problem, self.value, t, inside, rule=self.rule, additive=additive, step=step)
 
     def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
         """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
-        return _social_cost(self, *jax.tree.map(jnp.asarray, (t, x, additive)))
+        return _at(self, *jax.tree.map(jnp.asarray, (t, x, additive))).social_cost_of_carbon
 
 
 # Compiled, because one state costs half a second operation by operation.
 
 
 @compiled
-def _saddle(policy: GreedyPolicy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
-    x, best = policy.best(t, x)
-    return best.control, policy.problem.worst_case(t, x, best.control, best.value, best.costate, best.after)
+def _saddle(policy: Policy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+    here = policy.at(t, x)
+    return here.controls, here.worst_case
 
 
 @compiled
-def _social_cost(policy: GreedyPolicy, t: Scalar, x: Point, additive: Point) -> Scalar:
-    x, best = policy.best(t, x)
-    price = policy.problem.social_cost_of_carbon(t, x, additive, best.control, best.value, best.costate, best.hessian)
-    return USD_PER_TCO2 * price
+def _at(policy: Policy, t: Scalar, x: Point, additive: Point | None) -> Evaluation:
+    return policy.at(t, x, additive)
+
+
+GreedyPolicy = Policy  # its name while every policy was the maximiser
 
 
 class Return(eqx.Module):
@@ -103,23 +106,52 @@ class Solution(eqx.Module):
     - `stats`: steps, unknowns, seconds, seconds of compilation.
     - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one); a [`Return`][]
       for a jump that leads back.
+    - `rule`: how the control is chosen: the maximiser of the Hamiltonian of the value function, or the policy network that a solver
+      has trained.
     - `coupled`: if there is such a jump, all regimes that lead to each other, one family that was solved at once, leaves
       stacked; else None. `place` says which of them this solution is.
     """
 
     problem: HJBProblem
-    value: Callable[[Scalar, Point], Scalar]
+    value: Value
     nodes: tuple[np.ndarray, ...]
     result: RESULTS
     stats: dict[str, Any]
     destinations: tuple["After", ...] = ()
     coupled: "Solution | None" = None
     place: Int[Array, "*family"] | None = None
+    rule: AbstractRule = MAXIMISER
 
     @property
-    def policy(self) -> GreedyPolicy:
-        """The maximising control, a callable of time and state."""
-        return GreedyPolicy(self.problem, self.value)
+    def policy(self) -> Policy:
+        """The control and nature's reply, a callable of time and state."""
+        return Policy(self.problem, self.value, self.rule)
+
+    def at(self, t: Scalar, x: Point, additive: Point | None = None) -> Evaluation:
+        """Value, slopes, bends, controls, worst case, social cost of carbon and residual at a state, in one record.
+
+        **Arguments:** `t`: years since the start (stationary problems ignore it). `x`: the state; outside the computational box it is
+        moved to its edge. `additive`: the additive states, for the social cost; the initial ones if left out.
+
+        **Returns:** [`Evaluation`][].
+
+        !!! example
+
+            ```python
+            import abatax as ab
+
+            model = ab.models.LinearQuadratic()
+            solution = ab.solve(ab.HJBProblem(model), ab.solvers.FiniteDifference(points=41))
+            here = solution.at(0.0, model.initial_state())
+            assert abs(here.slopes.state + 1.025312 * model.initial_state().state) < 1e-5
+            ```
+        """
+        start = jax.tree.map(jnp.asarray, (t, x, additive))
+        return _at(self.policy, *start)
+
+    def on(self, points: Float[Array, "point state"], *, stacked: bool = False) -> dict[str, np.ndarray]:
+        """The same at many states, one per row, in few compiled calls: arrays by name (see [`fields_at`][])."""
+        return fields_at(self.problem, self.value, points, stacked=stacked, rule=self.rule)
 
     @property
     def converged(self) -> bool:
@@ -155,6 +187,7 @@ class Solution(eqx.Module):
             self,
             problem=take(self.problem),
             value=take(self.value),
+            rule=take(self.rule),
             destinations=tuple(d.member(index) if isinstance(d, Solution) else take(d) for d in self.destinations),
             place=None if self.place is None else self.place[index],
         )
@@ -195,6 +228,7 @@ def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
         solution,
         problem=reshape_leading(solution.problem, shape, leading),
         value=reshape_leading(solution.value, shape, leading),
+        rule=reshape_leading(solution.rule, shape, leading),
         destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
         place=None if solution.place is None else reshape_leading(solution.place, shape, leading),
     )

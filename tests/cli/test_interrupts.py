@@ -92,7 +92,7 @@ def test_an_interrupted_solve_goes_on(tmp_path):
     lines = errors.splitlines()
     assert code == 130 and len(lines) == 1
     assert lines[0].startswith("Interrupted: what is finished is kept; the same command with --out")
-    assert (tmp_path / "run" / ".checkpoint" / "initial.npz").exists()
+    assert (tmp_path / "run" / ".checkpoint" / "initial.checkpoint").exists()
     assert CliRunner().invoke(app, command).exit_code == 0
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json", "solution.nc"]
 

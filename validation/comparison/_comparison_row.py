@@ -15,12 +15,11 @@ from ...solvers import (
     AbstractSolver,
     Solution,
     Watched,
-    fields_at,
     result_name,
     solve,
 )
 from ...solvers.base import compile_clock
-from ...solvers.solution import on_host
+from ...solvers.solution import MAXIMISER, on_host
 from ..errors import region_points
 from ._budgeted import UNBOUNDED, Budgeted
 from ._loss import policy_loss
@@ -83,8 +82,8 @@ def run_entry(
     """Solve on the budget and measure. Watching and measuring are not part of the seconds."""
     watcher = _Watcher(target, problem.model.regime, progress, f"{entry.label} {seed}")
     solution = _solve(entry, tuned.trial, jr.key(seed), budget, problem, watcher)
-    parts = _parts(solution)
-    errors = target.errors_of(solution.problem, solution.value)
+    parts, own = _parts(solution), (solution.problem, solution.value, solution.rule)
+    errors = target.errors_of(*own)
     loss, stats = policy_loss(target, solution), solution.stats
     watcher.note(_seconds(stats) - watcher.seconds, int(stats["steps"]), errors)
     row = {
@@ -109,14 +108,13 @@ def run_entry(
         "note": loss.note,
         "failure": "",
     }
-    own = solution.problem, solution.value
     return Record(row, watcher.curve, target.slices(*own), target.residual_map(*own))
 
 
 def residual_of_trial(entry: Entry, trial: Trial, number: int, budget: Budget, problem: HJBProblem) -> float:
     """What a trial leaves on fresh points, relative to the range of its own value: no reference is looked at."""
     solution = _solve(entry, trial, jr.key(seed_of(number)), budget.share(SHARE), problem, None)
-    fields = fields_at(solution.problem, solution.value, region_points(problem, 256, _FRESH))
+    fields = solution.on(region_points(problem, 256, _FRESH))
     left = float(np.sqrt(np.mean(fields["residual"] ** 2)) / max(np.ptp(fields["value"]), 1e-300))
     return left if math.isfinite(left) else math.inf
 
@@ -169,8 +167,8 @@ class _Watcher:
         while self._next <= seen.seconds:
             self._next *= _GROWTH
         finish = seen.finish()
-        problem, value = on_host(lambda leaf: leaf[0], (seen.problem, finish.value))
-        errors = self.target.errors_of(problem, value)
+        policy = MAXIMISER if finish.policy is None else finish.policy
+        errors = self.target.errors_of(*on_host(lambda leaf: leaf[0], (seen.problem, finish.value, policy)))
         self.note(seen.seconds, seen.step, errors)
         self.progress.update(self.label, "", seen.step, {"policy error": errors["policy_error"]})
         compiling = compile_clock() - compiled

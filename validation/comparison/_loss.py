@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from ...models import CarbonModel, HJBProblem, derivatives
+from ...models import CarbonModel, HJBProblem
 from ...solvers import Solution, simulate
 from ...solvers.base import compiled
+from ...solvers.solution import evaluate
 from ._target import Target
 
 _PATHS, _YEARS, _SEED = 64, 60, 77
@@ -83,12 +84,9 @@ def _at_states(problem: HJBProblem, value, states, additive, controls):
 
     def at(x, a, u):
         x = type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, problem.domain, strict=True)))
-        v, costate, hessian = derivatives(t, x, value)
-        after = problem.after(t, x)
-        best = problem.best_control(t, x, v, costate, hessian, after)
-        gap = problem.hamiltonian(t, x, best, v, costate, hessian, after) - problem.hamiltonian(
-            t, x, u, v, costate, hessian, after
-        )
+        best = evaluate(problem, value, t, x)
+        v = best.value
+        gap = best.residual - problem.hamiltonian(t, x, u, v, jnp.stack(best.slopes), best.bends, best.after)
         consumption = model.observables(t, x, u, a).get("consumption")
         if not isinstance(model, CarbonModel) or consumption is None:
             return gap, jnp.full((), jnp.nan)

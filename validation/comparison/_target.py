@@ -11,6 +11,7 @@ import numpy as np
 
 from ...models import HJBProblem
 from ...solvers import Solution, fields_at
+from ...solvers.solution import MAXIMISER, AbstractRule
 from ..errors import Reference, region_points, relative_errors
 from ..exact import exact_value
 
@@ -53,13 +54,13 @@ class Target:
         """Names of the states."""
         return self.problem.model.states._fields
 
-    def errors_of(self, problem: HJBProblem, value: Callable) -> dict[str, float]:
+    def errors_of(self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER) -> dict[str, float]:
         """Residual and relative L2 errors of another answer, by column name.
 
         The residual is over the discount rate and the range of the reference's value. Of the gradient, slopes are measured per
         length of the region, so that states in other units count alike.
         """
-        found = _fields(problem, value, self.points)
+        found = _fields(problem, value, self.points, rule)
         scaled = found["residual"] / np.ptp(self.truth["value"])
         errors = relative_errors(found, self.truth)
         row = {
@@ -80,7 +81,9 @@ class Target:
         row = {f"constant_policy_error_{name}": own[name] for name in self.controls}
         return row | {"constant_policy_error": _rms(np.array([own[name] for name in self.in_use]))}
 
-    def slices(self, problem: HJBProblem, value: Callable) -> dict[str, dict[str, list[float]]]:
+    def slices(
+        self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER
+    ) -> dict[str, dict[str, list[float]]]:
         """Centred value and controls along every state, the others in the middle of their region."""
         middle = np.mean(problem.region, axis=1)
         lines = []
@@ -88,8 +91,8 @@ class Target:
             line = np.tile(middle, (_SLICE, 1))
             line[:, axis] = np.linspace(low, high, _SLICE)
             lines.append(line)
-        found = fields_at(problem, value, jnp.asarray(np.concatenate(lines)))
-        mean = float(np.mean(fields_at(problem, value, self.points)["value"]))
+        found = fields_at(problem, value, jnp.asarray(np.concatenate(lines)), rule=rule)
+        mean = float(np.mean(fields_at(problem, value, self.points, rule=rule)["value"]))
         found["value"] = found["value"] - mean
         out = {}
         for axis, state in enumerate(self.states):
@@ -98,14 +101,16 @@ class Target:
             out[state] = {"at": lines[axis][:, axis].tolist()} | columns
         return out
 
-    def residual_map(self, problem: HJBProblem, value: Callable) -> dict[str, Any] | None:
+    def residual_map(
+        self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER
+    ) -> dict[str, Any] | None:
         """Residual over the discount rate and the range of the value on the first two states; None if there is one."""
         if len(problem.region) < 2:
             return None
         first, second = (np.linspace(low, high, _MAP) for low, high in problem.region[:2])
         points = np.tile(np.mean(problem.region, axis=1), (_MAP**2, 1))
         points[:, 0], points[:, 1] = np.repeat(first, _MAP), np.tile(second, _MAP)
-        scaled = fields_at(problem, value, jnp.asarray(points))["residual"] / np.ptp(self.truth["value"])
+        scaled = fields_at(problem, value, jnp.asarray(points), rule=rule)["residual"] / np.ptp(self.truth["value"])
         return {"x": first.tolist(), "y": second.tolist(), "residual": scaled.reshape(_MAP, _MAP).tolist()}
 
 
@@ -150,9 +155,11 @@ def _box_of(problem: HJBProblem) -> dict[str, tuple[float, float]]:
     return dict(zip(problem.model.states._fields, problem.region, strict=True))
 
 
-def _fields(problem: HJBProblem, value: Callable, points: Any) -> dict[str, np.ndarray]:
+def _fields(problem: HJBProblem, value: Callable, points: Any, rule: AbstractRule = MAXIMISER) -> dict[str, np.ndarray]:
     """What is compared, and the residual."""
-    fields = {name: v for name, v in fields_at(problem, value, points).items() if not name.startswith("worst_case")}
+    fields = {
+        name: v for name, v in fields_at(problem, value, points, rule=rule).items() if not name.startswith("worst_case")
+    }
     fields["value"] = fields["value"] - fields["value"].mean()
     return fields
 

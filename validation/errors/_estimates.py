@@ -256,7 +256,7 @@ def _larger_box(solution: Solution, solver: FiniteDifference, factor: float = 1.
 
 def _on_nodes(sample: Sample, part: Solution) -> dict[str, np.ndarray]:
     part = part.on_nodes_of(sample.solution)
-    return quantities(part.problem, part.value, sample.points)
+    return quantities(part.problem, part.value, sample.points, rule=part.rule)
 
 
 def _companion(problem: HJBProblem, solver, where: str, guess: Solution | None = None) -> Solution:
@@ -267,7 +267,7 @@ def _companion(problem: HJBProblem, solver, where: str, guess: Solution | None =
 
 
 def _distance_to(part: Solution, sample: Sample) -> dict[str, Estimate]:
-    return _distances(quantities(part.problem, part.value, sample.points), sample.found)
+    return _distances(quantities(part.problem, part.value, sample.points, rule=part.rule), sample.found)
 
 
 def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Estimate]:

@@ -10,6 +10,7 @@ from scipy.stats import qmc
 
 from ...models import HJBProblem
 from ...solvers import Paths, fields_at
+from ...solvers.solution import MAXIMISER, AbstractRule
 
 
 def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
@@ -25,9 +26,14 @@ def visited_points(paths: Paths, count: int = 256, seed: int = 0) -> Float[Array
     return jnp.asarray(np.random.default_rng(seed).choice(seen, count, replace=len(seen) < count))
 
 
-def quantities(problem: HJBProblem, value: Callable, points: Float[Array, "point state"]) -> dict[str, np.ndarray]:
-    """Everything that is compared: centred value, each slope, each control, the social cost of carbon."""
-    fields = fields_at(problem, value, points)
+def quantities(
+    problem: HJBProblem, value: Callable, points: Float[Array, "point state"], *, rule: AbstractRule = MAXIMISER
+) -> dict[str, np.ndarray]:
+    """Everything that is compared: centred value, each slope, each control, the social cost of carbon.
+
+    **Arguments:** `rule`: how the control is chosen, `Solution.rule` of a solution; the maximiser of the Hamiltonian if left out.
+    """
+    fields = fields_at(problem, value, points, rule=rule)
     fields["value"] = fields["value"] - fields["value"].mean()
     skipped = ("residual", "worst_case")
     return {name: field for name, field in fields.items() if not name.startswith(skipped)}

@@ -123,7 +123,7 @@ def reference(
     if not isinstance(solution.value, TensorSpline):
         raise NoReferenceError("no reference: the value is known in closed form; compare with `problem.model` itself.")
     points = region_points(problem, count)
-    sample = Sample(solution, points, quantities(solution.problem, solution.value, points))
+    sample = Sample(solution, points, quantities(solution.problem, solution.value, points, rule=solution.rule))
     parts = {"grid": grid_errors(sample, solver)}
     progress.done("grid error", "estimated from other grids")
     parts["domain"] = domain_errors(sample, solver)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...solvers import FiniteDifference, Paths, fields_at, simulate
+from ...solvers import FiniteDifference, Paths, simulate
 from ...solvers.base import compiled
 from ...solvers.paths import Regime, regimes_of
 from ...solvers.solution import BESIDE, Solution, stored_beside
@@ -62,7 +62,7 @@ def validate(
     problem = solution.problem
     points = region_points(problem, count)
     rows = _residuals(solution, points)
-    found = quantities(problem, solution.value, points)
+    found = quantities(problem, solution.value, points, rule=solution.rule)
     if reference is None:
         reference = exact_value(problem.model)
         name = "exact"
@@ -88,7 +88,7 @@ def validate(
 
 def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[Row]:
     """Residual over delta on fresh points, in the units of the value, relative to its spread."""
-    fields = fields_at(solution.problem, solution.value, points)
+    fields = solution.on(points)
     residual = fields["residual"] / _spread(fields["value"])
     rows = [
         Row(
@@ -114,7 +114,7 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             np.array(solution.problem.region), axis=1
         )
         own = jnp.asarray(low + unit * (high - low))
-        inner = fields_at(destination.problem, destination.value, own, stacked=True)
+        inner = destination.on(own, stacked=True)
         scaled = inner["residual"] / _spread(inner["value"])
         rows.append(
             Row(
@@ -174,7 +174,11 @@ def _coarse_estimates(sample: Sample, paths: Paths, solver: FiniteDifference, co
     """The same from one coarser grid, over the region of interest and where paths go."""
     note = "Error of {} from one grid with three quarters of the cells, as if of half its order: too large rather than too small."
     visited = visited_points(paths, len(sample.points))
-    along = Sample(sample.solution, visited, quantities(sample.solution.problem, sample.solution.value, visited))
+    along = Sample(
+        sample.solution,
+        visited,
+        quantities(sample.solution.problem, sample.solution.value, visited, rule=sample.solution.rule),
+    )
     try:
         errors = coarse_errors((sample, along), solver, coarse)
     except NoReferenceError as error:

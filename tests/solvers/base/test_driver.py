@@ -163,7 +163,7 @@ def test_progress_sees_every_step():
 
 
 def checkpoint_file(folder):
-    (path,) = folder.glob("*.npz")
+    (path,) = folder.glob("*.checkpoint")
     return path
 
 
@@ -238,7 +238,7 @@ def test_damaged_checkpoint_is_not_used(tmp_path, how):
 
 def test_no_half_written_file_is_left(tmp_path):
     solve(PROBLEM, SOLVER, checkpoint=tmp_path / "new" / "folder")
-    assert [p.name for p in (tmp_path / "new" / "folder").iterdir()] == ["initial.npz"]
+    assert [p.name for p in (tmp_path / "new" / "folder").iterdir()] == ["initial.checkpoint"]
 
 
 def test_options_of_the_command_line_are_one_value_or_one_per_state():

@@ -149,7 +149,7 @@ def test_interrupted_and_resumed_with_two_regimes(averse, tmp_path):
     for stop in (4, 12):
         assert not solve(problem, SOLVER, max_steps=stop, throw=False, checkpoint=tmp_path).converged
     resumed = solve(problem, SOLVER, checkpoint=tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"after_damage.npz", "before_damage.npz"}
+    assert {p.name for p in tmp_path.iterdir()} == {"after_damage.checkpoint", "before_damage.checkpoint"}
     assert tree_allclose(resumed.value, averse.value)
     assert tree_allclose(resumed.destinations[0].value, averse.destinations[0].value)
 

@@ -1,0 +1,141 @@
+"""What a solution says at a state: the only place where a policy is evaluated on a value function."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...models import CarbonModel, HJBProblem, WorstCase
+from ...models.base import Point, Scalar
+from ..base import compiled
+from ._policy import MAXIMISER, AbstractRule, Value
+
+# 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
+USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
+
+_CHUNK = 256  # points per call: one compilation serves grids of every size
+
+
+class Evaluation(NamedTuple):
+    """A solution at one state.
+
+    - `state`: where it was evaluated, in the computational box.
+    - `value`, `slopes` (by state), `bends` (state, state): the value function and its derivatives.
+    - `controls`: of the policy.
+    - `worst_case`: nature's distortions against which the planner guards.
+    - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
+    - `residual`: of the HJB equation, in units of the value function per year.
+    - `after`: for each jump the value functions after it, by outcome.
+    """
+
+    state: Point
+    value: Scalar
+    slopes: Point
+    bends: Float[Array, "state state"]
+    controls: Point
+    worst_case: WorstCase
+    social_cost_of_carbon: Scalar | None
+    residual: Scalar
+    after: tuple[Float[Array, " outcome"], ...]
+
+
+def evaluate(
+    problem: HJBProblem,
+    value: Value,
+    t: Scalar,
+    x: Point,
+    *,
+    rule: AbstractRule = MAXIMISER,
+    edges: Float[Array, "state side"] | None = None,
+    additive: Point | None = None,
+    step: float | None = None,
+) -> Evaluation:
+    """Value, derivatives, controls, worst case and social cost at a state of the box.
+
+    **Arguments:**
+
+    - `problem`, `value`: of a solution; `rule` says how controls are chosen.
+    - `edges`: low and high edges of the computational box, if they are not those of the problem.
+    - `additive`: the additive states, for the social cost; the initial ones if left out.
+    - `step`: years for which the control will be held; None for an instant.
+    """
+    model, edges = problem.model, jnp.asarray(problem.domain) if edges is None else edges
+    u, v, costate, hessian, after = rule.choose(problem, value, t, x, edges, step)
+    price = None
+    if isinstance(model, CarbonModel):
+        cumulated = model.initial_additive() if additive is None else additive
+        price = USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, cumulated, u, v, costate, hessian)
+    return Evaluation(
+        state=x,
+        value=v,
+        slopes=problem.state(costate),
+        bends=hessian,
+        controls=u,
+        worst_case=problem.worst_case(t, x, u, v, costate, after),
+        social_cost_of_carbon=price,
+        residual=problem.hamiltonian(t, x, u, v, costate, hessian, after),
+        after=after,
+    )
+
+
+def fields_at(
+    problem: HJBProblem,
+    value: Value,
+    points: Float[Array, "point state"],
+    *,
+    stacked: bool = False,
+    rule: AbstractRule = MAXIMISER,
+) -> dict[str, np.ndarray]:
+    """Value, slopes, controls, social cost of carbon (US$/tCO2) and residual over delta at given states.
+
+    **Arguments:**
+
+    - `problem`, `value`, `rule`: of a solution; with `stacked` a family, array leaves with a leading axis.
+    - `points`: one state per row.
+
+    **Returns:** arrays by name, "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`, and
+    the worst case the planner guards against: mean `worst_case_sensitivity` of the climate ensemble (degC/GtC), drift
+    `worst_case_shock_<n>` of each shock (1/sqrt(yr)), `worst_case_factor_<jump>` on the intensity of each jump.
+    """
+    # without its box: the same compilation serves every box
+    problem.check_constants()
+    bare = HJBProblem(problem.model, continuations=problem.continuations)
+    edges, states, pieces = jnp.asarray(problem.domain), np.asarray(points), []
+    for start in range(0, len(states), _CHUNK):
+        index = np.minimum(np.arange(start, start + _CHUNK), len(states) - 1)
+        fields = (_of_family if stacked else _of_one)(bare, value, rule, edges, jnp.asarray(states[index]))
+        keep = min(_CHUNK, len(states) - start)
+        pieces.append({name: np.asarray(v)[..., :keep] for name, v in fields.items()})
+    return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
+
+
+@compiled
+def _of_one(problem: HJBProblem, value, rule, edges, points) -> dict[str, Any]:
+    return jax.vmap(lambda z: _fields(problem, value, rule, edges, z))(points)
+
+
+@compiled
+def _of_family(problem: HJBProblem, value, rule, edges, points) -> dict[str, Any]:
+    def of_member(p, v, r):
+        return jax.vmap(lambda z: _fields(p, v, r, edges, z))(points)
+
+    return eqx.filter_vmap(of_member)(problem, value, rule)
+
+
+def _fields(problem: HJBProblem, value, rule, edges, z) -> dict[str, Any]:
+    here = evaluate(problem, value, jnp.zeros(()), problem.state(z), rule=rule, edges=edges)
+    model, worst = problem.model, here.worst_case
+    fields = {"value": here.value}
+    fields |= {f"slope_{name}": slope for name, slope in here.slopes._asdict().items()} | here.controls._asdict()
+    if here.social_cost_of_carbon is not None:
+        fields["scc"] = here.social_cost_of_carbon
+    if model.ensemble.values.shape[-1] > 1:
+        fields["worst_case_sensitivity"] = worst.climate @ model.ensemble.values
+    for number, distortion in enumerate(worst.shocks, 1):
+        fields[f"worst_case_shock_{number}"] = distortion
+    for jump, factors in zip(model.jumps(), worst.jumps, strict=True):
+        fields[f"worst_case_factor_{jump.name}"] = jump.probabilities @ factors
+    return fields | {"residual": here.residual / model.preferences.discount_rate}
