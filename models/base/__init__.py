@@ -16,6 +16,7 @@ from ._fingerprint import fingerprint as fingerprint
 from ._neutral import (
     entropy_density as entropy_density,
     log1p_ratio as log1p_ratio,
+    positive_power as positive_power,
     robust_mean as robust_mean,
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,
@@ -24,5 +25,6 @@ from ._parameter import measured_in as measured_in, optional_parameter as option
 from ._reads import is_packaged as is_packaged
 from ._root import increasing_root as increasing_root
 from ._types import Point as Point, Scalar as Scalar, ScalarLike as ScalarLike
+from ._units import CO2_PER_CARBON as CO2_PER_CARBON, USD_PER_TCO2 as USD_PER_TCO2, USD_PER_TONNE as USD_PER_TONNE
 from ._variable import Variable as Variable
 from ._words import nearest as nearest, shortened as shortened

@@ -62,6 +62,12 @@ def scaled_expm1(rate: ScalarLike, x: Real[ArrayLike, "..."]) -> Float[Array, ".
     return x * _expm1_ratio(rate * x)
 
 
+def positive_power(base: Float[Array, "..."], exponent: Float[Array, "..."]) -> Float[Array, "..."]:
+    r"""$\max(b, 0)^p$ for $p > 0$, with finite derivatives where the base is not positive."""
+    positive = base > 0.0
+    return jnp.where(positive, jnp.where(positive, base, 1.0) ** exponent, 0.0)
+
+
 def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights: Float[Array, " outcome"]) -> Scalar:
     r"""$-\tfrac1a\log\sum_\ell \pi_\ell e^{-a z_\ell}$, which is the plain mean at $a = 0$.
 

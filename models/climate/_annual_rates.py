@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar
+from ..base import Scalar, log1p_ratio
 
 GENERATORS = ("logarithm", "euler")
 
@@ -32,7 +32,7 @@ def annual_rates(
     **Arguments:** `change` is $Z$, `step_input` $c$, `eigenvalues` those of $Z$, distinct and in (-1, 0], `years` $h$.
     """
     if generator == "logarithm":
-        slower = _interpolated([_ratio(z) for z in eigenvalues], eigenvalues, change)
+        slower = _interpolated([log1p_ratio(z) for z in eigenvalues], eigenvalues, change)
         change, step_input = slower @ change, slower @ step_input
     return AnnualRates(change / years, step_input / years)
 
@@ -41,12 +41,6 @@ def pair(total: Scalar, product: Scalar) -> tuple[Scalar, Scalar]:
     """Two negative numbers from their sum and product, the nearer to zero without cancellation."""
     far = 0.5 * (total - jnp.sqrt(total**2 - 4.0 * product))
     return product / far, far
-
-
-def _ratio(z: Scalar) -> Scalar:
-    r"""$\log(1+z)/z$."""
-    some = jnp.where(z == 0.0, 1.0, z)
-    return jnp.where(z == 0.0, 1.0, jnp.log1p(some) / some)
 
 
 def _interpolated(values: list[Scalar], nodes: tuple[Scalar, ...], matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:

@@ -4,7 +4,17 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable, check_positive, increasing_root, measured_in, parameter
+from ..base import (
+    CO2_PER_CARBON,
+    USD_PER_TONNE,
+    Point,
+    Scalar,
+    Variable,
+    check_positive,
+    increasing_root,
+    measured_in,
+    parameter,
+)
 from ..climate import TONNES_CO2_PER_TONNE_CARBON, CarbonCycle, CarbonCycleClimate, CarbonReservoirs, TemperatureLayers
 from ..equation import (
     AbstractPreferences,
@@ -18,7 +28,7 @@ from ..equation import (
     check_time_additive,
 )
 from ._dice_economy import YEARS, Production
-from ._dice_names import CARBON_PER_CO2, LOG_CAPITAL, TIME, Policy, WorldOfDice, economy_variables
+from ._dice_names import LOG_CAPITAL, TIME, Policy, WorldOfDice, economy_variables
 from ._dice_world import WELFARE_SCALE, Dice2016World
 
 
@@ -161,7 +171,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
 
     def emissions_co2(self, x: Point, u: Point) -> Scalar:
         """All emissions, GtCO2/yr."""
-        return self.industrial(x, u) + self.land_at(x.time / YEARS) + self.exogenous_emissions / CARBON_PER_CO2
+        return self.industrial(x, u) + self.land_at(x.time / YEARS) + CO2_PER_CARBON * self.exogenous_emissions
 
     # -- the equation -----------------------------------------------------------------------------------
 
@@ -196,7 +206,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
         n, capital_value = x.time / YEARS, costate.log_capital / jnp.exp(x.log_capital)
         # what a GtCO2 less is worth, and what the backstop takes of output to avoid it: both per unit of V
         relief = jnp.maximum(-costate.carbon_air, 0.0) / TONNES_CO2_PER_TONNE_CARBON
-        backstop, power = self.backstop_at(n) / 1000.0, self.economy.abatement_exponent - 1.0
+        backstop, power = self.backstop_at(n) / USD_PER_TONNE, self.economy.abatement_exponent - 1.0
         low, high = self.abatement_limits(n)
         bounds = self.controls.savings
         some = jnp.where(capital_value > 0.0, capital_value, 1.0)
@@ -246,7 +256,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
         made, n = self.produce(x, u), x.time / YEARS
         return {
-            "emissions": CARBON_PER_CO2 * self.emissions_co2(x, u),
+            "emissions": self.emissions_co2(x, u) / CO2_PER_CARBON,
             "emissions_co2": self.emissions_co2(x, u),
             "industrial_emissions": self.industrial(x, u),
             "output": made.gross,

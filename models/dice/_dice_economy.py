@@ -4,9 +4,18 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import AbstractBlock, Point, Scalar, check_positive, check_share, measured_in, parameter
+from ..base import (
+    CO2_PER_CARBON,
+    USD_PER_TONNE,
+    AbstractBlock,
+    Point,
+    Scalar,
+    check_positive,
+    check_share,
+    measured_in,
+    parameter,
+)
 from ..equation import PeriodOutcome
-from ._dice_names import CARBON_PER_CO2
 
 YEARS = 5  # per period, in both versions
 _DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
@@ -101,7 +110,7 @@ class DiceEconomy(AbstractBlock):
 
     def abatement_cost_share(self, backstop, intensity) -> Float[Array, "..."]:
         r"""$\theta_1$ from the price of the backstop (US$/tCO2) and emissions per output (GtCO2 per trillion US$)."""
-        return backstop * intensity / (1000.0 * self.abatement_exponent)
+        return backstop * intensity / (USD_PER_TONNE * self.abatement_exponent)
 
 
 class DiceGrowth(AbstractBlock):
@@ -191,7 +200,7 @@ def period_outcome(
         weight * given.population * economy.utility(made.consumption, given.population),
         weight * economy.consumption_value(made.consumption, given.population),
         {
-            "emissions": CARBON_PER_CO2 * seen["emissions_co2"],
+            "emissions": seen["emissions_co2"] / CO2_PER_CARBON,
             "output": made.gross,
             "damages": made.damages,
             "abatement_cost": made.abatement_cost,
@@ -207,4 +216,4 @@ def scc_with_offset(
     emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
 ) -> Float[Array, " period"]:
     """The social cost of carbon as published, US$/tCO2: divided by the marginal value of consumption plus 1e-5."""
-    return -1000.0 * emissions_value / (consumption_value + _DUAL_OFFSET)
+    return -USD_PER_TONNE * emissions_value / (consumption_value + _DUAL_OFFSET)

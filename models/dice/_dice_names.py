@@ -1,11 +1,9 @@
 from typing import Generic, NamedTuple, TypeVar
 
 from ..base import Point, Variable
+from ..economy import FLOW
 
 T = TypeVar("T")
-
-CARBON_PER_CO2 = 12.0 / 44.0  # molar masses; the programs' own constants belong to their carbon cycles
-_FLOW = "trillion US$/yr"
 
 
 class Policy(NamedTuple, Generic[T]):
@@ -30,11 +28,11 @@ def economy_variables(baseline: str) -> dict[str, Variable]:
         "emissions": Variable("emissions of carbon, industry and land", "GtC/yr", iamc="Emissions|CO2"),
         "emissions_co2": Variable("emissions of CO2, industry and land", "GtCO2/yr", symbol="E"),
         "industrial_emissions": Variable("emissions of CO2 from industry", "GtCO2/yr", symbol="EIND"),
-        "output": Variable("output before damages and abatement", _FLOW, symbol="YGROSS"),
-        "damages": Variable("output lost to warming", _FLOW, iamc="Damage Cost"),
-        "abatement_cost": Variable("cost of abatement", _FLOW, iamc="Policy Cost"),
-        "investment": Variable("investment", _FLOW, iamc="Investment", symbol="I"),
-        "consumption": Variable("consumption", _FLOW, iamc="Consumption", symbol="C"),
+        "output": Variable("output before damages and abatement", FLOW, symbol="YGROSS"),
+        "damages": Variable("output lost to warming", FLOW, iamc="Damage Cost"),
+        "abatement_cost": Variable("cost of abatement", FLOW, iamc="Policy Cost"),
+        "investment": Variable("investment", FLOW, iamc="Investment", symbol="I"),
+        "consumption": Variable("consumption", FLOW, iamc="Consumption", symbol="C"),
         "temperature": Variable(f"temperature {baseline}", "degC", iamc="Surface Temperature (GSAT)", symbol="T"),
         "forcing": Variable("radiative forcing", "W/m2", symbol="F"),
         "carbon_price": Variable("price of carbon at which the abatement pays", "US$/tCO2", iamc="Price|Carbon"),

@@ -4,6 +4,12 @@ from ._capital_spending import CapitalSpending as CapitalSpending, Effort as Eff
 from ._carbon_price import CarbonPrice as CarbonPrice
 from ._damage_asymptote import damage_asymptote as damage_asymptote
 from ._exploration import best_spending as best_spending
+from ._log_damages import (
+    LOG_DAMAGES as LOG_DAMAGES,
+    LogDamages as LogDamages,
+    log_damages_drift as log_damages_drift,
+    lost_consumption as lost_consumption,
+)
 from ._observables import (
     CAPITAL as CAPITAL,
     CONSUMPTION as CONSUMPTION,

@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter, positive_power
 
 
 class Abatement(AbstractBlock):
@@ -49,9 +49,7 @@ class Abatement(AbstractBlock):
 
     def cost_share(self, emissions: Scalar, output: Scalar) -> Scalar:
         """Share of output that abatement takes."""
-        avoided = 1.0 - emissions / self.baseline(output)
-        some = avoided > 0.0
-        return self.cost * jnp.where(some, jnp.where(some, avoided, 1.0) ** self.exponent, 0.0)
+        return self.cost * positive_power(1.0 - emissions / self.baseline(output), self.exponent)
 
     def marginal_cost(self, emissions: Scalar, output: Scalar) -> Scalar:
         r"""What one tonne less costs, trillion US$ per GtC: $\tfrac{\phi_0\phi_1}\beta(1-\tfrac e{\beta Q})_+^{\phi_1-1}$."""

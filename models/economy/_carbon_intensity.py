@@ -1,8 +1,7 @@
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter, positive_power
 
 
 class CarbonIntensity(AbstractBlock):
@@ -45,9 +44,7 @@ class CarbonIntensity(AbstractBlock):
 
     def drift(self, reduction: Scalar) -> Scalar:
         """Drift of the log of carbon intensity, per year, at a share `reduction` of dirty output."""
-        some = reduction > 0.0
-        power = jnp.where(some, jnp.where(some, reduction, 1.0) ** self.returns, 0.0)
-        return -self.decline - self.productivity * power
+        return -self.decline - self.productivity * positive_power(reduction, self.returns)
 
     def gain(self, worth: Scalar, output: Scalar) -> Scalar:
         r"""$g$ in the worth $gX^\nu$ per year of spending $X$ per unit of capital, of which `output` is dirty output.

@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter
+from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_in, parameter, positive_power
 
 
 class Research(AbstractBlock):
@@ -61,9 +61,7 @@ class Research(AbstractBlock):
 
     def drift(self, research: Scalar, log_capital: Scalar, log_knowledge: Scalar) -> Scalar:
         """Drift of log knowledge, per year, at research `research` per unit of capital."""
-        some = research > 0.0
-        power = jnp.where(some, jnp.where(some, research, 1.0) ** self.returns, 0.0)
-        growth = self.productivity(log_capital, log_knowledge) * power
+        growth = self.productivity(log_capital, log_knowledge) * positive_power(research, self.returns)
         return growth - self.depreciation - 0.5 * self.volatility**2
 
     def intensity(self, log_knowledge: Scalar) -> Scalar:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Point, Scalar, Variable
+from ..base import USD_PER_TONNE, Point, Scalar, Variable
 
 
 class PeriodOutcome(NamedTuple):
@@ -116,7 +116,7 @@ class AbstractDiscreteModel(eqx.Module):
         self, emissions_value: Float[Array, " period"], consumption_value: Float[Array, " period"]
     ) -> Float[Array, " period"]:
         """The social cost of carbon by the convention of the source, US$/tCO2, from the two marginal values."""
-        return -1000.0 * emissions_value / consumption_value
+        return -USD_PER_TONNE * emissions_value / consumption_value
 
     def jumps(self) -> tuple[()]:
         """None: the model is deterministic."""

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
-from ..base import AbstractBlock, is_traced, measured_in, parameter
+from ..base import CO2_PER_CARBON, AbstractBlock, is_traced, measured_in, parameter
 
 
 class Ensemble(AbstractBlock):
@@ -136,7 +136,7 @@ class Ensemble(AbstractBlock):
 
 # A sensitivity outside this range is a unit mistake: AR6 gives 1.0 to 2.3 degC per 1000 GtC as likely.
 _PLAUSIBLE = (1e-4, 1e-2)  # degC per GtC
-_PER_GTC = {"degC/TtC": 1e-3, "degC/GtC": 1.0, "degC/TtCO2": 44.0 / 12.0 * 1e-3, "degC/GtCO2": 44.0 / 12.0}
+_PER_GTC = {"degC/TtC": 1e-3, "degC/GtC": 1.0, "degC/TtCO2": CO2_PER_CARBON * 1e-3, "degC/GtCO2": CO2_PER_CARBON}
 
 
 def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:

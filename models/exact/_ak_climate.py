@@ -16,7 +16,7 @@ from ..base import (
     parameter,
 )
 from ..climate import TEMPERATURE, TCREClimate
-from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages
+from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages, lost_consumption
 from ..equation import (
     AbstractPreferences,
     Ambiguity,
@@ -260,7 +260,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
             "output": self.economy.productivity * capital,
             "investment_flow": u.investment * capital,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-self.damages.log_damages(x.temperature)),
+            "damages": lost_consumption(consumption, self.damages.log_damages(x.temperature)),
             "capital": capital,
         }
 

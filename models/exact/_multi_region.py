@@ -19,7 +19,7 @@ from ..base import (
     parameter,
 )
 from ..climate import TCREClimate
-from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages
+from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, ThresholdDamages, lost_consumption
 from ..equation import (
     AbstractPreferences,
     Ambiguity,
@@ -292,7 +292,7 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         capitals, (y, z) = jnp.exp(jnp.stack(additive)), self.physical(x)
         world, each = jnp.sum(capitals), self.economy.productivity - self.investment
         exposed = jnp.ones(self.regions) if self.vulnerability is None else self.vulnerability
-        lost = -each * capitals @ jnp.expm1(-exposed * self.damages.log_damages(y))
+        lost = jnp.sum(lost_consumption(each * capitals, exposed * self.damages.log_damages(y)))
         found = {
             "emissions": jnp.sum(jnp.stack(u)),
             "output": self.economy.productivity * world,

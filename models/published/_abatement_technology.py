@@ -15,12 +15,16 @@ from ..economy import (
     DAMAGES,
     FLOW,
     INVESTMENT,
+    LOG_DAMAGES,
     Abatement,
     AbatementProgress,
     AKEconomy,
     Claims,
     DamageJump,
+    LogDamages,
     ThresholdDamages,
+    log_damages_drift,
+    lost_consumption,
     marginal_harm,
 )
 from ..equation import (
@@ -49,10 +53,6 @@ class CapitalTemperature(NamedTuple, Generic[T]):
 class InvestmentEmissions(NamedTuple, Generic[T]):
     investment: T
     emissions: T
-
-
-class LogDamages(NamedTuple, Generic[T]):
-    log_damages: T
 
 
 def state_variables(warming: tuple[float, float]) -> Point:
@@ -203,7 +203,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
 
     @property
     def additive(self) -> Point:
-        return LogDamages(Variable("log of damages", "1", symbol="n"))
+        return LogDamages(LOG_DAMAGES)
 
     # -- dynamics ---------------------------------------------------------------------------------------
 
@@ -225,8 +225,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
     def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         emissions = u.emissions + self.exogenous_emissions
         slope, bend = self.damages.slope(x.temperature), self.damages.bend(x.temperature)
-        ito = 0.5 * bend * self.climate.diffusion(emissions) ** 2
-        return LogDamages(slope * self.climate.drift(emissions, climate) + ito)
+        return LogDamages(log_damages_drift(self.climate, slope, bend, emissions, climate))
 
     def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
@@ -469,7 +468,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
             "investment_flow": u.investment * capital,
             "abatement_cost": self._spent(x, u) * capital,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,
         }
 

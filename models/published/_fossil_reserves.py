@@ -13,13 +13,16 @@ from ..economy import (
     DAMAGES,
     FLOW,
     INVESTMENT,
+    LOG_DAMAGES,
     OUTPUT,
     CarbonPrice,
     Exploration,
     GaussianTCRE,
     LogarithmicEconomy,
+    LogDamages,
     NordhausWeitzman,
     best_spending,
+    lost_consumption,
 )
 from ..equation import (
     AbstractPreferences,
@@ -49,10 +52,6 @@ class InvestmentExplorationEmissions(NamedTuple, Generic[T]):
     emissions: T
 
 
-class LogDamages(NamedTuple, Generic[T]):
-    log_damages: T
-
-
 STATES = ReservesCarbonCapital(
     Variable("log of fossil reserves", "log GtC", 0.0, 7.0, symbol="r"),
     Variable("cumulative emissions", "GtC", 200.0, 2000.0, symbol="F"),
@@ -65,7 +64,7 @@ CONTROLS = InvestmentExplorationEmissions(
     Variable("exploration per unit of capital", "1/yr", 1e-10, 0.5, symbol="j"),
     Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "E"),
 )
-ADDITIVE = LogDamages(Variable("log of damages", "1", symbol="d"))
+ADDITIVE = LogDamages(LOG_DAMAGES._replace(symbol="d"))
 OBSERVABLES = {
     "output": OUTPUT,
     "investment_flow": INVESTMENT,
@@ -310,7 +309,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
             "investment_flow": u.investment * capital,
             "exploration_flow": u.exploration * capital,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,
             "reserves": jnp.exp(x.log_reserves),
             "temperature": self.climate.mean * x.cumulative_emissions,

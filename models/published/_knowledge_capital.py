@@ -15,12 +15,16 @@ from ..economy import (
     DAMAGES,
     FLOW,
     INVESTMENT,
+    LOG_DAMAGES,
     Abatement,
     AKEconomy,
     Claims,
     DamageJump,
+    LogDamages,
     Research,
     ThresholdDamages,
+    log_damages_drift,
+    lost_consumption,
     marginal_harm,
 )
 from ..equation import (
@@ -53,10 +57,6 @@ class InvestmentResearchEmissions(NamedTuple, Generic[T]):
     investment: T
     research: T
     emissions: T
-
-
-class LogDamages(NamedTuple, Generic[T]):
-    log_damages: T
 
 
 def state_variables(warming: tuple[float, float]) -> Point:
@@ -189,7 +189,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
 
     @property
     def additive(self) -> Point:
-        return LogDamages(Variable("log of damages", "1", symbol="n"))
+        return LogDamages(LOG_DAMAGES)
 
     # -- dynamics ---------------------------------------------------------------------------------------
 
@@ -214,8 +214,8 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
 
     def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         emissions = u.emissions + self.exogenous_emissions
-        ito = 0.5 * self.damage_bend(x.temperature) * self.climate.diffusion(emissions) ** 2
-        return LogDamages(self.damage_slope(x.temperature) * self.climate.drift(emissions, climate) + ito)
+        slope, bend = self.damage_slope(x.temperature), self.damage_bend(x.temperature)
+        return LogDamages(log_damages_drift(self.climate, slope, bend, emissions, climate))
 
     def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
@@ -465,7 +465,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
             "research_flow": u.research * capital,
             "abatement_cost": needed * self.abatement.cost_share(u.emissions, output) * output,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,
             "knowledge": jnp.exp(x.log_knowledge),
         }

@@ -7,8 +7,20 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..base import Point, Scalar, Variable, check_share, measured_in, parameter
-from ..climate import TEMPERATURE, TCREClimate
-from ..economy import CAPITAL, CONSUMPTION, DAMAGES, INVESTMENT, OUTPUT, AKEconomy, DamageJump, ThresholdDamages
+from ..climate import TEMPERATURE, TCREClimate, Temperature
+from ..economy import (
+    CAPITAL,
+    CONSUMPTION,
+    DAMAGES,
+    INVESTMENT,
+    LOG_DAMAGES,
+    OUTPUT,
+    AKEconomy,
+    DamageJump,
+    ThresholdDamages,
+    log_damages_drift,
+    lost_consumption,
+)
 from ..equation import (
     AbstractPreferences,
     Ambiguity,
@@ -23,10 +35,6 @@ from ..equation import (
 )
 
 T = TypeVar("T")
-
-
-class Temperature(NamedTuple, Generic[T]):
-    temperature: T
 
 
 class Emissions(NamedTuple, Generic[T]):
@@ -122,7 +130,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     def additive(self) -> Point:
         return CapitalAndDamages(
             Variable("log of capital", "log trillion US$", symbol="k"),
-            Variable("log of damages", "1", symbol="n"),
+            LOG_DAMAGES,
         )
 
     # -- dynamics ---------------------------------------------------------------------------------------
@@ -150,10 +158,8 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         emissions = u.emissions + self.exogenous_emissions
         slope, bend = self.damages.slope(x.temperature), self.damages.bend(x.temperature)
-        ito = 0.5 * bend * self.climate.diffusion(emissions) ** 2
-        return CapitalAndDamages(
-            self.economy.drift(self.investment), slope * self.climate.drift(emissions, climate) + ito
-        )
+        damages = log_damages_drift(self.climate, slope, bend, emissions, climate)
+        return CapitalAndDamages(self.economy.drift(self.investment), damages)
 
     def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         loading = self.climate.diffusion(u.emissions + self.exogenous_emissions)
@@ -280,7 +286,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
             "output": self.economy.productivity * capital,
             "investment": self.investment * capital,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-additive.log_damages),
+            "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,
         }
 

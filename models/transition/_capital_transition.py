@@ -21,6 +21,7 @@ from ..economy import (
     ThresholdDamages,
     TwoCapitals,
     damage_asymptote,
+    lost_consumption,
 )
 from ..equation import (
     AbstractPreferences,
@@ -490,7 +491,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
             "output": self.economy.productivity(x.log_capital_ratio) * capital,
             "investment_flow": self.invested(x, u) * capital,
             "consumption": consumption,
-            "damages": -consumption * jnp.expm1(-self.damages.log_damages(x.temperature)),
+            "damages": lost_consumption(consumption, self.damages.log_damages(x.temperature)),
             "capital": capital,
             "green_share": self.economy.shares(x.log_capital_ratio)[1],
         }

@@ -4,6 +4,7 @@ import collections
 import functools as ft
 
 from ..base import Point, Variable
+from ..economy import CONSUMPTION, DAMAGES, FLOW
 
 STAGES = ("before", "parity", "mature")
 PHASES = (*STAGES, *(f"{stage}_revealed" for stage in STAGES))
@@ -27,21 +28,20 @@ LOG_CAPITAL_RATIO = Variable("log of green over dirty capital", "1", -1.5, 4.0, 
 LOG_KNOWLEDGE = Variable("log of knowledge", "log trillion US$", 1.0, 5.5, symbol="r")
 LOG_CARBON_INTENSITY = Variable("log of carbon intensity of dirty output, relative to the start", "1", symbol="z")
 
-_FLOW = "trillion US$/yr"
 OBSERVABLES = {
     "emissions": Variable("carbon emissions", "GtC/yr", iamc="Emissions|CO2"),
-    "output": Variable("output", _FLOW, iamc="GDP|MER"),
-    "investment_flow": Variable("investment in both capitals", _FLOW, iamc="Investment"),
-    "consumption": Variable("consumption before damages", _FLOW, iamc="Consumption"),
-    "damages": Variable("consumption lost to damages", _FLOW, iamc="Damage Cost"),
+    "output": Variable("output", FLOW, iamc="GDP|MER"),
+    "investment_flow": Variable("investment in both capitals", FLOW, iamc="Investment"),
+    "consumption": CONSUMPTION,
+    "damages": DAMAGES,
     "capital": Variable("total capital", "trillion US$", iamc="Capital Stock"),
     "green_share": Variable("share of green capital", "1"),
 }
 RESEARCH_OBSERVABLES = {
-    "research_flow": Variable("research and development", _FLOW),
+    "research_flow": Variable("research and development", FLOW),
     "knowledge": Variable("knowledge capital", "trillion US$"),
 }
 INTENSITY_OBSERVABLES = {
     "carbon_intensity": Variable("carbon intensity of dirty output, relative to the start", "1"),
-    "abatement_flow": Variable("spending on lower carbon intensity", _FLOW),
+    "abatement_flow": Variable("spending on lower carbon intensity", FLOW),
 }

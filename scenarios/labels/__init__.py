@@ -28,7 +28,6 @@ from ._quantiles import QUANTILES as QUANTILES, summarise as summarise
 from ._trajectory_dataset import trajectory_dataset as trajectory_dataset
 from ._udunits import udunits as udunits
 from ._units import (
-    CO2_PER_CARBON as CO2_PER_CARBON,
     conversion_factor as conversion_factor,
     convert as convert,
     deflator as deflator,

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-CO2_PER_CARBON = 44.0 / 12.0  # tonnes of CO2 per tonne of carbon, from molar masses 44 and 12 g/mol
+from ...models.base import CO2_PER_CARBON
 
 # Price level of US dollars of a year, 2015 = 1: the GDP deflator of the package iam_units (definitions.txt, 2026.8.5),
 # which IAMC tools use for USD_2010, USD_2015 and the like. Years after 2022 are not defined there.

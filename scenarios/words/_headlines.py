@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import xarray as xr
 
+from ...models.base import CO2_PER_CARBON
 from ...validation.errors import ALONG
-from ..labels import CO2_PER_CARBON
 from ._screen import at_year, fixed, on_screen, percent, significant, warming_unit
 
 Rows: TypeAlias = Sequence[Mapping[Any, Any]]

@@ -7,6 +7,7 @@ import pytest
 from helpers import exact
 
 from abatax.models import EpsteinZin, TimeAdditive, robust_mean, scaled_expm1, tilted_weights
+from abatax.models.base import positive_power
 
 # Twenty roundings of float64, and a hundred for a derivative (a difference of two nearly equal terms).
 VALUE = 20 * np.finfo(float).eps
@@ -148,3 +149,9 @@ def test_epstein_zin_aggregator_and_its_slope_in_the_elasticity(rho):
     np.testing.assert_allclose(slope, -0.02 * exact(scaled_expm1_slope, 1.0 - rho, gap), rtol=100 * DERIVATIVE)
     if rho == 1.0:
         np.testing.assert_allclose(slope, -0.02 * gap**2 / 2, rtol=VALUE)
+
+
+@pytest.mark.parametrize("base, power, slope", [(-0.5, 0.0, 0.0), (0.0, 0.0, 0.0), (0.25, 0.5, 1.0), (4.0, 2.0, 0.25)])
+def test_square_root_of_the_positive_part_has_finite_slopes(base, power, slope):
+    found = jax.value_and_grad(positive_power)(jnp.array(base), jnp.array(0.5))
+    np.testing.assert_allclose(found, (power, slope), rtol=VALUE, atol=0.0)
