@@ -1,4 +1,4 @@
-"""What is asked: states, controls, dynamics, preferences, ambiguity, and the HJB equation they pose."""
+"""Models: states, controls, dynamics, preferences and ambiguity, and the HJB equation that they define."""
 
 from ._configuration import (
     build as build,

@@ -1,4 +1,4 @@
-"""Factors between the units in which models compute and those in which results are reported."""
+"""Factors between the units of the models and the units of reported results."""
 
 CO2_PER_CARBON = 44.0 / 12.0  # tonnes of CO2 per tonne of carbon, from the molar masses 44 and 12 g/mol
 USD_PER_TONNE = 1000.0  # US$ per tonne in one trillion US$ per Gt

@@ -1,4 +1,4 @@
-"""A linear step of several years as a flow in continuous time: the step's inverse, Euler's or the exact one."""
+"""Continuous-time generator of a linear step of several years, by the logarithm or by Euler's approximation."""
 
 from typing import NamedTuple
 
@@ -24,10 +24,10 @@ def annual_rates(
     years: float,
     generator: str,
 ) -> AnnualRates:
-    r"""The flow of which $x' = x + Zx + cF$ is a step of some years.
+    r"""The flow for which $x' = x + Zx + cF$ is a step of $h$ years.
 
-    `euler`: $A = Z/h$, $b = c/h$, the limit of steps that become shorter. `logarithm`: the flow that reaches $x'$ after the step if
-    $F$ stays as it is, $A = \log(I+Z)/h = \phi(Z)Z/h$ and $b = \phi(Z)c/h$ with $\phi(z) = \log(1+z)/z$.
+    `euler`: $A = Z/h$, $b = c/h$, the limit of ever shorter steps. `logarithm`: the flow that reaches $x'$ after the step under
+    constant $F$, $A = \log(I+Z)/h = \phi(Z)Z/h$ and $b = \phi(Z)c/h$ with $\phi(z) = \log(1+z)/z$.
 
     **Arguments:** `change` is $Z$, `step_input` $c$, `eigenvalues` those of $Z$, distinct and in (-1, 0], `years` $h$.
     """
@@ -38,7 +38,7 @@ def annual_rates(
 
 
 def pair(total: Scalar, product: Scalar) -> tuple[Scalar, Scalar]:
-    """Two negative numbers from their sum and product, the nearer to zero without cancellation."""
+    """Two negative numbers from their sum and product; the one nearer to zero is computed without cancellation."""
     far = 0.5 * (total - jnp.sqrt(total**2 - 4.0 * product))
     return product / far, far
 

@@ -25,7 +25,7 @@ class CarbonCycle(NamedTuple, Generic[T]):
     temperature_ocean: T
 
 
-# From below carbon is bounded by its equilibrium before industry, at which it rests.
+# The lower bounds of carbon are its preindustrial equilibrium.
 STATES = CarbonCycle(
     Variable("carbon in the air", "GtC", 588.0, 1600.0, symbol="M_AT"),
     Variable("carbon in the upper ocean and the biosphere", "GtC", 360.0, 1000.0, symbol="M_UP"),
@@ -51,36 +51,37 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
 
     $G$, $H$ and $h$ follow from the five-year steps of [`CarbonReservoirs`][] and [`TemperatureLayers`][], in one of two ways:
 
-    - `logarithm` (default, variant D): the flow that meets the steps exactly, $e^{5G} = B$; nearest to DICE. Two of its
-      exchanges, between air and deep ocean, are negative but faint.
+    - `logarithm` (default, variant D): the flow that reproduces the steps exactly, $e^{5G} = B$; nearest to DICE. Its two
+      exchanges between air and deep ocean are negative but small.
     - `euler` (variant A): $G = (B-I)/5$, the limit of DICE with ever shorter steps.
 
     The members of the ensemble, degC per GtC, **scale the sensitivity**: $S_\ell = S\,\theta_\ell/\bar\theta$, so that only their
-    spread matters. Transient warming spreads less than they do, as more sensitive layers take longer.
+    relative spread matters. The spread of transient warming is smaller, as more sensitive layers respond more slowly.
 
     **Arguments:**
 
-    - `ensemble`: the doubt about the sensitivity.
-    - `carbon`, `layers`: the blocks, with the state at the start.
+    - `ensemble`: the uncertainty of the sensitivity.
+    - `carbon`, `layers`: the blocks, with their initial states.
     - `exogenous_forcing`: $F_{ex}$ of other gases and aerosols, W/m2, constant.
     - `temperature_volatility`: $\varsigma_T$, degC per square root of a year.
     - `generator`: `logarithm` or `euler`.
 
-    **Raises:** `ValueError` naming a parameter that is out of range; also where carbon moves down so fast that a step has no
+    **Raises:** `ValueError` naming a parameter that is out of range, or an exchange of carbon so fast that the step has no
     logarithm.
 
-    **Good values:** carbon in the air at the start is 422.8 ppm of 2024 (NOAA) times 2.124 GtC; the other reservoirs and the deep
-    ocean are those of the optimal path of DICE-2016R in 2025, which nobody observes. Forcing is that of all but CO2 in 2019 (IPCC
-    AR6 WGI, table 7.8: 2.72 - 2.16). The volatility is an assumption: 0.085 degC of lasting natural variability.
+    **Good values:** initial carbon in the air is 422.8 ppm of 2024 (NOAA) times 2.124 GtC; the other reservoirs and the deep
+    ocean, which are not observed, are those of the optimal path of DICE-2016R in 2025. Exogenous forcing is the forcing of all
+    agents except CO2 in 2019 (IPCC AR6 WGI, table 7.8: 2.72 - 2.16). The volatility is an assumption: 0.085 degC of persistent
+    natural variability.
 
-    **What to expect:** of 100 GtC emitted into the air before industry 62 % is left there after 50 years and 60 % after 100,
-    where models of the earth system keep some 41 % (Joos et al. 2013); warming peaks after 158 years, where theirs does within
-    some ten. Under 10 GtC/yr for 70 and 100 years warming is 2.20 and 2.30 degC per 1000 GtC: **at the upper end** of the range
-    assessed as likely, 1.0 to 2.3 (AR6 WGI, D.1.1). Under 5 GtC/yr it is 2.46 and 2.65, **outside**, as forcing is logarithmic
-    and the sinks do not fill up. Warming in the long run from twice the carbon is the sensitivity, 3.1 degC.
+    **Limitations:** of a pulse of 100 GtC into the preindustrial air 62 % remains after 50 years and 60 % after 100 years; Earth
+    system models retain some 41 % (Joos et al. 2013). Warming peaks after 158 years, in Earth system models within some ten years.
+    Under 10 GtC/yr for 70 and 100 years warming is 2.20 and 2.30 degC per 1000 GtC, **at the upper end** of the range assessed as
+    likely, 1.0 to 2.3 (AR6 WGI, D.1.1). Under 5 GtC/yr it is 2.46 and 2.65, **outside** this range, as forcing is logarithmic and
+    the sinks do not saturate. Long-run warming from a doubling of carbon is the sensitivity, 3.1 degC.
 
-    Five states: an economy with two capitals has seven. Grids cannot hold them; the solvers meant are those without a mesh (`Features`
-    with additive terms, networks), or `OpenLoop` without noise.
+    The climate has five states, an economy with two capitals seven. This is too many for grids; suitable solvers are those without
+    a mesh (`Features` with additive terms, networks), or `OpenLoop` without noise.
 
     **References:** Nordhaus 2017, doi:10.1073/pnas.1609244114 (DICE-2016R); Dietz, van der Ploeg, Rezai and Venmans 2021, "Are
     Economists Getting Climate Dynamics Right and Does It Matter?", doi:10.1086/713977 (slow warming); Joos et al. 2013,
@@ -136,19 +137,19 @@ class CarbonCycleClimate(AbstractPhysicalClimate):
         return self.flow(y, emissions, self.exogenous_forcing, self.sensitivity(member))
 
     def loadings(self, y: Point, emissions: Scalar) -> Point:
-        none = jnp.zeros_like(y.temperature)
-        return CarbonCycle(none, none, none, none + self.temperature_volatility, none)
+        zero = jnp.zeros_like(y.temperature)
+        return CarbonCycle(zero, zero, zero, zero + self.temperature_volatility, zero)
 
     def start(self) -> Point:
         return CarbonCycle(*self.carbon.initial_carbon, *self.layers.initial_temperature)
 
     def closures(self, harm: Callable[[Scalar, Point], Scalar]) -> Point:
-        # no slope is known far out: temperature falls back, so the harm of a degree is not that of a lasting one
+        # No slope is known at high temperatures: temperature falls again, so that `harm`, for a lasting degree, does not apply.
         del harm
         return CarbonCycle(
             (Inflow(), Outflow(extension=400.0)),
             (Inflow(), Outflow(extension=200.0)),
-            # faintly outward at low content where exchange with the air is negative
+            # weak outward drift at low content, if the exchange with the air is negative
             (Outflow(), Outflow(extension=200.0)),
             # beyond 6 degC temperature falls unless the air holds more than 2000 GtC
             (Inflow(extension=0.9), Inflow(extension=2.0)),

@@ -11,17 +11,17 @@ TONNES_CO2_PER_TONNE_CARBON = 3.666  # the constant of the published programs
 
 
 class CarbonReservoirs(AbstractBlock):
-    r"""Three reservoirs of carbon (atmosphere, upper ocean with biosphere, deep ocean) that exchange every five years.
+    r"""Three reservoirs of carbon (atmosphere, upper ocean with biosphere, deep ocean) with exchange in steps of five years.
 
     $$M' = BM + \tfrac{5}{3.666}(E, 0, 0),\qquad B = \begin{pmatrix}1-b_{12}&b_{21}&0\\b_{12}&1-b_{21}-b_{23}&b_{32}\\
     0&b_{23}&1-b_{32}\end{pmatrix}$$
 
-    with $b_{21} = b_{12}M_1^*/M_2^*$ and $b_{32} = b_{23}M_2^*/M_3^*$, so that $M^*$ is at rest. Columns sum to one: no
-    carbon is lost.
+    with $b_{21} = b_{12}M_1^*/M_2^*$ and $b_{32} = b_{23}M_2^*/M_3^*$, so that $M^*$ is an equilibrium. Columns sum to one:
+    carbon is conserved.
 
     **Arguments:**
 
-    - `surface_exchange`: $b_{12}$, `deep_exchange`: $b_{23}$, shares that move down in a period.
+    - `surface_exchange`: $b_{12}$, `deep_exchange`: $b_{23}$, shares that move downwards in a period.
     - `equilibrium`: $M^*$ and `initial_carbon`: $M_0$, GtC.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
@@ -61,7 +61,7 @@ class CarbonReservoirs(AbstractBlock):
 
     @property
     def exchange(self) -> Float[Array, "3 3"]:
-        """$B$: where the carbon of each reservoir (column) is a period later."""
+        """$B$: the distribution (rows) after one period of the carbon of each reservoir (column)."""
         down, deep, rest = self.surface_exchange, self.deep_exchange, self.equilibrium
         up, rise, zero = down * rest[0] / rest[1], deep * rest[1] / rest[2], jnp.zeros_like(down)
         rows = (1.0 - down, up, zero), (down, 1.0 - up - deep, rise), (zero, deep, 1.0 - rise)
@@ -73,7 +73,7 @@ class CarbonReservoirs(AbstractBlock):
         return self.exchange @ carbon + jnp.stack([inflow, jnp.zeros_like(inflow), jnp.zeros_like(inflow)])
 
     def eigenvalues(self) -> tuple[Scalar, Scalar, Scalar]:
-        """Of $B - I$: zero, as no carbon is lost, and two below."""
+        """Eigenvalues of $B - I$: zero, as carbon is conserved, and two negative ones."""
         z = self.exchange - jnp.eye(3)
         minors = (z[i, i] * z[j, j] - z[i, j] * z[j, i] for i, j in ((0, 1), (0, 2), (1, 2)))
         return jnp.zeros_like(z[0, 0]), *pair(jnp.trace(z), sum(minors, jnp.zeros(())))

@@ -24,7 +24,7 @@ TEMPERATURE = Variable("temperature anomaly above 1850-1900", "degC", 0.9, 4.0, 
 
 
 class TCREClimate(AbstractPhysicalClimate):
-    r"""Warming proportional to cumulative emissions, with a doubtful slope and noise.
+    r"""Warming proportional to cumulative emissions, with an uncertain slope and noise.
 
     $$dY = E\,(\theta_\ell\,dt + \varsigma\,dW^y)$$
 
@@ -60,7 +60,7 @@ class TCREClimate(AbstractPhysicalClimate):
         """Loading of temperature on its shock, degC per square root of a year."""
         return emissions * self.volatility
 
-    # -- as one of the climates that an economy may be given -------------------------------------------
+    # -- the interface of a physical climate ------------------------------------------------------------
 
     @property
     def states(self) -> Point:
@@ -76,7 +76,7 @@ class TCREClimate(AbstractPhysicalClimate):
         return Temperature(self.initial_temperature)
 
     def closures(self, harm: Callable[[Scalar, Point], Scalar]) -> Point:
-        # what is wrong with the slope at the far end dies off as exp(-delta dy / (theta E))
+        # an error of the slope at the upper face decays as exp(-delta dy / (theta E))
         return Temperature((Inflow(extension=0.1), Growth(slope=harm, extension=7.0)))
 
     def best_emissions(
@@ -93,16 +93,16 @@ class TCREClimate(AbstractPhysicalClimate):
         r"""Emissions that maximise $w\log e + \mathrm{CE}_\ell[G\theta_\ell E] + \tfrac12\varsigma^2E^2F$, $E = e + x$.
 
         The first-order condition at the saddle, $w/e + G\Theta(\omega^*(E)) + F\varsigma^2E = 0$ with
-        $F = H - G^2/\xi_r$ (models with logarithmic flow utility of emissions), is solved for $\log e$ by Newton
-        steps from the root under the prior, which lies above the robust one: they approach monotonically.
+        $F = H - G^2/\xi_r$ (models with logarithmic flow utility of emissions), is solved for $\log e$ by Newton's
+        method from the root under the prior, which lies above the robust root: convergence is monotone.
 
         **Arguments:**
 
         - `weight`: $w$, weight of $\log e$ in the flow.
-        - `gain`: $G$, marginal value of temperature (with damages), negative where warming hurts.
+        - `gain`: $G$, marginal value of temperature (with damages), negative if warming is harmful.
         - `curvature`: $H$, its derivative in temperature.
         - `shock_aversion`: $1/\xi_r$ of the temperature shock.
-        - `exogenous`: $x$, GtC/yr from outside.
+        - `exogenous`: $x$, exogenous emissions, GtC/yr.
         - `low`, `high`: bounds on $e$, GtC/yr.
         """
         theta, prior = self.ensemble.values, self.ensemble.weights
@@ -111,7 +111,7 @@ class TCREClimate(AbstractPhysicalClimate):
         def closed_form(slope):
             linear = gain * slope + second * exogenous
             root = jnp.sqrt(jnp.maximum(linear**2 - 4.0 * weight * second, 0.0))
-            below = root - linear  # > 0 where warming hurts or noise does
+            below = root - linear  # > 0 if warming or its noise is harmful
             return jnp.where(below > 0, 2.0 * weight / jnp.where(below > 0, below, 1.0), high)
 
         def step(carry):
@@ -123,7 +123,7 @@ class TCREClimate(AbstractPhysicalClimate):
             spread = omega @ (theta - mean) ** 2
             value = weight + gain * mean * e + second * total * e
             slope = gain * mean * e - ambiguity.climate * gain**2 * spread * e * e + second * (total + e) * e
-            # where noise makes emissions worth having, no root lies ahead: walk to the bound
+            # If noise makes emissions beneficial, there is no root ahead: move towards the bound.
             walk = jnp.where(value > 0, 2.0, -1.0)
             move = jnp.where(slope < 0, -value / jnp.where(slope < 0, slope, 1.0), walk)
             new = jnp.clip(log_e + jnp.clip(move, -2.0, 2.0), jnp.log(low), jnp.log(high))

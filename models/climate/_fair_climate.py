@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 
 STEP = 5.0  # years
-_EMITTED = 3.667  # tCO2 per tC where emissions enter the boxes, as published
-_CUMULATED = 3.666  # and where they are added up
+_EMITTED = 3.667  # tCO2 per tC for the inflow of the boxes, as published
+_CUMULATED = 3.666  # tCO2 per tC for cumulative emissions, as published
 
 
 class FairState(NamedTuple):
@@ -22,17 +22,17 @@ class FairState(NamedTuple):
 
 
 class FairClimate(AbstractBlock):
-    r"""The climate of FaIR in steps of five years: four boxes of carbon that decay more slowly as sinks fill, two of temperature.
+    r"""The FaIR climate in steps of five years: four boxes of carbon that decay more slowly as sinks saturate, two of temperature.
 
     $$R_i' = a_i\tau_i\alpha\tfrac{E}{3.667}(1-x_i) + R_ix_i,\quad x_i = e^{-5/(\tau_i\alpha)},\qquad M = M^* + \textstyle\sum_iR_i',$$
     $$F = \kappa\log_2\tfrac{M}{M^*} + F_{ex},\qquad B_j' = B_je^{-5/d_j} + q_jF(1-e^{-5/d_j}),\qquad T = B_1' + B_2',$$
 
-    where the factor $\alpha$ makes the response over 100 years what carbon taken up and warming imply in the same period:
+    where the factor $\alpha$ equates the response over 100 years with the value implied by carbon uptake and warming in the period:
 
     $$r_0 + r_C\,(C - (M - M^*)) + r_TT = \sum_i\alpha a_i\tau_i\big(1-e^{-100/(\alpha\tau_i)}\big)$$
 
-    with $C$ the cumulative emissions before the period. The right side has a root for $\alpha$ below about 100 only, where it
-    approaches 100: beyond, nothing is found and the state is not a number.
+    with $C$ the cumulative emissions before the period. The right-hand side approaches 100 years for $\alpha$ of about 100; beyond
+    this value there is no root, and the state is not a number.
 
     **Arguments:**
 
@@ -115,8 +115,8 @@ class FairClimate(AbstractBlock):
     def advance(self, state: FairState, emissions: Scalar, exogenous: Scalar) -> FairState:
         """The state of a period with emissions in GtCO2/yr and the forcing of other gases in W/m2.
 
-        `state` is that of the period before, but for the cumulative emissions, which are those before this period;
-        `cumulate` adds the emissions to them.
+        `state` is the state of the previous period, with the cumulative emissions before the present period; `cumulate` adds the
+        emissions of the present period.
         """
 
         def excess(log_timescale, state, emissions, exogenous):
@@ -131,46 +131,46 @@ class FairClimate(AbstractBlock):
             value, slope = jax.jvp(lambda z: excess(z, *frozen), (root,), (jnp.ones_like(root),))
             root = root - value / slope
         root, slope = jax.lax.stop_gradient((root, slope))
-        # one step with the slope frozen carries the first derivative (implicit function theorem), the next the second
+        # By the implicit function theorem a step with frozen slope gives the first derivative, and a further step the second.
         for _ in range(2):
             root = root - excess(root, state, emissions, exogenous) / slope
         return self._boxes(root, state, emissions, exogenous)
 
     def cumulate(self, state: FairState, emissions: Scalar) -> FairState:
-        """The state with the emissions of its period (GtCO2/yr) added to the cumulative ones."""
+        """The state after the emissions of its period (GtCO2/yr) are added to cumulative emissions."""
         return state._replace(cumulative=state.cumulative + STEP / _CUMULATED * emissions)
 
     def total(self, state: FairState) -> Scalar:
-        """GtC in the air."""
+        """Carbon in the atmosphere, GtC."""
         return self.preindustrial_carbon + jnp.sum(state.carbon)
 
     def warming(self, state: FairState) -> Scalar:
-        """degC above 1765."""
+        """Warming above 1765, degC."""
         return jnp.sum(state.temperature)
 
     def forcing(self, total: Scalar, exogenous: Scalar) -> Scalar:
-        """W/m2 at GtC in the air and the forcing of other gases."""
+        """Radiative forcing, W/m2, from carbon in the atmosphere (GtC) and the forcing of other gases (W/m2)."""
         return self.doubling_forcing * jnp.log2(total / self.preindustrial_carbon) + exogenous
 
     def equilibrium(self, forcing: Scalar) -> Scalar:
-        """degC in the long run under a constant forcing, W/m2."""
+        """Long-run warming, degC, under a constant forcing (W/m2)."""
         return jnp.sum(self.responses) * forcing
 
     def response_100_years(self, log_timescale: Scalar) -> Scalar:
-        """The integral over 100 years of what is left in the air of a pulse, in years."""
+        """Integral over 100 years of the airborne fraction of a pulse, in years."""
         scale = jnp.exp(log_timescale) * self.lifetimes
         return jnp.sum(self.shares * scale * -jnp.expm1(-100.0 / scale))
 
     def _boxes(self, log_timescale: Scalar, state: FairState, emissions: Scalar, exogenous: Scalar) -> FairState:
         scale = jnp.exp(log_timescale) * self.lifetimes
-        left = jnp.exp(-STEP / scale)
+        airborne = jnp.exp(-STEP / scale)
         inflow = self.shares * scale * -jnp.expm1(-STEP / scale)
-        carbon = inflow * (emissions / _EMITTED) + left * state.carbon
+        carbon = inflow * (emissions / _EMITTED) + airborne * state.carbon
         forcing = self.forcing(self.preindustrial_carbon + jnp.sum(carbon), exogenous)
         memory = jnp.exp(-STEP / self.delays)
         temperature = memory * state.temperature + (1.0 - memory) * self.responses * forcing
         return FairState(state.cumulative, carbon, temperature, log_timescale)
 
 
-# The slope is that of the last of them: to 1e-6 after the first period, whose factor is far off, to rounding later.
+# The slope is evaluated in the last step: its error is 1e-6 in the first period, with a poor initial factor, and rounding later.
 _NEWTON_STEPS = 3

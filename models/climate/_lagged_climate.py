@@ -18,30 +18,31 @@ class TemperatureAndRate(NamedTuple, Generic[T]):
     warming_rate: T
 
 
-# the fastest is that of 27 GtC/yr for ever
+# the upper bound is the long-run rate under 27 GtC/yr
 WARMING_RATE = Variable("rate of warming", "degC/yr", 0.0, 0.05, symbol="w")
 
 
 class LaggedClimate(AbstractPhysicalClimate):
-    r"""Warming that follows cumulative emissions with a lag: the rate of warming approaches what `TCREClimate` gives at once.
+    r"""Warming that follows cumulative emissions with a lag: the rate of warming approaches that of `TCREClimate`.
 
     $$dY_1 = Y_2\,dt,\qquad dY_2 = \lambda\big[(\theta_\ell E - Y_2)\,dt + \varsigma E\,dW^y\big]$$
 
-    A pulse of carbon warms by $\theta_\ell$ per GtC in the end, by the share $1-e^{-\lambda t}$ of it after $t$ years, without a peak.
+    The warming from a pulse of carbon is the share $1-e^{-\lambda t}$ of $\theta_\ell$ per GtC after $t$ years, without a peak.
     Temperature has no noise of its own. As $\lambda\to\infty$ this becomes [`TCREClimate`][].
 
     **Arguments:**
 
     - `ensemble`, `relative_volatility`, `initial_temperature`: those of [`TCREClimate`][].
     - `adjustment`: $\lambda$, per year.
-    - `initial_rate`: degC per year at the start.
+    - `initial_rate`: initial rate of warming, degC per year.
 
-    **Raises:** `ValueError` if the speed is not positive or the volatility negative.
+    **Raises:** `ValueError` if the rate is not positive or the volatility is negative.
 
-    **Good values:** $\lambda = \ln 2/6$, half of the response after six years, to 5, as published. Under steady emissions for $t$
-    years the warming per carbon is $1 - (1-e^{-\lambda t})/(\lambda t)$ of $\theta$: 0.88 after 70 years at the slow speed,
-    1.64e-3 degC per GtC under the published mean, within the range assessed as likely (1.0 to 2.3 degC per 1000 GtC). The start,
-    0.02 degC per year, is the pace of 2010 to 2025 (human-induced warming of 0.2 to 0.3 degC per decade: Forster et al. 2025).
+    **Good values:** $\lambda = \ln 2/6$, half of the response after six years, to 5, as published. Under constant emissions for $t$
+    years the warming per carbon is the share $1 - (1-e^{-\lambda t})/(\lambda t)$ of $\theta$: 0.88 after 70 years at the slowest
+    rate, or 1.64e-3 degC per GtC with the published mean, within the likely range of the assessment (1.0 to 2.3 degC per 1000 GtC).
+    The initial rate, 0.02 degC per year, is that of 2010 to 2025
+    (human-induced warming of 0.2 to 0.3 degC per decade: Forster et al. 2025).
 
     **References:** Barnett, Brock and Hansen 2021, "Climate Change Uncertainty Spillover in the Macroeconomy", doi:10.1086/718668,
     appendix C (without noise); IPCC AR6 WGI, doi:10.1017/9781009157896.001, D.1.1; Forster et al. 2025, doi:10.5194/essd-17-2641-2025.
@@ -92,9 +93,10 @@ class LaggedClimate(AbstractPhysicalClimate):
 
     def closures(self, harm: Callable[[Scalar, Point], Scalar]) -> Point:
         def committed(t: Scalar, x: Point) -> Scalar:
-            # where nothing more is emitted temperature ends here; discounting, left out, matters by delta / lambda of the rest
+            # The long-run temperature without further emissions; discounting, of relative size delta / lambda, is neglected.
             return harm(t, x._replace(temperature=x.temperature + x.warming_rate / self.adjustment))
 
-        # noise carries the rate below zero, by two standard deviations 0.01 degC/yr at 10 GtC/yr; both ends are left inwards
+        # Noise carries the rate below zero, by 0.01 degC/yr (two standard deviations) at 10 GtC/yr; the drift points inwards at
+        # both faces.
         rate = Inflow(extension=0.02), Inflow(extension=0.03)
         return TemperatureAndRate((Inflow(extension=0.1), Growth(slope=committed, extension=7.0)), rate)

@@ -1,4 +1,4 @@
-"""What an economy asks of a physical climate: states that emissions move, one of them the temperature."""
+"""The interface between an economy and a physical climate."""
 
 import abc
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from ..equation import Ensemble
 
 
 class AbstractPhysicalClimate(AbstractBlock):
-    r"""States that carbon emissions move, among them `temperature`, shaken by one shock.
+    r"""States driven by carbon emissions, among them `temperature`, with one shock.
 
     $$dy = b(y, E;\theta_\ell)\,dt + \sigma(y, E)\,dW$$
 
-    The members of `ensemble` differ in the number that `rates` is given. A block that has these methods fits every economy that
-    takes its climate by this interface (`TwoCapital`, `NetZero`).
+    Every member of `ensemble` has its value of the argument `member` of `rates`. A block with these methods can be used in every
+    economy with an exchangeable climate (`TwoCapital`, `NetZero`).
     """
 
     ensemble: AbstractVar[Ensemble]
@@ -27,7 +27,7 @@ class AbstractPhysicalClimate(AbstractBlock):
 
     @abc.abstractmethod
     def rates(self, y: Point, emissions: Scalar, member: Scalar) -> Point:
-        """Drift per year under emissions in GtC/yr, if `member` of the ensemble is true."""
+        """Drift per year under emissions in GtC/yr, if `member` is the true member of the ensemble."""
 
     @abc.abstractmethod
     def loadings(self, y: Point, emissions: Scalar) -> Point:
@@ -35,9 +35,9 @@ class AbstractPhysicalClimate(AbstractBlock):
 
     @abc.abstractmethod
     def start(self) -> Point:
-        """Where it starts."""
+        """Initial state."""
 
     @abc.abstractmethod
     def closures(self, harm: Callable[[Scalar, Point], Scalar]) -> Point:
-        r"""What closes the equation at the faces of its states; `harm` is $-\Lambda'(y)$, the slope of the value in a
-        temperature that hardly moves."""
+        r"""Closures of its states; `harm` is the slope of the value in a temperature that hardly moves, such as
+        $-\Lambda'(y)$."""

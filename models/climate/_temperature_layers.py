@@ -10,16 +10,16 @@ YEARS = 5.0  # of a step
 
 
 class TemperatureLayers(AbstractBlock):
-    r"""Atmosphere with upper ocean, and deep ocean: two temperatures that follow forcing in steps of five years.
+    r"""Two temperatures, of the atmosphere with the upper ocean and of the deep ocean, in steps of five years.
 
     $$T_1' = T_1 + c_1\Big[F' - \tfrac{\kappa}{S}T_1 - c_3(T_1-T_2)\Big],\qquad T_2' = T_2 + c_4(T_1-T_2),\qquad
     F = \kappa\log_2\frac{M}{M^*} + F_{ex}$$
 
-    The forcing is that of the end of the step.
+    The forcing is taken at the end of the step.
 
     **Arguments:**
 
-    - `sensitivity`: $S$, warming in the long run from twice the carbon, degC. `doubling_forcing`: $\kappa$, W/m2.
+    - `sensitivity`: $S$, equilibrium warming from a doubling of carbon, degC. `doubling_forcing`: $\kappa$, W/m2.
     - `response`: $c_1$, degC per W/m2. `exchange`: $c_3$, W/m2 per degC. `ocean_response`: $c_4$, share.
     - `preindustrial_carbon`: $M^*$, GtC. `initial_temperature`: degC, air and deep ocean.
 
@@ -68,23 +68,23 @@ class TemperatureLayers(AbstractBlock):
             )
 
     def forcing(self, carbon: Scalar, exogenous: Scalar) -> Scalar:
-        """W/m2 at GtC in the air and the forcing from other gases."""
+        """Radiative forcing, W/m2, from carbon in the atmosphere (GtC) and the forcing of other gases (W/m2)."""
         return self.doubling_forcing * jnp.log2(carbon / self.preindustrial_carbon) + exogenous
 
     def advance(self, temperature: Float[Array, "2"], forcing: Scalar) -> Float[Array, "2"]:
-        """degC a period later, under the forcing (W/m2) of that time."""
+        """Temperatures a period later, degC, under the forcing (W/m2) of that period."""
         air, ocean = temperature
         feedback = self.doubling_forcing / self.sensitivity
         warming = self.response * (forcing - feedback * air - self.exchange * (air - ocean))
         return jnp.stack([air + warming, ocean + self.ocean_response * (air - ocean)])
 
     def rates(self, generator: str) -> AnnualRates:
-        """The layers in continuous time: what temperatures and forcing (degC, W/m2) change per year (see `annual_rates`)."""
+        """The layers in continuous time: rates of change per year from temperatures (degC) and forcing (W/m2); see `annual_rates`."""
         step, response = jax.jacfwd(self.advance, argnums=(0, 1))(jnp.zeros(2), jnp.zeros(()))
         z = step - jnp.eye(2)
         eigenvalues = pair(jnp.trace(z), z[0, 0] * z[1, 1] - z[0, 1] * z[1, 0])
         return annual_rates(z, response, eigenvalues, YEARS, generator)
 
     def equilibrium(self, forcing: Scalar) -> Scalar:
-        """degC in the long run under a constant forcing (W/m2), both layers."""
+        """Long-run warming of both layers, degC, under a constant forcing (W/m2)."""
         return self.sensitivity * forcing / self.doubling_forcing

@@ -1,4 +1,4 @@
-"""The DICE family: DICE-2016R in periods and in continuous time, DICE-2023."""
+"""The DICE family: DICE-2016R in discrete and in continuous time, and DICE-2023."""
 
 from ._dice2016 import Dice2016 as Dice2016
 from ._dice2016_continuous import Dice2016Continuous as Dice2016Continuous

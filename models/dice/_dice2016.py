@@ -13,7 +13,7 @@ from ._dice_world import WELFARE_SCALE, Dice2016World
 
 T = TypeVar("T")
 
-_OFFSET = -10993.704  # of welfare, as published; the path does not depend on it
+_OFFSET = -10993.704  # of welfare, as published; it does not affect the path
 
 
 class ReservoirsAndLayers(NamedTuple, Generic[T]):
@@ -26,7 +26,7 @@ class ReservoirsAndLayers(NamedTuple, Generic[T]):
 
 
 class Given2016(NamedTuple):
-    """What a period takes from outside."""
+    """Exogenous quantities of a period."""
 
     population: Array  # million
     productivity: Array
@@ -34,12 +34,12 @@ class Given2016(NamedTuple):
     backstop: Array  # US$/tCO2
     land: Array  # GtCO2/yr
     forcing: Array  # W/m2, of this period
-    next_forcing: Array  # and of the next
-    weight: Array  # of a year's utility of a million people in welfare
+    next_forcing: Array  # W/m2, of the next period
+    weight: Array  # weight in welfare of the annual utility of a million people
 
 
 class Period2016(AbstractPeriod):
-    """One period of DICE-2016R: output, emissions, and the climate that follows."""
+    """One period of DICE-2016R: output, emissions, and the climate of the next period."""
 
     economy: DiceEconomy
     carbon: CarbonReservoirs
@@ -49,38 +49,39 @@ class Period2016(AbstractPeriod):
         economy, layers = self.economy, self.temperature
         gross = economy.gross_output(given.productivity, given.population, x.capital)
         cost = economy.abatement_cost_share(given.backstop, given.intensity)
-        made = economy.produce(gross, cost, x.temperature_atmosphere, u.abatement, u.savings)
+        output = economy.produce(gross, cost, x.temperature_atmosphere, u.abatement, u.savings)
         industrial = given.intensity * gross * (1.0 - u.abatement)
         emissions = industrial + given.land + pulse
         carbon = self.carbon.advance(jnp.stack(x[1:4]), emissions)
         forcing = layers.forcing(carbon[0], given.next_forcing)
         temperature = layers.advance(jnp.stack(x[4:6]), forcing)
-        state = ReservoirsAndLayers(economy.next_capital(x.capital, made.investment), *carbon, *temperature)
+        state = ReservoirsAndLayers(economy.next_capital(x.capital, output.investment), *carbon, *temperature)
         seen = {
             "emissions_co2": emissions,
             "industrial_emissions": industrial,
             "temperature": x.temperature_atmosphere,
             "forcing": layers.forcing(x.carbon_atmosphere, given.forcing),
         }
-        return period_outcome(economy, given, made, u.abatement, state, WELFARE_SCALE, seen)
+        return period_outcome(economy, given, output, u.abatement, state, WELFARE_SCALE, seen)
 
 
 class Dice2016(Dice2016World, AbstractDiscreteModel):
-    r"""DICE-2016R: growth, abatement and warming of the world in 100 periods of five years from 2015.
+    r"""DICE-2016R: global growth, abatement and warming in 100 periods of five years from 2015.
 
     $$\max_{\mu,s}\; 5\kappa\sum_n\frac{L_n}{1.015^{5n}}u(C_n/L_n),\qquad E = \sigma Y_G(1-\mu) + E_{land}$$
 
     with the economy of [`DiceEconomy`][], the carbon of [`CarbonReservoirs`][] and the temperatures of
-    [`TemperatureLayers`][]. Abatement is fixed to 3 % in 2015, at most 1 before 2160 and 1.2 from then on; savings are
-    fixed over the last ten periods. The published limit on cumulative emissions, 6000 GtC, never binds and is left out.
+    [`TemperatureLayers`][]. Abatement is 3 % in 2015, at most 1 before 2160 and at most 1.2 from then on; savings are
+    fixed in the last ten periods. The published limit on cumulative emissions, 6000 GtC, never binds and is omitted.
 
     **Arguments:**
 
     - `growth`, `economy`, `carbon`, `temperature`: the blocks.
-    - `time_preference`: per year. `intensity_growth`: per year in 2015, `intensity_decline`: how fast that fades, per year.
+    - `time_preference`: per year. `intensity_growth`: growth of emission intensity in 2015, `intensity_decline`: decline of
+      that growth, both per year.
     - `initial_emissions`, `initial_output`, `initial_abatement`: GtCO2/yr, trillion 2010 US$/yr and share in 2015.
-    - `backstop`, `backstop_decline`: US$/tCO2 at full abatement in 2015, and its fall per period.
-    - `land_emissions`, `land_decline`: GtCO2/yr in 2015, and their fall per period.
+    - `backstop`, `backstop_decline`: US$/tCO2 at full abatement in 2015, and its relative decline per period.
+    - `land_emissions`, `land_decline`: GtCO2/yr in 2015, and their relative decline per period.
     - `first_forcing`, `last_forcing`: W/m2 of other gases in 2015 and from 2100 on.
 
     **Raises:** `ValueError` naming a parameter that is out of range.

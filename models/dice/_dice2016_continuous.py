@@ -52,33 +52,34 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     $$\max_{\mu,s}\int_0^\infty e^{-\rho t}\kappa L\,u(C/L)\,dt,\qquad dK = \big[sY - \tfrac{1-(1-\delta)^5}5K\big]dt +
     \sigma_kK\,dW^k,\qquad E = \sigma Y_G(1-\mu) + E_{land}$$
 
-    with $\rho = \log 1.015$, the climate of [`CarbonCycleClimate`][] and the exogenous paths of DICE in closed form between its
-    periods. Calendar time is the state $\tau$, $d\tau = dt$: the equation is stationary, and its value is that at $\tau$ (current
-    value).
+    with $\rho = \log 1.015$, the climate of [`CarbonCycleClimate`][] and the exogenous paths of DICE, in closed form between its
+    periods. Calendar time is the state $\tau$, $d\tau = dt$: the equation is stationary, and its value is the current value at $\tau$.
 
-    Depreciation is the Euler inverse of a period of DICE, which adds five years of investment undepreciated: 0.0819 per year. With 0.1
-    capital would be 14 to 19 % lower. With `generator` of the climate block `logarithm` (variant D) the social cost of carbon is
-    5 % below that of DICE in 2015 and 1 % from 2030 to 2100, with `euler` (variant A) 3 %: the price of steps of five years, not
-    an error. See docs/dice.md.
+    Depreciation is the Euler approximation of a period of DICE, which adds five years of investment without depreciation: 0.0819
+    per year. With 0.1 capital would be 14 to 19 % lower. With the generator `logarithm` of the climate block (variant D) the social
+    cost of carbon is 5 % below that of DICE in 2015 and 1 % below it from 2030 to 2100; with `euler` (variant A) it is 3 % below.
+    These differences come from the five-year steps of DICE. See docs/dice.md.
 
     First-order conditions: $\mu = (SCC/p_b)^{1/1.6}$ within its limits, with $SCC = -1000V_M/(3.666\,V_K)$ US$/tCO2, and $U_C =
-    V_K$. Where savings are at a bound, abatement solves one increasing equation. In the first period and beyond the limits,
-    abatement is what the limits say, whatever the control.
+    V_K$. If savings are at a bound, abatement solves one increasing equation. Abatement is clipped to its limits, which are equal
+    in the first period.
 
     **Arguments:**
 
-    - those of [`Dice2016`][], but for climate and time preference; `preferences`: $\rho$. `climate`: a [`CarbonCycleClimate`][]
-      (its exogenous forcing comes on top).
+    - those of [`Dice2016`][], except climate and time preference; `preferences`: $\rho$. `climate`: a [`CarbonCycleClimate`][]
+      (its exogenous forcing is added).
     - `ambiguity`: shocks in the order capital, temperature.
-    - `capital_volatility`: $\sigma_k$, per square root of a year. Zero, as that of the climate: DICE is deterministic.
-    - `exogenous_emissions`: further emissions, GtC/yr.
+    - `capital_volatility`: $\sigma_k$, per square root of a year. It is zero by default, as is that of the climate: DICE is
+      deterministic.
+    - `exogenous_emissions`: additional emissions, GtC/yr.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
-    **Good values:** seven states are beyond grids: the solvers meant are those without a mesh, and without noise
+    **Good values:** seven states are too many for grids: suitable solvers are those without a mesh and, without noise,
     `validation.OpenLoop(model, horizon=500, nodes=101, steps=400, spread=1, tail=False)`.
 
-    **References:** Nordhaus 2017, doi:10.1073/pnas.1609244114; money is in 2010 US$. The form in continuous time is this package's.
+    **References:** Nordhaus 2017, doi:10.1073/pnas.1609244114; money is in 2010 US$. The continuous-time version is this
+    package's own.
 
     !!! example
 
@@ -108,7 +109,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     def __check_init__(self):
         check_time_additive(self)
         check_positive("capital_volatility", self.capital_volatility, allow_zero=True)
-        # the exogenous paths in closed form divide by these, and drop powers of growth beyond the fifteenth
+        # The closed forms of the exogenous paths divide by these and neglect powers of growth beyond the fifteenth.
         check_positive("intensity_decline", self.intensity_decline, "per year")
         check_positive("growth.productivity_decline", self.growth.productivity_decline, "per year")
         check_positive("0.15 - growth.productivity_growth", 0.15 - self.growth.productivity_growth)
@@ -133,40 +134,40 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
         )
 
     def interior_controls(self) -> tuple[str, ...]:
-        # the limits of abatement belong to the model
+        # the limits of abatement are part of the model
         return ("savings",)
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
         capital = Variable("capital", "trillion US$", iamc="Capital Stock", symbol="K")
-        found = economy_variables("above 1900") | {"capital": capital}
-        return {name: variable for name, variable in found.items() if name not in self.states._fields}
+        variables = economy_variables("above 1900") | {"capital": capital}
+        return {name: variable for name, variable in variables.items() if name not in self.states._fields}
 
     # -- the economy ------------------------------------------------------------------------------------
 
     def abated(self, x: Point, u: Point) -> Scalar:
-        """The share of industrial emissions abated, within the limits of its time."""
+        """Abated share of industrial emissions, within the limits at this time."""
         return jnp.clip(u.abatement, *self.abatement_limits(x.time / YEARS))
 
     def gross_output(self, x: Point) -> Scalar:
-        """Trillion US$/yr, before damages and abatement."""
+        """Output before damages and abatement, trillion US$/yr."""
         n = x.time / YEARS
         productivity, population = self.growth.productivity_at(n), self.growth.population_path(n)
         return self.economy.gross_output(productivity, population, jnp.exp(x.log_capital))
 
     def cost_share(self, x: Point) -> Scalar:
-        r"""$\theta_1$: the share of output that full abatement takes."""
+        r"""$\theta_1$: cost of full abatement as a share of output."""
         n = x.time / YEARS
         return self.economy.abatement_cost_share(self.backstop_at(n), self.intensity_at(n))
 
     def produce(self, x: Point, u: Point) -> Production:
-        """Where output goes, trillion US$/yr."""
+        """Uses of output, trillion US$/yr."""
         return self.economy.produce(
             self.gross_output(x), self.cost_share(x), x.temperature, self.abated(x, u), u.savings
         )
 
     def industrial(self, x: Point, u: Point) -> Scalar:
-        """GtCO2/yr."""
+        """Industrial emissions, GtCO2/yr."""
         return self.intensity_at(x.time / YEARS) * self.gross_output(x) * (1.0 - self.abated(x, u))
 
     def emissions_co2(self, x: Point, u: Point) -> Scalar:
@@ -186,8 +187,8 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     def diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         zero = jnp.zeros_like(x.time)
         climate = self.climate.loadings(CarbonCycle(*x[1:6]), zero)
-        found = (zero + self.capital_volatility, zero), *((zero, loading) for loading in climate), (zero, zero)
-        return WorldOfDice._make(map(jnp.stack, found))
+        loadings = (zero + self.capital_volatility, zero), *((zero, loading) for loading in climate), (zero, zero)
+        return WorldOfDice._make(map(jnp.stack, loadings))
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
         population = self.growth.population_path(x.time / YEARS)
@@ -204,21 +205,23 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         n, capital_value = x.time / YEARS, costate.log_capital / jnp.exp(x.log_capital)
-        # what a GtCO2 less is worth, and what the backstop takes of output to avoid it: both per unit of V
+        # marginal value of avoiding one GtCO2, and price of the backstop in trillion US$ per GtCO2
         relief = jnp.maximum(-costate.carbon_air, 0.0) / TONNES_CO2_PER_TONNE_CARBON
         backstop, power = self.backstop_at(n) / USD_PER_TONNE, self.economy.abatement_exponent - 1.0
         low, high = self.abatement_limits(n)
         bounds = self.controls.savings
-        some = jnp.where(capital_value > 0.0, capital_value, 1.0)
-        inside = jnp.clip((relief / (some * backstop)) ** (1.0 / power), low, high)
-        savings = jnp.where(capital_value > 0.0, 1.0 - self._wanted_consumption(x, some) / self._net(x, inside), 0.0)
+        positive = jnp.where(capital_value > 0.0, capital_value, 1.0)
+        inside = jnp.clip((relief / (positive * backstop)) ** (1.0 / power), low, high)
+        savings = jnp.where(
+            capital_value > 0.0, 1.0 - self._wanted_consumption(x, positive) / self._net(x, inside), 0.0
+        )
         held = jnp.clip(savings, bounds.low, bounds.high)
 
         def excess(abatement):
-            # at a bound a dollar is worth what consumption and capital, in their shares, are
+            # at a bound of savings the value of a dollar is the average of consumption and capital, weighted by their shares
             consumption = (1.0 - held) * self._net(x, abatement)
-            worth = (1.0 - held) * self._consumption_value(x, consumption) + held * capital_value
-            return worth * backstop * abatement**power - relief
+            money_value = (1.0 - held) * self._consumption_value(x, consumption) + held * capital_value
+            return money_value * backstop * abatement**power - relief
 
         cornered = increasing_root(excess, low, high, inside)
         return Policy(jnp.where((held == savings) & (capital_value > 0.0), inside, cornered), held)
@@ -231,7 +234,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
         return nothing_saved.consumption
 
     def _wanted_consumption(self, x: Point, capital_value: Scalar) -> Scalar:
-        """At which a unit of capital is worth as much consumed as kept."""
+        """Consumption at which its marginal value equals that of capital, trillion US$/yr."""
         unit = self._consumption_value(x, jnp.ones_like(capital_value))
         return (unit / capital_value) ** (1.0 / self.economy.inverse_eis)
 
@@ -239,7 +242,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
 
     def closures(self) -> Point:
         climate = self.climate.closures(lambda t, x: jnp.zeros_like(x.temperature))
-        # years to 2515, from where the future weighs 6e-4
+        # until the year 2515, after which the weight of the future is 6e-4
         capital, years = (Inflow(extension=0.5), Outflow(extension=1.0)), (Inflow(), Outflow(extension=215.0))
         return WorldOfDice._make((capital, *climate, years))
 
@@ -254,16 +257,16 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
         return WorldOfDice._make((capital, *self.climate.start(), jnp.zeros(())))
 
     def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
-        made, n = self.produce(x, u), x.time / YEARS
+        output, n = self.produce(x, u), x.time / YEARS
         return {
             "emissions": self.emissions_co2(x, u) / CO2_PER_CARBON,
             "emissions_co2": self.emissions_co2(x, u),
             "industrial_emissions": self.industrial(x, u),
-            "output": made.gross,
-            "damages": made.damages,
-            "abatement_cost": made.abatement_cost,
-            "investment": made.investment,
-            "consumption": made.consumption,
+            "output": output.gross,
+            "damages": output.damages,
+            "abatement_cost": output.abatement_cost,
+            "investment": output.investment,
+            "consumption": output.consumption,
             "forcing": self.climate.layers.forcing(x.carbon_air, self.forcing_at(n) + self.climate.exogenous_forcing),
             "carbon_price": self.economy.carbon_price(self.backstop_at(n), self.abated(x, u)),
             "capital": jnp.exp(x.log_capital),

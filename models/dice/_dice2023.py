@@ -12,9 +12,9 @@ from ._dice2023_scenarios import PERIODS, abatement_bounds, constant_rate_weight
 from ._dice_economy import YEARS, DiceEconomy, DiceGrowth, before, scc_with_offset
 from ._dice_names import Policy, economy_variables, policy_variables
 
-_OFFSET = -6275.91  # of welfare, as published; the path does not depend on it
-_FIXED_SAVINGS_FROM = 37  # period
-_RAMP = 16.0  # periods in which what is exogenous in the climate goes from its first to its last value
+_OFFSET = -6275.91  # of welfare, as published; it does not affect the path
+_FIXED_SAVINGS_FROM = 37  # first period with fixed savings
+_RAMP = 16.0  # periods over which exogenous forcing and emissions change from their first to their last values
 
 
 def _economy() -> DiceEconomy:
@@ -26,34 +26,36 @@ def _growth() -> DiceGrowth:
 
 
 class Dice2023(AbstractDiscreteModel):
-    r"""DICE-2023: growth, abatement of all gases and warming of the world in 81 periods of five years from 2020.
+    r"""DICE-2023: global growth, abatement of all gases and warming in 81 periods of five years from 2020.
 
     $$\max_{\mu,s}\; 5\kappa\sum_nR_nL_nu(C_n/L_n),\qquad E = (\sigma Y_G + E_{land})(1-\mu),\qquad
     F_{GHG}' = .861F_{GHG} + .00955\,E_{other}(1-\mu)$$
 
-    with the economy of [`DiceEconomy`][] and the climate of [`FairClimate`][], which warms in the period of the emissions.
+    with the economy of [`DiceEconomy`][] and the climate of [`FairClimate`][], which responds in the period of the emissions.
     Utility is discounted by $R_n = e^{-5n(\rho+\beta\pi)}(1-\tfrac12v_n\eta^2)^{-5n}$, $v_n = 10^{-4}\min(5n, 235)$. Abatement is
-    fixed to 5 % in 2020 (5.1 % in `base`, at its price) and bounded by a published ramp; savings are fixed from 2205 on;
-    temperature stays between 0.5 degC (which binds in the far future) and the scenario's limit.
+    5 % in 2020 (5.1 % in `base`, at its price) and bounded by a published ramp; savings are fixed from 2205 on;
+    temperature is bounded below by 0.5 degC (which binds in the far future) and above by the limit of the scenario.
 
-    The first year's emissions count in cumulative emissions only: a social cost of carbon of 2020 has no meaning (`scc` is
-    not a number there), and the published one is 0.85 times that of 2025 (`scc_published`). Abatement also avoids land and
-    other gases, so that the carbon price lies some 6 % below the social cost of carbon.
+    The emissions of the first period enter cumulative emissions only. A social cost of carbon of 2020 is therefore not defined
+    (`scc` is not a number there); the published one is 0.85 times that of 2025 (`scc_published`). Abatement also avoids emissions
+    from land and of other gases, so that the carbon price lies some 6 % below the social cost of carbon.
 
     **Arguments:**
 
-    - `scenario`: `cbopt`, `base`, `altdam`, `parisext`, `t2c`, `r5`, `r4`, `r3`, `r2` or `r1`; it replaces damages, capital
-      or discounting where it says so.
+    - `scenario`: `cbopt`, `base`, `altdam`, `parisext`, `t2c`, `r5`, `r4`, `r3`, `r2` or `r1`; some replace damages,
+      capital or discounting.
     - `growth`, `economy`, `climate`: the blocks.
     - `time_preference`: $\rho$ per year; `climate_beta`, `risk_premium`: $\beta$ and $\pi$ (per year).
     - `initial_emissions`, `initial_output`, `initial_abatement`: GtCO2/yr, trillion 2019 US$/yr and share in 2020.
-    - `intensity_growth`, `intensity_fade`, `intensity_limit`: per year in 2020, factor per period, and its slowest.
-    - `backstop`: US$/tCO2 at full abatement in 2050; `backstop_decline`, `late_backstop_decline`: its fall per period before
-      and after, in logs.
-    - `emission_ratio`: all abated gases per CO2, first and last. `other_emissions`: GtCO2e/yr, first and last.
-    - `other_forcing`: first forcing of the abated gases, W/m2; `other_memory` per period and `other_response`, W/m2 per
-      GtCO2e/yr. `fixed_forcing`: W/m2 of the rest, first and last. First to last takes 80 years.
-    - `land_emissions`, `land_decline`: GtCO2/yr in 2020, and their fall per period.
+    - `intensity_growth`: growth of emission intensity in 2020, per year; `intensity_fade`: factor on it per period;
+      `intensity_limit`: its slowest decline, per year.
+    - `backstop`: US$/tCO2 at full abatement in 2050; `backstop_decline`, `late_backstop_decline`: its decline per period
+      before and after, in logs.
+    - `emission_ratio`: emissions of all abated gases per CO2 emissions, first and last. `other_emissions`: GtCO2e/yr, first and last.
+    - `other_forcing`: initial forcing of the abated gases other than CO2, W/m2; `other_memory` per period and `other_response`,
+      W/m2 per GtCO2e/yr. `fixed_forcing`: forcing that cannot be abated, W/m2, first and last. All paths from first to last
+      values take 80 years.
+    - `land_emissions`, `land_decline`: GtCO2/yr in 2020, and their relative decline per period.
 
     **Raises:** `ValueError` naming a parameter that is out of range or a scenario that is not offered.
 

@@ -12,7 +12,7 @@ from ._dice_economy import DiceEconomy, period_outcome
 
 T = TypeVar("T")
 
-_SCALE = 0.00891061  # of welfare, as published; the path does not depend on it
+_SCALE = 0.00891061  # of welfare, as published; it does not affect the path
 _PPM = 2.13  # GtC per ppm
 
 
@@ -30,18 +30,18 @@ class FairBoxes(NamedTuple, Generic[T]):
 
 
 class Given2023(NamedTuple):
-    """What a period takes from outside."""
+    """Exogenous quantities of a period."""
 
-    first: Array  # 1 in the first period, whose climate is given
+    first: Array  # 1 in the first period, which has a prescribed climate
     population: Array  # million
     productivity: Array
     intensity: Array  # GtCO2 per trillion US$
-    cost: Array  # share of output that full abatement takes, other gases included
+    cost: Array  # cost of full abatement as a share of output, other gases included
     backstop: Array  # US$/tCO2
     land: Array  # GtCO2/yr
-    forcing: Array  # W/m2, of what is not abated
+    forcing: Array  # W/m2, of agents that cannot be abated
     other: Array  # abatable emissions of other gases, GtCO2e/yr
-    weight: Array  # of a year's utility of a million people in welfare
+    weight: Array  # weight in welfare of the annual utility of a million people
 
 
 class Period2023(AbstractPeriod):
@@ -55,23 +55,23 @@ class Period2023(AbstractPeriod):
     def __call__(self, given: Point, x: Point, u: Point, pulse: Scalar) -> PeriodOutcome:
         economy, climate = self.economy, self.climate
         gross = economy.gross_output(given.productivity, given.population, x.capital)
-        left = 1.0 - u.abatement
-        industrial = given.intensity * gross * left
-        emissions = industrial + given.land * left + pulse
+        unabated = 1.0 - u.abatement
+        industrial = given.intensity * gross * unabated
+        emissions = industrial + given.land * unabated + pulse
         exogenous = given.forcing + x.other_forcing
         old = FairState(x.cumulative_emissions, jnp.stack(x[3:7]), jnp.stack(x[7:9]), x.log_timescale)
         new = climate.advance(old, emissions, exogenous)
-        # the climate of the first period is given: its emissions count as cumulative ones only, as published
+        # The climate of the first period is prescribed: its emissions only enter cumulative emissions, as published.
         keep = given.first > 0.0
         new = FairState(*(jnp.where(keep, a, b) for a, b in zip(old, new, strict=True)))
         total = jnp.where(keep, climate.initial_total, climate.total(new))
         warming = jnp.where(keep, climate.initial_warming, climate.warming(new))
-        made = economy.produce(gross, given.cost, warming, u.abatement, u.savings)
+        output = economy.produce(gross, given.cost, warming, u.abatement, u.savings)
         boxes = (*new.carbon, *new.temperature, new.log_timescale)
         state = FairBoxes(
-            economy.next_capital(x.capital, made.investment),
+            economy.next_capital(x.capital, output.investment),
             climate.cumulate(new, emissions).cumulative,
-            self.other_memory * x.other_forcing + self.other_response * given.other * left,
+            self.other_memory * x.other_forcing + self.other_response * given.other * unabated,
             *boxes,
         )
         seen = {
@@ -82,4 +82,4 @@ class Period2023(AbstractPeriod):
             "concentration": total / _PPM,
             **dict(zip(FairBoxes._fields[3:], boxes, strict=True)),
         }
-        return period_outcome(economy, given, made, u.abatement, state, _SCALE, seen)
+        return period_outcome(economy, given, output, u.abatement, state, _SCALE, seen)

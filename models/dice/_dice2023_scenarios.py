@@ -1,4 +1,4 @@
-"""The published scenarios of DICE-2023: what each changes, as numbers of the same program."""
+"""The published scenarios of DICE-2023 as changes of its parameters and bounds."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ PERIODS = 81
 
 
 class Scenario(NamedTuple):
-    """What a scenario changes.
+    """The changes of a scenario.
 
-    - `words`: what it is.
-    - `quadratic`: damages, share of output per degC squared. None: the model's.
-    - `warmest`: degC.
-    - `rate`: constant discount rate of goods, per year, in place of preferences; `capital`: the capital that goes with it.
+    - `words`: a description.
+    - `quadratic`: damages, share of output per degC squared. None: those of the model.
+    - `warmest`: upper bound of temperature, degC.
+    - `rate`: constant discount rate of goods, per year, instead of preferences; `capital`: the corresponding initial capital.
     """
 
     words: str
@@ -38,7 +38,7 @@ DICE2023_SCENARIOS: dict[str, Scenario] = {
     "r4": Scenario("goods are discounted at 4 % per year", rate=0.04, capital=326.0),
     "r3": Scenario("goods are discounted at 3 % per year", rate=0.03, capital=370.0),
     "r2": Scenario("goods are discounted at 2 % per year", rate=0.02, capital=409.0),
-    # the published 420 US$ do not give the published emissions of 2020, 46.8 GtCO2: 409 does
+    # The published capital, 420, does not reproduce the published emissions of 2020, 46.8 GtCO2; 409 does.
     "r1": Scenario("goods are discounted at 1 % per year", rate=0.01, capital=409.0),
 }
 
@@ -46,7 +46,7 @@ DICE2023_SCENARIOS: dict[str, Scenario] = {
 def scenario(name: str) -> Scenario:
     """The scenario of a name.
 
-    **Raises:** `ValueError` with the names; it says why `t15c` is not one of them.
+    **Raises:** `ValueError` with the known names, and with the reason if `t15c` is asked for.
     """
     if name == "t15c":
         raise ValueError(
@@ -62,9 +62,9 @@ def scenario(name: str) -> Scenario:
 def abatement_bounds(
     name: str, first: Scalar, backstop: Float[Array, " period"], exponent: Scalar
 ) -> tuple[Float[Array, " period"], Float[Array, " period"]]:
-    """The least and the greatest share of emissions that a scenario may abate in each period; `first` is fixed."""
+    """Lower and upper bounds of the abated share of emissions in each period of a scenario; the share `first` is fixed."""
     n = jnp.arange(float(PERIODS))
-    t = n + 1.0  # the source counts from 1
+    t = n + 1.0  # periods are numbered from 1 in the source
     ramp = jnp.where(n < 8, 0.12 * n, 0.85 + 0.05 * (t - 8.0))
     most = jnp.where(n < 11, ramp, jnp.where(n < 20, 1.0, jnp.where(n < 37, 1.1, jnp.where(n < 57, 1.05, 1.0))))
     most = jnp.where(n == 1, 0.10, most)
@@ -79,13 +79,15 @@ def abatement_bounds(
     elif name == "parisext":
         most = jnp.minimum(most, jnp.minimum(0.05 + 0.04 * n - 0.01 * jnp.maximum(t - 5.0, 0.0), 1.0))
     elif name == "r5":
-        most = jnp.minimum(most, at_price(500.0))  # a bound on the price that the source inherits from its base run
+        most = jnp.minimum(
+            most, at_price(500.0)
+        )  # an upper bound of the price, which the source keeps from its base run
     least = jnp.where((n >= 57) & (name == "base"), 1.0, 0.0)
     return jnp.where(n == 0, first, least), jnp.where(n == 0, first, most)
 
 
 def constant_rate_weight(rate: float) -> Float[Array, " period"]:
-    """Weights of a constant discount rate; at 5 % they are frozen after 255 years, as published."""
+    """Weights of a constant discount rate; at 5 % they are constant after 255 years, as published."""
     n = jnp.arange(float(PERIODS))
     if rate == 0.05:
         n = jnp.minimum(n, 51.0)

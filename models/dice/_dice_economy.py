@@ -18,12 +18,12 @@ from ..base import (
 from ..equation import PeriodOutcome
 
 YEARS = 5  # per period, in both versions
-_DUAL_OFFSET = 1e-5  # added to the marginal value of consumption where the source divides by it
+_DUAL_OFFSET = 1e-5  # added by the source to the marginal value of consumption before division
 _TERMS = 15  # of a power series in growth per period: 0.076^16 is 1e-18
 
 
 class Production(NamedTuple):
-    """Trillion US$/yr."""
+    """Gross output and its uses, trillion US$/yr."""
 
     gross: Scalar
     damages: Scalar
@@ -33,12 +33,12 @@ class Production(NamedTuple):
 
 
 class DiceEconomy(AbstractBlock):
-    r"""The economy that the versions of DICE share: one good, made from capital and labour, burnt by warming and abatement.
+    r"""The economy of DICE: one good from capital and labour, reduced by damages and the cost of abatement.
 
     $$Y_G = A\,(L/1000)^{1-\gamma}K^\gamma,\qquad Y = Y_G(1 - a_2T^2 - \theta_1\mu^{\theta_2}),\qquad C = (1-s)Y,$$
     $$K' = (1-\delta)^5K + 5sY,\qquad u = \frac{(1000\,C/L)^{1-\eta}-1}{1-\eta}-1$$
 
-    The five years of investment of a period are added undepreciated, as published.
+    The five years of investment of a period are added without depreciation, as published.
 
     **Arguments:**
 
@@ -84,7 +84,7 @@ class DiceEconomy(AbstractBlock):
         return productivity * labour * jnp.asarray(capital) ** self.capital_share
 
     def produce(self, gross, cost, temperature, abatement, savings) -> Production:
-        r"""Where gross output goes; `cost` is $\theta_1$, the share of output that full abatement takes."""
+        r"""Uses of gross output; `cost` is $\theta_1$, the cost of full abatement as a share of output."""
         damages = gross * self.quadratic * temperature**2
         abatement_cost = gross * cost * abatement**self.abatement_exponent
         net = gross - damages - abatement_cost
@@ -96,16 +96,16 @@ class DiceEconomy(AbstractBlock):
         return (1.0 - self.depreciation) ** YEARS * capital + YEARS * investment
 
     def utility(self, consumption, population) -> Scalar:
-        """Utility of a person, in the published normalisation."""
+        """Utility per capita, in the published normalisation."""
         power = 1.0 - self.inverse_eis
         return ((1000.0 * consumption / population) ** power - 1.0) / power - 1.0
 
     def consumption_value(self, consumption, population) -> Scalar:
-        """Derivative of population times utility in consumption, per trillion US$/yr."""
+        """Derivative of population times utility with respect to consumption, per trillion US$/yr."""
         return 1000.0 * (1000.0 * consumption / population) ** -self.inverse_eis
 
     def carbon_price(self, backstop, abatement) -> Scalar:
-        """The price that makes the abatement worth its cost, in the unit of the price of the backstop."""
+        """Carbon price equal to the marginal cost of abatement, in the unit of the price of the backstop."""
         return backstop * abatement ** (self.abatement_exponent - 1.0)
 
     def abatement_cost_share(self, backstop, intensity) -> Float[Array, "..."]:
@@ -161,18 +161,18 @@ class DiceGrowth(AbstractBlock):
         check_positive("growth.productivity_decline", self.productivity_decline, "per year", allow_zero=True)
 
     def population_path(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Millions; the recursion in closed form."""
+        """Population, millions: the recursion in closed form."""
         return self.population_limit * (self.initial_population / self.population_limit) ** (
             (1.0 - self.population_speed) ** n
         )
 
     def productivity_path(self, n: Float[Array, " period"]) -> Float[Array, " period"]:
-        """Total factor productivity of consecutive periods from the first."""
+        """Total factor productivity of consecutive periods, starting with the first."""
         growth = self.productivity_growth * jnp.exp(-YEARS * self.productivity_decline * n)
         return self.initial_productivity * jnp.exp(before(-jnp.log1p(-growth)))
 
     def productivity_at(self, n: Scalar) -> Scalar:
-        r"""Total factor productivity at any $n$, whole or not: the path in closed form.
+        r"""Total factor productivity at any real $n$, in closed form.
 
         $$\log\frac{A_n}{A_0} = \sum_{k\ge1}\frac{g_A^k}k\,\frac{1-q^{kn}}{1-q^k},\qquad q = e^{-5\delta_A}$$
         """
@@ -183,29 +183,29 @@ class DiceGrowth(AbstractBlock):
 
 
 def before(changes: Float[Array, " period"]) -> Float[Array, " period"]:
-    """What has been added up before each period."""
+    """Cumulative sums before each period."""
     return jnp.cumsum(changes) - changes
 
 
 def period_outcome(
-    economy: DiceEconomy, given: Point, made: Production, abatement: Scalar, state: Point, scale: float, seen: dict
+    economy: DiceEconomy, given: Point, output: Production, abatement: Scalar, state: Point, scale: float, seen: dict
 ) -> PeriodOutcome:
-    """What a period leaves: `state`, welfare in the published `scale`, and what both versions see of it.
+    """Outcome of a period: the next `state`, welfare in the published `scale`, and the quantities that both versions report.
 
-    `seen` has what the versions see each in its own way: emissions, temperature, forcing.
+    `seen` contains the reported quantities that each version computes itself: emissions, temperature, forcing.
     """
     weight = YEARS * scale * given.weight
     return PeriodOutcome(
         state,
-        weight * given.population * economy.utility(made.consumption, given.population),
-        weight * economy.consumption_value(made.consumption, given.population),
+        weight * given.population * economy.utility(output.consumption, given.population),
+        weight * economy.consumption_value(output.consumption, given.population),
         {
             "emissions": seen["emissions_co2"] / CO2_PER_CARBON,
-            "output": made.gross,
-            "damages": made.damages,
-            "abatement_cost": made.abatement_cost,
-            "investment": made.investment,
-            "consumption": made.consumption,
+            "output": output.gross,
+            "damages": output.damages,
+            "abatement_cost": output.abatement_cost,
+            "investment": output.investment,
+            "consumption": output.consumption,
             "carbon_price": economy.carbon_price(given.backstop, abatement),
             **seen,
         },

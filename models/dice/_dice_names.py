@@ -14,7 +14,7 @@ class Policy(NamedTuple, Generic[T]):
 
 
 def policy_variables(abated: str, most: float) -> Point:
-    """The two controls; `abated` says which emissions are, and `most` the greatest share of them."""
+    """The two controls; `abated` names the emissions that can be abated, `most` is the upper bound of their abated share."""
     return Policy(
         Variable(f"share of {abated} abated", "1", 0.0, most, symbol="mu"),
         Variable("share of net output saved", "1", 0.0, 1.0, symbol="s"),
@@ -22,9 +22,9 @@ def policy_variables(abated: str, most: float) -> Point:
 
 
 def economy_variables(baseline: str) -> dict[str, Variable]:
-    """What both versions of DICE show; `baseline` says what temperatures are measured from."""
+    """Observables of both versions of DICE; `baseline` names the reference of temperatures."""
     return {
-        # in carbon as in every other model, and in CO2 as published
+        # emissions in carbon, as in every other model, and in CO2, as published
         "emissions": Variable("emissions of carbon, industry and land", "GtC/yr", iamc="Emissions|CO2"),
         "emissions_co2": Variable("emissions of CO2, industry and land", "GtCO2/yr", symbol="E"),
         "industrial_emissions": Variable("emissions of CO2 from industry", "GtCO2/yr", symbol="EIND"),

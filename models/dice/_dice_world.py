@@ -1,4 +1,4 @@
-"""What DICE-2016R takes from outside: parameters and paths that its two forms, in periods and in continuous time, share."""
+"""Exogenous parameters and paths of DICE-2016R, common to its versions in discrete and in continuous time."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,15 +7,15 @@ from jaxtyping import Array, Float
 from ..base import Scalar, check_positive, check_share, measured_in, parameter
 from ._dice_economy import YEARS, DiceEconomy, DiceGrowth
 
-WELFARE_SCALE = 0.0302455265681763  # as published; the path does not depend on it
-_FORCING_PERIODS = 17.0  # until the forcing of other gases is constant, in 2100
-_NO_REMOVAL_PERIODS = 29.0  # until more than all industrial emissions may be abated, in 2160
+WELFARE_SCALE = 0.0302455265681763  # as published; it does not affect the path
+_FORCING_PERIODS = 17.0  # periods until 2100, from when the forcing of other gases is constant
+_NO_REMOVAL_PERIODS = 29.0  # periods until 2160, from when abatement may exceed industrial emissions
 _MOST_ABATEMENT = 1.2
-_ROUNDING = 1e-11  # periods: times that were added up from steps
+_ROUNDING = 1e-11  # periods: rounding of times that are sums of steps
 
 
 class Dice2016World(eqx.Module):
-    """Parameters and exogenous paths by period $n$ of five years from 2015, whole or not (see `Dice2016`)."""
+    """Parameters and exogenous paths as functions of time $n$ in periods of five years from 2015 (see `Dice2016`)."""
 
     growth: DiceGrowth = eqx.field(default_factory=DiceGrowth)
     economy: DiceEconomy = eqx.field(default_factory=DiceEconomy)
@@ -51,12 +51,12 @@ class Dice2016World(eqx.Module):
         return self.initial_emissions / (self.initial_output * (1.0 - self.initial_abatement))
 
     def intensity_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
-        r"""$\sigma$, GtCO2 per trillion US$: the sum of its falls in closed form."""
+        r"""Emission intensity $\sigma$, GtCO2 per trillion US$, in closed form."""
         fade = YEARS * jnp.log1p(-self.intensity_decline)
         return self.first_intensity * jnp.exp(YEARS * self.intensity_growth * jnp.expm1(fade * n) / jnp.expm1(fade))
 
     def backstop_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Price at full abatement, US$/tCO2."""
+        """Price of the backstop (full abatement), US$/tCO2."""
         return self.backstop * (1.0 - self.backstop_decline) ** n
 
     def land_at(self, n: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -68,12 +68,12 @@ class Dice2016World(eqx.Module):
         return self.first_forcing + (self.last_forcing - self.first_forcing) * jnp.minimum(n / _FORCING_PERIODS, 1.0)
 
     def abatement_limits(self, n: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Least and greatest abatement; equal in the first period."""
+        """Lower and upper bounds of abatement, which are equal in the first period."""
         n = n + _ROUNDING
         first, later = n < 1.0, jnp.where(n < _NO_REMOVAL_PERIODS, 1.0, _MOST_ABATEMENT)
         return jnp.where(first, self.initial_abatement, 0.0), jnp.where(first, self.initial_abatement, later)
 
     @staticmethod
     def turning_points() -> tuple[float, ...]:
-        """Years from 2015 at which one of these turns or jumps."""
+        """Years from 2015 at which one of the exogenous paths has a kink or a jump."""
         return (float(YEARS), YEARS * _FORCING_PERIODS, YEARS * _NO_REMOVAL_PERIODS)

@@ -6,13 +6,13 @@ from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_
 
 
 class Abatement(AbstractBlock):
-    r"""What it costs to emit less than business as usual.
+    r"""Cost of abating emissions below business as usual.
 
     $$\text{cost} = \phi_0\Big(1-\frac{e}{\beta\,Q}\Big)_+^{\phi_1}Q,\qquad Q = \alpha K$$
 
     **Arguments:**
 
-    - `cost`: $\phi_0$, share of output that full abatement takes.
+    - `cost`: $\phi_0$, cost of full abatement as a share of output.
     - `exponent`: $\phi_1$, above 1.
     - `carbon_intensity`: $\beta$, GtC per trillion US$ of output without abatement.
 
@@ -48,22 +48,22 @@ class Abatement(AbstractBlock):
         return self.carbon_intensity * output
 
     def cost_share(self, emissions: Scalar, output: Scalar) -> Scalar:
-        """Share of output that abatement takes."""
+        """Cost of abatement as a share of output."""
         return self.cost * positive_power(1.0 - emissions / self.baseline(output), self.exponent)
 
     def marginal_cost(self, emissions: Scalar, output: Scalar) -> Scalar:
-        r"""What one tonne less costs, trillion US$ per GtC: $\tfrac{\phi_0\phi_1}\beta(1-\tfrac e{\beta Q})_+^{\phi_1-1}$."""
+        r"""Marginal cost of abatement, trillion US$ per GtC: $\tfrac{\phi_0\phi_1}\beta(1-\tfrac e{\beta Q})_+^{\phi_1-1}$."""
         avoided = jnp.maximum(1.0 - emissions / self.baseline(output), 0.0)
         return self.cost * self.exponent / self.carbon_intensity * avoided ** (self.exponent - 1.0)
 
 
 class AbatementProgress(AbstractBlock):
-    r"""Two breakthroughs in abatement: the first makes it cheaper, the second free.
+    r"""Two breakthroughs in abatement: the first lowers its cost, the second removes it.
 
     **Arguments:**
 
-    - `rate`: of each breakthrough, per year.
-    - `remaining`: share of the cost $\phi_0$ and of the carbon intensity $\beta$ that is left after the first.
+    - `rate`: rate of each breakthrough, per year.
+    - `remaining`: share of the cost $\phi_0$ and of the carbon intensity $\beta$ that remains after the first breakthrough.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 

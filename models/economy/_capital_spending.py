@@ -1,4 +1,4 @@
-"""What is consumed, invested in two capitals and spent on other ends: the first-order conditions and their bounds."""
+"""Consumption, investment in two capitals and other spending: first-order conditions with bounds and one budget."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ from ..base import Scalar, increasing_root
 
 
 class Investment(eqx.Module):
-    r"""Investment in one capital, worth $\Gamma a\log(1+\theta i)$ per year and costing $si$ of total capital.
+    r"""Investment in one capital: it adds $\Gamma a\log(1+\theta i)$ to the value per year and costs $si$ per unit of total capital.
 
     **Fields:** `share` $s$ of total capital, `price` $a$ (marginal value of its logarithm), `scale` $\Gamma$, `curvature`
-    $\theta$, bounds `low` and `high` on $i$ per unit of own capital.
+    $\theta$, bounds `low` and `high` on $i$ per unit of the same capital.
     """
 
     share: Scalar
@@ -21,7 +21,7 @@ class Investment(eqx.Module):
     high: float = eqx.field(static=True)
 
     def slope(self, weight: Scalar) -> Scalar:
-        r"""$\Gamma a/\delta$: what is spent per unit of consumption, before $s/\theta$ is taken off."""
+        r"""$\Gamma a/\delta$: spending per unit of consumption, before $s/\theta$ is subtracted."""
         return self.scale * self.price / weight
 
     def best(self, weight: Scalar, consumption: Scalar) -> Scalar:
@@ -31,7 +31,7 @@ class Investment(eqx.Module):
 
 
 class Effort(eqx.Module):
-    r"""Spending $x$, per unit of total capital, that is worth $gx^\nu$ per year: research, or lowering carbon intensity.
+    r"""Spending $x$ per unit of total capital that adds $gx^\nu$ to the value per year: research, or lower carbon intensity.
 
     **Fields:** `gain` $g$, `returns` $\nu$, bounds `low` and `high` on $x$.
     """
@@ -46,23 +46,23 @@ class Effort(eqx.Module):
         return (self.returns * jnp.maximum(self.gain, 0.0) / weight) ** 2
 
     def best(self, weight: Scalar, consumption: Scalar) -> Scalar:
-        r"""$x = (\nu gc/\delta)^{1/(1-\nu)}$ within its bounds; the least where it is worth nothing."""
-        wanted = self.gain > 0.0
-        base = self.returns * jnp.where(wanted, self.gain, 1.0) * consumption / weight
+        r"""$x = (\nu gc/\delta)^{1/(1-\nu)}$ within its bounds; the lower bound if the gain is not positive."""
+        positive = self.gain > 0.0
+        base = self.returns * jnp.where(positive, self.gain, 1.0) * consumption / weight
         power = jnp.log(jnp.maximum(base, 1e-300)) / (1.0 - self.returns)
-        return jnp.clip(jnp.where(wanted, jnp.exp(jnp.minimum(power, 40.0)), 0.0), self.low, self.high)
+        return jnp.clip(jnp.where(positive, jnp.exp(jnp.minimum(power, 40.0)), 0.0), self.low, self.high)
 
 
 class CapitalSpending(eqx.Module):
     r"""The maximiser of $\delta\log c + \sum_j\Gamma_ja_j\log(1+\theta_ji_j) + \sum_ng_nx_n^{\nu_n}$ subject to
     $c + \sum_js_ji_j + \sum_nx_n = \bar A$, per unit of total capital.
 
-    Given $c$, every claim has its own condition, bounds included, and what is spent rises with $c$: the budget has one
-    root. With $\nu = \tfrac12$ and no bound binding it is the positive root of
+    Given $c$, every claim satisfies its own condition, bounds included. Total spending rises with $c$, so that the budget has one
+    root. With $\nu = \tfrac12$ and no binding bound it is the positive root of
 
     $$c\Big(1 + \sum_j\tfrac{\Gamma_ja_j}\delta\Big) + c^2\sum_nX_n = \bar A + \sum_j\tfrac{s_j}{\theta_j}$$
 
-    Where a bound binds the others are settled again: freezing them would cost up to 2e-4 of the Hamiltonian.
+    If a bound binds, the other claims are solved again: freezing them would change the Hamiltonian by up to 2e-4.
 
     **Fields:** `weight` $\delta$, `budget` $\bar A$, `investments`, `efforts`.
     """
@@ -80,7 +80,7 @@ class CapitalSpending(eqx.Module):
         return 2.0 * constant / (linear + jnp.sqrt(linear**2 + 4.0 * square * constant))
 
     def spent(self, consumption: Scalar) -> Scalar:
-        """Consumption and all that goes with it; increasing."""
+        """Total spending at a consumption; increasing."""
         total = consumption
         for claim in self.investments:
             total = total + claim.share * claim.best(self.weight, consumption)
@@ -91,7 +91,7 @@ class CapitalSpending(eqx.Module):
     def settle(self) -> tuple[Scalar, ...]:
         """The investments and efforts, in their order."""
         highest = self.budget - sum(i.share * i.low for i in self.investments)
-        at = increasing_root(
+        consumption = increasing_root(
             lambda c: self.spent(c) - self.budget, jnp.zeros_like(highest), highest, self.unconstrained()
         )
-        return tuple(claim.best(self.weight, at) for claim in (*self.investments, *self.efforts))
+        return tuple(claim.best(self.weight, consumption) for claim in (*self.investments, *self.efforts))

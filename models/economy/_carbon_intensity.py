@@ -5,20 +5,20 @@ from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_
 
 
 class CarbonIntensity(AbstractBlock):
-    r"""Carbon per unit of dirty output, relative to the start, which falls by itself and faster for a share of dirty output.
+    r"""Carbon intensity of dirty output relative to its initial value; it declines exogenously, and faster with spending.
 
     $$dz = \big[-\zeta_z - \psi_zx_z^\nu\big]dt + \sigma_z\,dW^z$$
 
     **Arguments:**
 
     - `productivity`: $\psi_z$, per year. `returns`: $\nu$, between 0 and 1.
-    - `decline`: $\zeta_z$, per year, at no cost.
+    - `decline`: $\zeta_z$, exogenous decline, per year.
     - `volatility`: $\sigma_z$, per square root of a year.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
-    **Good values:** the defaults are assumptions: 0.5 % of dirty output buys a fall of 1 % a year on top of 0.5 % at no cost. At
-    $\nu = \tfrac12$ five per cent of all output would go into reduction at once.
+    **Good values:** the defaults are assumptions: spending 0.5 % of dirty output adds a decline of 1 % a year to the exogenous 0.5 %.
+    With $\nu = \tfrac12$ the optimal initial spending would be five per cent of all output.
 
     !!! example
 
@@ -47,8 +47,8 @@ class CarbonIntensity(AbstractBlock):
         return -self.decline - self.productivity * positive_power(reduction, self.returns)
 
     def gain(self, worth: Scalar, output: Scalar) -> Scalar:
-        r"""$g$ in the worth $gX^\nu$ per year of spending $X$ per unit of capital, of which `output` is dirty output.
+        r"""$g$ in the gain of value $gX^\nu$ per year from spending $X$; `output` is dirty output, both per unit of capital.
 
-        `worth` is $-V_z$, what a lower log intensity is worth.
+        `worth` is $-V_z$, the marginal value of a lower log intensity.
         """
         return worth * self.productivity * output ** (-self.returns)

@@ -9,17 +9,17 @@ from ._carbon_prior import GaussianTCRE, NordhausWeitzman
 
 
 class CarbonPrice(eqx.Module):
-    r"""The marginal value of cumulative emissions $F$ where they are so large that it hardly changes any more.
+    r"""The marginal value of cumulative emissions $F$ in the limit of large $F$, where it hardly changes.
 
-    Without scarce reserves the value of carbon solves $\delta g = \max_E\{\delta\kappa\log E + Eg' + I(E,F)\}$, where $I$ is the
-    certainty equivalent of $-(1-\kappa)Em_\ell(F)$. Its derivative in $F$ is $\delta g' = Eg'' + I_F$. With $Eg''$ left out (emissions
-    are so small there that $F$ hardly moves before the future is discounted) and $E$ from its first-order condition,
+    Without scarcity of reserves the value of carbon solves $\delta g = \max_E\{\delta\kappa\log E + Eg' + I(E,F)\}$, where $I$ is the
+    certainty equivalent of $-(1-\kappa)Em_\ell(F)$. Its derivative in $F$ is $\delta g' = Eg'' + I_F$. The term $Eg''$ is neglected,
+    as emissions are so small there that $F$ hardly moves before the future is discounted. With the first-order condition of $E$,
 
     $$-g' = \tfrac1\delta(1-\kappa)E\,\tilde m'(F),\qquad \tfrac{\delta\kappa}E = -g' + (1-\kappa)\tilde m(F)$$
 
     **Arguments:**
 
-    - `damages`, `climate`, `ambiguity`: the prior and the doubt about it.
+    - `damages`, `climate`, `ambiguity`: the prior and the aversion to its ambiguity.
     - `discount_rate`, `emissions_share`: $\delta$ and $\kappa$. `exogenous`: GtC/yr on top of $E$.
     """
 
@@ -45,17 +45,17 @@ class CarbonPrice(eqx.Module):
         return share * (omega @ now), share * total * (omega @ bend) / self.discount_rate
 
     def excess(self, log_emissions: Scalar, cumulative: Scalar) -> Scalar:
-        """What a tonne costs over what it is worth, in logs; increases with emissions."""
+        """Log of the cost of one tonne over its benefit; it increases with emissions."""
         now, later = self.terms(jnp.exp(log_emissions), cumulative)
         return log_emissions + jnp.log(now + later) - jnp.log(self.discount_rate * self.emissions_share)
 
     def slope(self, cumulative: Scalar, low: float, high: float) -> Scalar:
         """$g'$ per GtC, with emissions between `low` and `high` (GtC/yr); differentiable."""
-        frozen, at = jax.lax.stop_gradient((self, cumulative))
+        frozen, frozen_cumulative = jax.lax.stop_gradient((self, cumulative))
         ends = jnp.log(jnp.asarray(low)), jnp.log(jnp.asarray(high))
-        root = increasing_root(lambda z: frozen.excess(z, at), *ends, jnp.zeros_like(at))
+        root = increasing_root(lambda z: frozen.excess(z, frozen_cumulative), *ends, jnp.zeros_like(cumulative))
         # one Newton step carries the derivative (implicit function theorem)
-        _, steepness = jax.jvp(lambda z: frozen.excess(z, at), (root,), (jnp.ones_like(root),))
+        _, steepness = jax.jvp(lambda z: frozen.excess(z, frozen_cumulative), (root,), (jnp.ones_like(root),))
         root = jax.lax.stop_gradient(root)
         root = root - self.excess(root, cumulative) / jax.lax.stop_gradient(steepness)
         return -self.terms(jnp.exp(root), cumulative)[1]

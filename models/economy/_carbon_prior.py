@@ -1,4 +1,4 @@
-"""What a planner believes about carbon: a Gaussian climate response and two candidate damage functions."""
+"""Prior beliefs about the response to carbon: a Gaussian climate response and two candidate damage functions."""
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -30,7 +30,7 @@ _WIDTHS, _LEGENDRE = 5.0, 30
 
 
 class CarbonResponse(NamedTuple, Generic[T]):
-    """One candidate for how carbon hurts: a climate response (degC per GtC), and whether Weitzman's damages are true."""
+    """A member of the prior: a climate response (degC per GtC), and whether Weitzman's damages are true (1) or not (0)."""
 
     sensitivity: T
     weitzman: T
@@ -59,7 +59,7 @@ class GaussianTCRE(AbstractBlock):
 
         climate = ab.models.GaussianTCRE()
         worst = climate.robust_quadratic(jnp.array(1e3), jnp.array(-1.0), jnp.array(0.0))
-        assert worst < -climate.mean  # 1/xi = 1000 doubts the mean: b (mean - a b s^2 / 2)
+        assert worst < -climate.mean  # with 1/xi = 1000: b (mean - a b s^2 / 2)
         ```
     """
 
@@ -86,7 +86,7 @@ class GaussianTCRE(AbstractBlock):
         return self.mean + _WIDTHS * self.standard_deviation * z, jnp.asarray(weights / weights.sum())
 
     def robust_quadratic(self, aversion: ScalarLike, linear: Scalar, quadratic: Scalar) -> Scalar:
-        r"""$-\tfrac1a\log E\,e^{-a(b\beta + \frac12c\beta^2)}$ in closed form: the Gaussian is tilted into a Gaussian.
+        r"""$-\tfrac1a\log E\,e^{-a(b\beta + \frac12c\beta^2)}$ in closed form: the tilted distribution is Gaussian too.
 
         $$\tfrac12\Big[\tfrac1a\log(1 + acs^2) + \frac{c\bar\beta^2 + 2b\bar\beta - ab^2s^2}{1 + acs^2}\Big]$$
 
@@ -96,7 +96,7 @@ class GaussianTCRE(AbstractBlock):
 
         - `aversion`: $a = 1/\xi$. `linear`, `quadratic`: $b$ and $c$.
 
-        **Returns:** the certainty equivalent; not a number where $1 + acs^2\le0$ (then it is minus infinity).
+        **Returns:** the certainty equivalent; not a number if $1 + acs^2\le0$, where it is minus infinity.
         """
         variance = self.standard_deviation**2
         tilt = aversion * quadratic * variance
@@ -139,13 +139,13 @@ class NordhausWeitzman(AbstractBlock):
             raise ValueError(f"`damages.nordhaus_weight` is {weight}; it must lie between 0 and 1.")
 
     def ensemble(self, climate: GaussianTCRE) -> Ensemble:
-        """Climate response and damage function jointly, as a discrete prior; first the nodes of the first function."""
+        """Joint discrete prior of climate response and damage function; the nodes of the Nordhaus function come first."""
         (low, p), (high, q) = climate.untruncated(), climate.truncated()
         w = self.nordhaus_weight
         return Ensemble(jnp.concatenate([low, high]), jnp.concatenate([w * p, (1.0 - w) * q]), source="Gaussian")
 
     def responses(self, climate: GaussianTCRE) -> Point:
-        """What distinguishes the members of the ensemble."""
+        """The members of the ensemble: climate response and damage function of each."""
         flags = jnp.concatenate([jnp.zeros(_HERMITE), jnp.ones(_LEGENDRE)])
         return CarbonResponse(self.ensemble(climate).values, flags)
 

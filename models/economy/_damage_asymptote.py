@@ -1,4 +1,4 @@
-"""What warming costs where temperature hardly moves, while it is not yet known which damage function is true."""
+"""Value of a constant temperature before the damage function is revealed."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from ..base import Scalar
 from ._damages import DamageJump, ThresholdDamages
 
-# Halvings of an interval, after which the steps of Newton's method leave nothing but rounding.
+# Bisections of an interval, after which Newton's method converges to rounding.
 _HALVINGS = 32
 _STEPS = 2
 
@@ -24,25 +24,25 @@ def damage_asymptote(
     discount_rate: Scalar,
     worth: Callable[[Float[Array, " outcome"]], Scalar],
 ) -> Scalar:
-    r"""$f(y)$ before damages are revealed, where temperature hardly moves before the future is discounted.
+    r"""$f(y)$ before damages are revealed, for a temperature that hardly moves before the future is discounted.
 
-    There $f$ is given by what damages cost now and by what their revelation brings,
+    The flow of damages and the gain from the revelation balance,
     $$0 = \delta\big(-\Lambda(y) - f\big) + J(y)\,\mathrm{worth}\big(-\Lambda_m(y^+) - f\big).$$
-    Where the event is sure to come at once, $f = -\sum_m\pi_m\Lambda_m$ for a neutral planner: far from $-\Lambda$.
+    If the event is immediate, $f = -\sum_m\pi_m\Lambda_m$ for a neutral planner, which differs much from $-\Lambda$.
 
     **Arguments:**
 
     - `damages`: $\Lambda$, known so far. `jump`: the event. `y`: temperature, degC.
-    - `resets`: whether the event puts temperature at the threshold, $y^+ = \bar y$.
-    - `discount_rate`: per year. `worth`: of the gains of each outcome to the planner, see `Ambiguity.jump_term`.
+    - `resets`: whether the event sets temperature to the threshold, $y^+ = \bar y$.
+    - `discount_rate`: per year. `worth`: certainty-equivalent gain from the gains of each outcome, see `Ambiguity.jump_term`.
 
     **Returns:** in units of the value function, with exact derivatives.
     """
 
     def after(y):
-        landed = damages.threshold if resets else y
-        known = eqx.filter_vmap(lambda c: eqx.tree_at(lambda d: d.curvature, damages, c).log_damages(landed))
-        return -known(jump.curvatures)
+        temperature = damages.threshold if resets else y
+        revealed = eqx.filter_vmap(lambda c: eqx.tree_at(lambda d: d.curvature, damages, c).log_damages(temperature))
+        return -revealed(jump.curvatures)
 
     def balance(f, y):
         return discount_rate * (-damages.log_damages(y) - f) + jump.intensity(y) * worth(after(y) - f)
@@ -62,7 +62,7 @@ def damage_asymptote(
             f = f - excess(f) / jax.grad(excess)(f)
         return f
 
-    # by the implicit function theorem all derivatives are those of the root, in the parameters too
+    # The implicit function theorem gives all derivatives of the root, also with respect to the parameters.
     return jax.lax.custom_root(
         lambda f: balance(f, y),
         0.5 * (jnp.min(outcomes) + jnp.max(outcomes)),

@@ -46,7 +46,7 @@ class ThresholdDamages(AbstractBlock):
 
 
 class DamageJump(AbstractBlock):
-    r"""The event that reveals which damage curvature is true.
+    r"""The event that reveals the true damage curvature.
 
     $$J(y) = \min\big\{r_1\big(e^{\frac{r_2}2(y-\underline y)^2} - 1\big),\;\bar J\big\}\,1\{y\ge\underline y\}\quad\text{per year}$$
 
@@ -100,7 +100,7 @@ class DamageJump(AbstractBlock):
         exponent = 0.5 * self.steepness * beyond**2
         if self.highest_rate is None:
             return self.rate * jnp.expm1(exponent)
-        # exponent held back first: far out the exponential would overflow
+        # The exponent is bounded first, as the exponential would overflow at high temperatures.
         most = jnp.log1p(self.highest_rate / self.rate)
         return self.rate * jnp.expm1(jnp.minimum(exponent, most))
 

@@ -1,4 +1,4 @@
-"""An economy that spends on capital and on finding fossil carbon."""
+"""An economy that invests in capital and in the exploration of fossil reserves."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -30,8 +30,8 @@ class LogarithmicEconomy(AbstractBlock):
     - `volatility`: $\sigma_k$, per square root of a year.
     - `initial_capital`: trillion US$.
 
-    **References:** Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144; the default growth makes 2 % per year the
-    growth rate of capital at $i$ = 0.09.
+    **References:** Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144; with the default growth, capital grows by
+    2 % per year at $i$ = 0.09.
 
     !!! example
 
@@ -74,7 +74,7 @@ class LogarithmicEconomy(AbstractBlock):
 
 
 class Exploration(AbstractBlock):
-    r"""Fossil reserves $R$ (GtC) that emissions deplete and exploration replenishes.
+    r"""Fossil reserves $R$ (GtC), depleted by emissions and replenished by exploration.
 
     $$d\log R = \Big[-\tfrac ER + \psi_0j^{\psi_1}\big(\tfrac KR\big)^{\psi_1} - \tfrac12\sigma_r^2\Big]dt + \sigma_rdW^r$$
 
@@ -131,13 +131,13 @@ def best_spending(
     log_capital: Scalar,
     bounds: tuple[tuple[float, float], tuple[float, float]],
 ) -> tuple[Scalar, Scalar]:
-    r"""Investment and exploration that share one budget with consumption.
+    r"""Optimal investment and exploration under a common budget with consumption.
 
     $$\max_{i,j}\; w\log(\alpha - i - j) + V_k\phi_0\log(1+\phi_1i) + V_r\psi_0j^{\psi_1}e^{\psi_1(k-r)}$$
 
     With $s = (\alpha-i-j)/w$, the inverse of the marginal utility $p$ of spending, the first-order conditions are
-    $i = \phi_0V_ks - 1/\phi_1$ and $j = (V_r\psi_0\psi_1e^{\psi_1(k-r)}s)^{1/(1-\psi_1)}$: what is left is that the budget,
-    which increases in $s$, is spent.
+    $i = \phi_0V_ks - 1/\phi_1$ and $j = (V_r\psi_0\psi_1e^{\psi_1(k-r)}s)^{1/(1-\psi_1)}$. Spending increases in $s$, so that the
+    budget has one root.
 
     **Arguments:**
 
@@ -162,6 +162,6 @@ def best_spending(
         return i + j + weight * s - economy.productivity
 
     most = (economy.productivity - i_low - j_low) / weight
-    # without exploration: the root lies below, and the function is convex up to there
+    # the root without exploration, which is an upper bound; the function is convex below it
     start = (economy.productivity + offset) / (jnp.maximum(slope, 0.0) + weight)
     return spending(increasing_root(overspent, jnp.zeros_like(most), most, start))

@@ -1,4 +1,4 @@
-"""What several models report under the same name and unit."""
+"""Observables that several models report with the same name and unit."""
 
 from ..base import Variable
 

@@ -6,7 +6,7 @@ from ..base import AbstractBlock, Scalar, check_positive, check_share, measured_
 
 
 class Research(AbstractBlock):
-    r"""Knowledge that research adds to, and the breakthrough it brings nearer.
+    r"""Knowledge that grows through research and raises the rate of a breakthrough.
 
     $$dR = \big[-\zeta R + \psi_0(I^r)^{\psi_1}R^{1-\psi_1}\big]dt + \sigma_rR\,dW^r,\qquad \mathcal J_g = R/\varrho\text{ per year}$$
 
@@ -16,12 +16,12 @@ class Research(AbstractBlock):
     - `returns`: $\psi_1$, between 0 and 1.
     - `depreciation`: $\zeta$, per year.
     - `volatility`: $\sigma_r$, per square root of a year.
-    - `arrival_scale`: $\varrho$, knowledge in trillion US$ at which the breakthrough comes once a year.
+    - `arrival_scale`: $\varrho$, knowledge (trillion US$) at which the rate of the breakthrough is one per year.
     - `initial_knowledge`: $R_0$, trillion US$.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
-    **Good values:** $R_0$ = 11.2 and $\varrho$ = 1120: a breakthrough once in a hundred years at the start.
+    **Good values:** $R_0$ = 11.2 and $\varrho$ = 1120: initially one breakthrough in a hundred years.
 
     **References:** Barnett, Brock, Hansen and Zhang 2024, "Uncertainty, Social Valuation, and Climate Change Policy".
 
@@ -56,7 +56,7 @@ class Research(AbstractBlock):
         check_positive("research.initial_knowledge", self.initial_knowledge, "trillion US$")
 
     def productivity(self, log_capital: Scalar, log_knowledge: Scalar) -> Scalar:
-        r"""$\psi_0e^{\psi_1(k-r)}$: growth of knowledge is this times $x_r^{\psi_1}$, research per unit of capital."""
+        r"""$\psi_0e^{\psi_1(k-r)}$; the growth of knowledge is this times $x_r^{\psi_1}$, with research $x_r$ per unit of capital."""
         return self.efficiency * jnp.exp(self.returns * (log_capital - log_knowledge))
 
     def drift(self, research: Scalar, log_capital: Scalar, log_knowledge: Scalar) -> Scalar:

@@ -1,4 +1,4 @@
-"""How green capital may become more productive: at a known rate, or as knowledge grows; in one step or two."""
+"""Breakthroughs that raise the productivity of green capital: at a fixed rate or at a rate that grows with knowledge."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from ._research import Research
 class AbstractTechnology(AbstractBlock):
     r"""A breakthrough in green capital.
 
-    In two steps green capital first becomes as productive as dirty capital with probability $1-\pi$, or fully productive
-    at once; from parity the second step comes at the same rate as the first.
+    With two steps, the first breakthrough makes green capital as productive as dirty capital (parity) with probability $1-\pi$,
+    and fully productive otherwise. The step from parity to full productivity has the same rate as the first step.
     """
 
     productivity: AbstractVar[Float[Array, "..."]]
@@ -27,17 +27,17 @@ class AbstractTechnology(AbstractBlock):
         check_share("technology.direct", self.direct)
 
     def steps(self, now: str) -> tuple[str, ...]:
-        """The stages that may come next: `before`, then `parity` if there is one, then `mature`."""
+        """The stages that can follow `now`; the stages are `before`, `parity` if there is one, and `mature`."""
         if now == "mature":
             return ()
         return ("parity", "mature") if now == "before" and self.parity is not None else ("mature",)
 
     def after(self, stage: str) -> Array:
-        """Productivity of green capital once a stage is reached."""
+        """Productivity of green capital at a stage, per year."""
         return self.parity if stage == "parity" and self.parity is not None else self.productivity
 
     def share(self, now: str, stage: str) -> Scalar:
-        """The probability that the next step leads to a stage."""
+        """Probability that the next step leads to `stage`."""
         if len(self.steps(now)) == 1:
             return jnp.ones_like(self.direct)
         return 1.0 - self.direct if stage == "parity" else self.direct
@@ -48,8 +48,8 @@ class FixedHazard(AbstractTechnology):
 
     **Arguments:**
 
-    - `rate`: per year; 0.015 is the published rate at the start.
-    - `productivity`, `parity`, `direct`: as for `KnowledgeHazard`; one step by default.
+    - `rate`: per year; 0.015 is the published initial rate.
+    - `productivity`, `parity`, `direct`: as in `KnowledgeHazard`; a single step by default.
     """
 
     rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter, metadata=measured_in("1/yr"))
@@ -70,7 +70,7 @@ class KnowledgeHazard(AbstractTechnology):
 
     **Arguments:**
 
-    - `research`: knowledge $R$, what adds to it, and $\varrho$.
+    - `research`: dynamics of knowledge $R$, and $\varrho$.
     - `productivity`: $A_g$ after the last step, per year.
     - `parity`: $A_g$ after the first step, per year; `none` for a single step.
     - `direct`: $\pi$, the probability that the first step is the last.

@@ -19,18 +19,18 @@ def _capital(productivity: float, stock: float):
 
 
 class TwoCapitals(AbstractBlock):
-    r"""Dirty and green capital that make the same good; only dirty capital emits.
+    r"""Dirty and green capital that produce the same good; only dirty capital emits.
 
     $$d\log K_j = \big[\alpha_j + \Gamma_j\log(1+\theta_ji_j) - \tfrac12\sigma_j^2\big]dt + \sigma_jdW^j,\qquad
       C = (A_d - i_d)K_d + (A_g - i_g)K_g - x_rK,\qquad E = \eta A_dK_d$$
 
     The two logarithms are written $q = \log K_d$ and $w = \log(K_g/K_d)$; total capital is then $k = q + \log(1+e^w)$ and the
-    green share $s = 1/(1+e^{-w})$. The share itself is no good state: where green capital is more productive the slope of
-    the value function in it is infinite at zero.
+    green share $s = 1/(1+e^{-w})$. The share itself is not a suitable state: if green capital is more productive, the slope of
+    the value function with respect to it is infinite at zero.
 
     **Arguments:**
 
-    - `dirty`, `green`: $A_j$, $\Gamma_j$, $\theta_j$, $\alpha_j$, $\sigma_j$ and the stock at the start, of each capital.
+    - `dirty`, `green`: $A_j$, $\Gamma_j$, $\theta_j$, $\alpha_j$, $\sigma_j$ and the initial stock of each capital.
     - `carbon_intensity`: $\eta$, GtC per trillion US$ of dirty output.
 
     **References:** Barnett, Brock, Hansen, Hu and Huang 2023, "A Deep Learning Analysis of Climate Change, Innovation, and
@@ -57,7 +57,7 @@ class TwoCapitals(AbstractBlock):
         check_positive("economy.carbon_intensity", self.carbon_intensity, "GtC/trillion US$", allow_zero=True)
 
     def shares(self, w: Scalar) -> tuple[Scalar, Scalar]:
-        """Shares of dirty and green capital at a log ratio, both accurate however small."""
+        """Shares of dirty and green capital at a log ratio, accurate also if they are very small."""
         return jax.nn.sigmoid(-w), jax.nn.sigmoid(w)
 
     def log_capital(self, q: Scalar, w: Scalar) -> Scalar:
@@ -74,11 +74,11 @@ class TwoCapitals(AbstractBlock):
         return self.shares(w)[0] * self.dirty.productivity
 
     def emissions(self, q: Scalar) -> Scalar:
-        """$E$, GtC/yr: those of dirty capital, `q` being its log, with that of a carbon intensity that has changed."""
+        """Emissions $E$, GtC/yr; `q` is the log of dirty capital, plus the log of relative carbon intensity if that can change."""
         return self.carbon_intensity * self.dirty.productivity * jnp.exp(q)
 
     def drifts(self, w: Scalar, dirty: Scalar, green: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-        """Drifts of $q$, $w$ and $k$ at investment per unit of own capital; Itô's term of $k$ included."""
+        """Drifts of $q$, $w$ and $k$, with the Itô term of $k$; investment is per unit of the same capital."""
         down, up = self.shares(w)
         q, g = self.dirty.drift(dirty), self.green.drift(green)
         variance = self.dirty.volatility**2 + self.green.volatility**2

@@ -22,7 +22,7 @@ Penalty = float | Sequence[float] | np.ndarray | Array
 
 
 class WorstCase(NamedTuple):
-    """The distortions a cautious planner guards against.
+    """The distortions of the worst case.
 
     - `shocks`: drift added to each Brownian shock, in 1/sqrt(yr).
     - `climate`: weights on the members of the climate ensemble, summing to one.
@@ -35,23 +35,23 @@ class WorstCase(NamedTuple):
 
 
 class Ambiguity(AbstractBlock):
-    r"""How little the planner trusts the model, in three channels.
+    r"""Aversion of the planner to misspecification of the model, in three channels.
 
     $$\min_{h,\omega,g}\; \ldots + \tfrac12\sum_i \xi_i h_i^2
         + \xi_a\sum_\ell \omega_\ell\log\frac{\omega_\ell}{\pi_\ell}
         + \sum_j \lambda_j\,\xi_j\sum_m \pi_{jm}(1 - g_{jm} + g_{jm}\log g_{jm})$$
 
-    Stored is the aversion $1/\xi$: 0 is neutral, exactly and with derivatives.
+    The fields are the aversions $1/\xi$: zero is the neutral planner, exactly and with derivatives.
 
     **Arguments:** (see also [`from_penalties`][])
 
     - `shocks`: aversion to misspecified Brownian shocks, one number or one per shock.
-    - `climate`: aversion to doubtful weights on the climate ensemble (smooth ambiguity).
+    - `climate`: aversion to ambiguity about the weights of the climate ensemble (smooth ambiguity).
     - `jumps`: aversion to misspecified jumps, one number or one per jump.
 
     **Raises:** `ValueError` if an aversion is negative or not a number.
 
-    **Good values:** in the units of the model's own value function: with a flow utility that is not
+    **Good values:** penalties are in units of the value function of the model. With a flow utility that is not
     multiplied by the discount rate, penalties of 0.3 to 5 for shocks and jumps, 0.0025 to 0.02 for climate.
 
     **References:** Hansen and Sargent 2001, doi:10.1257/aer.91.2.60; Barnett, Brock and Hansen 2020,
@@ -82,7 +82,7 @@ class Ambiguity(AbstractBlock):
         climate: Penalty = float("inf"),
         jumps: Penalty = float("inf"),
     ) -> "Ambiguity":
-        r"""Build from penalties $\xi$ (the papers' convention); `inf` is neutral.
+        r"""Construct from penalties $\xi$ (the convention of the papers); `inf` is neutral.
 
         `shocks` and `jumps` may have one entry per shock or jump: a list, a tuple or an array.
 
@@ -105,11 +105,11 @@ class Ambiguity(AbstractBlock):
         return {"shocks": 1.0 / self.shocks, "climate": 1.0 / self.climate, "jumps": 1.0 / self.jumps}
 
     def is_neutral(self) -> bool:
-        """Whether every channel is switched off."""
+        """Whether all aversions are zero."""
         return not any(bool(jnp.any(a > 0)) for a in (self.shocks, self.climate, self.jumps))
 
     def shock_term(self, exposure: Float[Array, " noise"]) -> Scalar:
-        r"""$-\sum_i a_i(\sigma^\top V_x)_i^2/2$, what is left once the shocks are distorted."""
+        r"""$-\sum_i a_i(\sigma^\top V_x)_i^2/2$, the minimum over the distortions of the shocks."""
         return -0.5 * jnp.sum(self.shocks * exposure**2)
 
     def climate_term(self, gains: Float[Array, " member"], prior: Float[Array, " member"]) -> Scalar:
@@ -121,11 +121,11 @@ class Ambiguity(AbstractBlock):
         return prior @ scaled_expm1(-self.jump_aversion(which), gains)
 
     def jump_equivalent(self, which: int, values: Float[Array, " outcome"], prior: Float[Array, " outcome"]) -> Scalar:
-        r"""$-\tfrac1a\log\sum_m\pi_me^{-aV^m}$, the value whose jump term is zero: the jump is worth waiting for or not."""
+        r"""$-\tfrac1a\log\sum_m\pi_me^{-aV^m}$, the certainty equivalent of the values after a jump; its jump term is zero."""
         return robust_mean(self.jump_aversion(which), values, prior)
 
     def shock_aversion(self, which: int | slice) -> Float[Array, "..."]:
-        """Aversion to one shock or to several, one number for all if there is no list."""
+        """Aversion to one shock or to several; a single number holds for all shocks."""
         return self.shocks if self.shocks.ndim == 0 else self.shocks[which]
 
     def jump_aversion(self, which: int) -> Scalar:
@@ -157,9 +157,9 @@ class Ambiguity(AbstractBlock):
         jump_priors: tuple[Float[Array, " ..."], ...],
         intensities: tuple[Scalar, ...],
     ) -> Scalar:
-        r"""What the distortions `worst` cost: $\xi$ times relative entropy, summed over the channels.
+        r"""Cost of the distortions `worst`: $\xi$ times relative entropy, summed over the channels.
 
-        A neutral channel costs nothing if it is not distorted and infinitely much if it is.
+        The cost of a neutral channel is zero without distortion and infinite otherwise.
         """
 
         def cost(aversion, entropy):
@@ -169,13 +169,13 @@ class Ambiguity(AbstractBlock):
 
         omega, prior = worst.climate, climate_prior
         live = omega > 0
-        # written with the density of entropy, which sums to the same (both weights sum to one) without cancelling
+        # The density of entropy has the same sum (both weights sum to one) without cancellation.
         ratio = jnp.where(live, omega, 0.0) / jnp.where(prior > 0, prior, 1.0)
         total = cost(self.shocks, 0.5 * worst.shocks**2)
         impossible = jnp.where(jnp.any(live & ~(prior > 0)), jnp.inf, 0.0)
         total = total + cost(self.climate, prior @ entropy_density(ratio) + impossible)
         for j, (g, pi, intensity) in enumerate(zip(worst.jumps, jump_priors, intensities, strict=True)):
             entropy = pi @ entropy_density(g)
-            # a jump that cannot happen costs nothing, however it is distorted
+            # distortions of a jump with zero intensity have no cost
             total = total + jnp.where(intensity > 0, intensity * cost(self.jump_aversion(j), entropy), 0.0)
         return total

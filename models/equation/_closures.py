@@ -1,8 +1,7 @@
-r"""What closes the equation at a face of the box.
+r"""Closures of the equation at the faces of the box.
 
-The equation has no boundary data of its own: a box is a truncation of the state space, and each face
-needs a stated reason why the solution inside does not depend on it. Solvers read these objects; the
-validation moves the faces and reports what changed.
+The equation has no boundary data: a box truncates the state space, and each face needs a reason why the solution inside does not
+depend on it. Solvers read these objects; the validation moves the faces and reports the change of the solution.
 """
 
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from ..base import Point, Scalar
 class AbstractClosure(eqx.Module):
     """The closure of one face.
 
-    `extension` is how far the computational box reaches beyond the region of interest at this face, in
-    the unit of the state; what is computed out there is thrown away.
+    `extension` is the width of the margin between the region of interest and the computational box at this face, in the unit of
+    the state; the solution in the margin is discarded.
     """
 
     extension: eqx.AbstractVar[float]
@@ -27,23 +26,23 @@ class AbstractClosure(eqx.Module):
 
 
 class Automatic(AbstractClosure):
-    """The face is closed by what `solve` finds out about it: the default of a model without `closures`.
+    """`solve` chooses the closure of the face: the default of a model without `closures`.
 
-    On coarse grids the sign of the drift under the optimal policy and the noise at each face decide. Where the drift holds the
-    state inside, the face is a `StateConstraint` that truncates, with a collar if noise crosses it; where the drift leaves, a
-    `Growth` with the slope found inside, after a margin. Margins grow until neither a larger box nor holding the state
-    inside changes slopes and controls in the region. What was chosen, and what remains of that change, is in
-    `solution.stats["faces"]`; where the answer hangs on what lies beyond a face the result is `open_face`, and names it.
+    The choice follows from the sign of the drift under the optimal policy and from the noise at the face, on coarse grids. If the
+    drift keeps the state inside, the face is a truncating `StateConstraint`, with a collar if noise crosses it. If the drift leaves,
+    the face is a `Growth` with the slope of the interior, after a margin. Margins grow until neither a larger box nor a state
+    constraint changes slopes and controls in the region. `solution.stats["faces"]` reports the choice and the remaining change. If
+    the solution depends on the state space beyond a face, the result is `open_face` and names the face.
 
-    Margins need the model's functions outside the region of interest; they end where these are no longer finite. A state
-    that runs through its face like a clock is refused: what holds at the end of time must be said.
+    Margins need the functions of the model outside the region of interest; they end where these are no longer finite. A state
+    that passes through its face like a clock is refused: it needs a terminal condition.
 
     !!! example
 
         ```python
         import abatax as ab
 
-        # an asset that cannot be negative, and of whose upper face nothing is known
+        # an asset that cannot be negative and has no natural upper bound
         faces = ab.models.StateConstraint(), ab.models.Automatic()
         assert faces[1].extension == 0.0
         ```
@@ -53,7 +52,7 @@ class Automatic(AbstractClosure):
 
 
 class Outflow(AbstractClosure):
-    """The drift points out, and nothing is known beyond: one-sided stencils, after a margin.
+    """The drift points outwards and no slope is known: one-sided stencils, after a margin.
 
     **Good values:** a margin of two to three times the region of interest.
     """
@@ -62,25 +61,25 @@ class Outflow(AbstractClosure):
 
 
 class Inflow(AbstractClosure):
-    """The drift points in: the equation itself, with one-sided stencils; a collar where noise crosses."""
+    """The drift points inwards: the equation itself holds, with one-sided stencils; a collar is needed if noise crosses the face."""
 
     extension: float = eqx.field(static=True, default=0.0)
 
 
 class StateConstraint(AbstractClosure):
-    """The state may not leave: the planner must choose a drift that points inward.
+    """The state must not leave: the planner has to choose a drift that points inwards.
 
-    Rejects the spurious roots of stationary problems (Soner 1986, doi:10.1137/0324032). Solvers
-    check the sign of the drift afterwards.
+    The constraint excludes spurious roots of stationary problems (Soner 1986, doi:10.1137/0324032). Solvers check the sign of the
+    drift afterwards.
 
-    Without a margin it is part of the problem (a stock cannot be negative): error estimates leave the face where it
-    is, and simulated paths do not cross it. With a margin, or with `truncation`, the box merely ends there.
+    Without a margin the constraint is part of the problem (a stock cannot be negative): error estimates do not move the face, and
+    simulated paths do not cross it. With a margin, or with `truncation`, the face only ends the box.
 
     **Arguments:**
 
     - `extension`: the margin.
-    - `truncation`: whether the face only truncates the state space, although it has no margin: error estimates move it,
-      and noise may carry simulated paths over it.
+    - `truncation`: whether the face only truncates the state space, although it has no margin: error estimates then move it, and
+      noise may carry simulated paths across it.
 
     !!! example
 
@@ -104,8 +103,8 @@ class StateConstraint(AbstractClosure):
 class Growth(AbstractClosure):
     r"""The asymptote of the value function is known: $\partial V/\partial x_n = $ `slope(t, x)` at the face.
 
-    The second derivative follows from it. The right closure for homogeneous states (log capital) and for
-    damages that dominate far out.
+    The second derivative follows from the slope. This closure fits homogeneous states (log capital) and high temperatures at which
+    damages dominate.
 
     **Arguments:**
 
@@ -118,6 +117,6 @@ class Growth(AbstractClosure):
 
 
 class Reflecting(AbstractClosure):
-    """No slope at the face. Harmless at first order after a margin of three times the region; never without."""
+    """Zero slope at the face. Its error is small to first order after a margin of three times the region, and never without."""
 
     extension: float = eqx.field(static=True, default=0.0)

@@ -10,7 +10,7 @@ from ..base import USD_PER_TONNE, Point, Scalar, Variable
 
 
 class PeriodOutcome(NamedTuple):
-    """What one period leaves: the next state, what it adds to welfare, and what is seen of it.
+    """Outcome of one period: the next state, the contribution to welfare, and the reported quantities (`seen`).
 
     `consumption_value` is the derivative of welfare in the consumption of the period, per trillion US$/yr.
     """
@@ -28,19 +28,19 @@ class AbstractPeriod(eqx.Module):
     def __call__(self, given: Point, x: Point, u: Point, pulse: Scalar) -> PeriodOutcome:
         """The outcome of a period.
 
-        `given` is what the period takes from outside (population, technology), `x` the state it starts from, `u` its
-        control, `pulse` further emissions in GtCO2/yr (zero; the social cost of carbon is a derivative in it).
+        `given` are the exogenous quantities of the period (population, technology), `x` the state at its start, `u` its control,
+        `pulse` additional emissions in GtCO2/yr (zero; the social cost of carbon is a derivative with respect to them).
         """
 
 
 class Dynamics(eqx.Module):
-    r"""A model in discrete time as a program: $x_{n+1} = f_n(x_n,u_n)$, welfare $W_0 + \sum_n w_n(x_n,u_n)$.
+    r"""The transition and welfare of a model in discrete time: $x_{n+1} = f_n(x_n,u_n)$ and $W_0 + \sum_n w_n(x_n,u_n)$.
 
     **Fields:**
 
-    - `period`: $f$ and $w$. `given`: what they take from outside, leaves by period.
+    - `period`: $f$ and $w$. `given`: their exogenous quantities, with leaves by period.
     - `start`: the first state. `constant`: $W_0$.
-    - `bounded`: names of what is seen and bounded along the path.
+    - `bounded`: names of the reported quantities that are bounded along the path.
     """
 
     period: AbstractPeriod
@@ -50,7 +50,7 @@ class Dynamics(eqx.Module):
     bounded: tuple[str, ...] = eqx.field(static=True, default=())
 
     def run(self, controls: Point, pulses: Float[Array, " period"]) -> tuple[Scalar, Point, PeriodOutcome]:
-        """Welfare, the state that every period starts from, and the outcome of every period."""
+        """Welfare, the state at the start of every period, and the outcome of every period."""
 
         def step(x, slice_):
             given, u, pulse = slice_
@@ -66,11 +66,10 @@ class AbstractDiscreteModel(eqx.Module):
 
     $$\max_{u_0,\dots,u_{N-1}}\; W_0 + \sum_n w_n(x_n,u_n),\qquad x_{n+1} = f_n(x_n,u_n)$$
 
-    with bounds on every control and on some quantities along the path. States, controls and what is seen are described by
-    [`Variable`][]s as for `AbstractModel`. There is no HJB equation to solve: the path is optimised directly.
+    with bounds on every control and on some quantities along the path. States, controls and reported quantities are described by
+    [`Variable`][]s as for `AbstractModel`. There is no HJB equation: the path is optimised directly.
 
-    A model gives `states`, `controls`, `observable_variables`, its `dynamics`, `control_bounds` and, where it has them,
-    `path_bounds`.
+    A model defines `states`, `controls`, `observable_variables`, `dynamics`, `control_bounds` and, if necessary, `path_bounds`.
     """
 
     name: ClassVar[str] = "discrete_model"
@@ -94,22 +93,22 @@ class AbstractDiscreteModel(eqx.Module):
     @property
     @abc.abstractmethod
     def observable_variables(self) -> dict[str, Variable]:
-        """What a period shows. A name that is also a state's is the state at the end of the changes in the period."""
+        """The reported quantities. One with the name of a state is the state after the changes in the period."""
 
     @abc.abstractmethod
     def dynamics(self) -> Dynamics:
-        """The model as a program."""
+        """The transition and welfare of the model."""
 
     @abc.abstractmethod
     def control_bounds(self) -> tuple[Point, Point]:
-        """Least and greatest control of every period; equal where the model fixes it."""
+        """Lower and upper bounds of the controls in every period; equal bounds fix a control."""
 
     @abc.abstractmethod
     def first_controls(self) -> Point:
-        """Controls from which the optimisation starts; they need not be inside the bounds."""
+        """Initial guess of the controls; it need not satisfy the bounds."""
 
     def path_bounds(self) -> dict[str, tuple[Float[Array, " period"], Float[Array, " period"]]]:
-        """Least and greatest value, by period, of quantities that a period shows."""
+        """Lower and upper bounds, by period, of reported quantities."""
         return {}
 
     def published_scc(
@@ -124,7 +123,7 @@ class AbstractDiscreteModel(eqx.Module):
 
     @property
     def labels(self) -> dict[str, str]:
-        """Further words that say which variant of the model it is."""
+        """Labels that identify the variant of the model."""
         return {}
 
     @property
@@ -134,14 +133,14 @@ class AbstractDiscreteModel(eqx.Module):
 
 
 class DiscreteProblem(eqx.Module):
-    """A model in discrete time with the bounds on its controls: what `solve` is asked.
+    """A model in discrete time with bounds on its controls, as `solve` takes it.
 
     **Arguments:**
 
     - `model`: the model.
-    - `low`, `high`: bounds of the controls by period that replace the model's; equal bounds fix a control.
+    - `low`, `high`: bounds of the controls by period, instead of those of the model; equal bounds fix a control.
 
-    **Raises:** `ValueError` naming the control and the year where the bounds cross.
+    **Raises:** `ValueError` naming the control and the year in which the bounds cross.
 
     !!! example
 
@@ -158,10 +157,10 @@ class DiscreteProblem(eqx.Module):
     high: Point
 
     def __init__(self, model: AbstractDiscreteModel, *, low: Point | None = None, high: Point | None = None):
-        own_low, own_high = model.control_bounds()
+        default_low, default_high = model.control_bounds()
         self.model = model
-        self.low = own_low if low is None else low
-        self.high = own_high if high is None else high
+        self.low = default_low if low is None else low
+        self.high = default_high if high is None else high
         for name, below, above in zip(self.low._fields, self.low, self.high, strict=True):
             crossed = jnp.flatnonzero(~(jnp.asarray(below) <= jnp.asarray(above)))
             if crossed.size:
@@ -171,5 +170,5 @@ class DiscreteProblem(eqx.Module):
                 )
 
     def dynamics(self) -> Dynamics:
-        """The model as a program."""
+        """The transition and welfare of the model."""
         return self.model.dynamics()

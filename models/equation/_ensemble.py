@@ -18,7 +18,7 @@ class Ensemble(AbstractBlock):
 
     - `values`: one climate sensitivity per member, in degC per GtC (per gigatonne of carbon).
     - `weights`: prior probabilities, summing to one; equal if left out.
-    - `source`: where the members come from, for the record.
+    - `source`: the origin of the members, as a note.
 
     **Raises:** `ValueError` if weights are negative, do not sum to one, or do not match the values.
 
@@ -64,7 +64,7 @@ class Ensemble(AbstractBlock):
 
     @classmethod
     def certain(cls, value: float = 0.0) -> "Ensemble":
-        """One member: no doubt about the climate."""
+        """One member: a known climate sensitivity."""
         return cls([value], source="a single value")
 
     @classmethod
@@ -90,8 +90,8 @@ class Ensemble(AbstractBlock):
         - `mean`, `standard_deviation`: moments to match, in degC per GtC.
         """
         scores = ndtri(np.clip(probabilities, 0.5 / members, 1 - 0.5 / members))
-        at = ndtri((np.arange(members) + 0.5) / members)
-        values = np.interp(at, scores, quantiles)
+        midpoints = ndtri((np.arange(members) + 0.5) / members)
+        values = np.interp(midpoints, scores, quantiles)
         if standard_deviation is not None:
             values = values.mean() + (values - values.mean()) * (standard_deviation / values.std(ddof=1))
         if mean is not None:
@@ -104,7 +104,7 @@ class Ensemble(AbstractBlock):
 
         16 temperature models times 9 carbon-cycle models, discretised here from their published minimum,
         quantiles, maximum, mean 1.861949e-3 and standard deviation 0.418247e-3 degC/GtC; the
-        members themselves are the authors' and are loaded with `load_ensemble` if you have them.
+        members themselves are the property of the authors; `load_ensemble` reads them from a file.
         doi:10.1086/718668 (NBER Macroeconomics Annual 36).
         """
         return cls.from_quantiles(
@@ -134,7 +134,7 @@ class Ensemble(AbstractBlock):
         )
 
 
-# A sensitivity outside this range is a unit mistake: AR6 gives 1.0 to 2.3 degC per 1000 GtC as likely.
+# A sensitivity outside this range indicates a wrong unit: the likely range of AR6 is 1.0 to 2.3 degC per 1000 GtC.
 _PLAUSIBLE = (1e-4, 1e-2)  # degC per GtC
 _PER_GTC = {"degC/TtC": 1e-3, "degC/GtC": 1.0, "degC/TtCO2": CO2_PER_CARBON * 1e-3, "degC/GtCO2": CO2_PER_CARBON}
 
@@ -207,7 +207,7 @@ _WEIGHT = ("weight", "probability", "prior")
 
 
 def _read_header(path: Path, header: list[str]) -> tuple[list[str], str | None]:
-    """What each column is, by its name, and the unit of the sensitivities, if it is stated.
+    """The kinds of the columns, from their names, and the unit of the sensitivities, if it is stated.
 
     A column with a unit in brackets is the sensitivity, whatever its name.
     """

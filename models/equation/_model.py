@@ -17,11 +17,11 @@ from ._value import AbstractValue
 
 
 class NoAdditive(NamedTuple):
-    """The empty additive state: nothing has been split off."""
+    """The empty additive state of a model without additive states."""
 
 
 class Jump(eqx.Module):
-    r"""A Poisson event after which the state lands elsewhere and the world may follow another model.
+    r"""A Poisson event that moves the state and may change the model.
 
     Contributes $\lambda\sum_m\pi_m\{g_m(V^m(x^+_m) - V) + \xi(1 - g_m + g_m\log g_m)\}$ to the equation.
 
@@ -33,11 +33,11 @@ class Jump(eqx.Module):
       entry per outcome.
     - `probabilities`: $\pi_m$, one per outcome.
     - `destination`: the model after the jump, with every array leaf stacked over the outcomes
-      (`eqx.filter_vmap` of a constructor makes one). It is solved first. None for a jump that leads back to this same model,
-      which recurs: only the state moves. Models that lead to each other in a cycle (good times and bad times), or back to
+      (for example by `eqx.filter_vmap` of a constructor). It is solved first. None for a recurrent jump, which leads back to the
+      same model and only moves the state. Models that lead to each other in a cycle (expansion and recession), or back to
       themselves, are recognised by their parameters and solved together.
-    - `land_additive`: by how much the additive states jump, as a function of the state just before: for every additive state a
-      number, or one per outcome. None if they stay.
+    - `land_additive`: the increments of the additive states, as a function of the state just before the jump: for every additive
+      state a number, or one per outcome. None if they do not jump.
 
     !!! example
 
@@ -68,17 +68,17 @@ class Jump(eqx.Module):
 
     @property
     def recurs(self) -> bool:
-        """Whether the jump is declared to lead back to the model that it belongs to."""
+        """Whether the jump leads back to the model that declares it."""
         return self.destination is None
 
     def shift(self, x: Point, costates: Point) -> Scalar | Float[Array, " outcome"]:
-        """What the jump of the additive states adds to the value after it, given their costates."""
-        moved = () if self.land_additive is None else self.land_additive(x)
-        return sum((p * jnp.asarray(dz) for p, dz in zip(costates, moved, strict=False)), jnp.zeros(()))
+        """Change of the value through the jumps of the additive states, given their costates."""
+        increments = () if self.land_additive is None else self.land_additive(x)
+        return sum((p * jnp.asarray(dz) for p, dz in zip(costates, increments, strict=False)), jnp.zeros(()))
 
 
 class AbstractModel(eqx.Module):
-    r"""A controlled jump-diffusion with flow utility: what is asked, at one point.
+    r"""A controlled jump-diffusion with flow utility, defined at one point.
 
     $$dx = b(x,u;\theta)\,dt + \sigma(x,u)\,dW + \sum_j (x^+_j - x)\,dN_j$$
 
@@ -90,9 +90,8 @@ class AbstractModel(eqx.Module):
     log capital) is not a dimension of the grid: it is listed in `additive`, with its costate. Its drift and
     diffusion enter the equation through that costate, and simulation carries it along.
 
-    To write one's own model, implement `states`, `controls`, `drift`, `diffusion`, `utility` and
-    `initial_state`; everything else has a neutral default. If the maximising control has a closed form,
-    subclass [`ClosedFormControl`][] too.
+    A new model implements `states`, `controls`, `drift`, `diffusion`, `utility` and `initial_state`; all other methods have a
+    neutral default. If the maximising control has a closed form, the model is also a subclass of [`ClosedFormControl`][].
     """
 
     preferences: AbstractVar[AbstractPreferences]
@@ -102,7 +101,7 @@ class AbstractModel(eqx.Module):
     source: ClassVar[str] = ""
     start_year: ClassVar[int] = 2020
 
-    # -- what must be given -------------------------------------------------------------------------
+    # -- required methods ---------------------------------------------------------------------------
 
     @property
     @abc.abstractmethod
@@ -128,23 +127,23 @@ class AbstractModel(eqx.Module):
 
     @abc.abstractmethod
     def initial_state(self) -> Point:
-        """Where simulations start."""
+        """Initial state of simulations."""
 
-    # -- what has a neutral default -----------------------------------------------------------------
+    # -- methods with a neutral default -------------------------------------------------------------
 
     @property
     def regime(self) -> str:
-        """What this phase of the world is called; destinations of jumps have their own names."""
+        """Name of this regime; the destinations of jumps have names of their own."""
         return "initial"
 
     @property
     def ensemble(self) -> Ensemble:
-        """The climate models the planner entertains."""
+        """The climate models that the planner considers."""
         return Ensemble.certain()
 
     @property
     def climates(self) -> Point:
-        """What the drift is given for each member of the ensemble, members on the leading axis: their sensitivities.
+        """The argument `climate` of the drift for each member of the ensemble, members on the leading axis: sensitivities.
 
         A model whose members differ in more than one number overrides this with a NamedTuple of arrays.
         """
@@ -155,30 +154,30 @@ class AbstractModel(eqx.Module):
         return ()
 
     def exact_value(self) -> AbstractValue | None:
-        """The value function of this regime where it is known in closed form: it is then not solved for."""
+        """The value function of this regime in closed form, if it is known: the regime is then not solved numerically."""
         return None
 
     def first_guess(self) -> AbstractValue | None:
-        """A value function that solvers start from if the user has none; flat if left out."""
+        """Initial guess of the value function, unless the user gives one; None for a constant."""
         return None
 
     def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " _"], ...] = ()) -> Scalar:
-        """What is known of the value function, a smooth function of the states: networks learn what is left.
+        """A smooth approximation of the value function, up to a constant; networks learn the remainder.
 
-        Good: what it tends to where states hardly move, or, of a jump that only reveals something, what it is worth to have
-        landed: `after` has the values after each jump, if they are known. It needs no level.
+        A good choice is the limit of the value function if states hardly move, or, before a jump that only reveals information,
+        the certainty equivalent of the values after the jump. `after` contains the values after each jump, if they are known.
         """
         return jnp.zeros(())
 
     def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
-        """How large what the asymptote leaves out is at a state, relative to others: networks are multiplied by it.
+        """Relative magnitude of the remainder, value minus asymptote, as a function of the state; it multiplies the networks.
 
-        Good: the share of the future that is lived before a jump, if the asymptote has what comes after it.
+        A good choice is the discounted share of the future before a jump, if the asymptote contains the values after it.
         """
         return jnp.ones(())
 
     def closures(self) -> Point:
-        """For each state the closures of its low and its high face; if left out, `solve` finds out ([`Automatic`][])."""
+        """For each state the closures of its low and high face; the default is chosen by `solve` ([`Automatic`][])."""
         return type(self.states)(*((Automatic(), Automatic()) for _ in self.states))
 
     def costate_signs(self) -> dict[str, int]:
@@ -198,23 +197,24 @@ class AbstractModel(eqx.Module):
         return 1
 
     def interior_controls(self) -> tuple[str, ...]:
-        """Controls whose optimum lies between their bounds: the bounds are limits of the computation, not of the economy.
+        """Controls whose optimum lies strictly between their bounds, which are limits of the computation, not of the economy.
 
-        One of these at a bound over most of the region is the mark of a false branch. Bounds of other controls may bind.
+        If such a control is at a bound over most of the region, the solution is on a false branch. Bounds of other controls may
+        bind.
         """
         return ()
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
-        """For each state where coefficients have a kink; grids put nodes there and no stencil crosses.
+        """For each state the points at which coefficients have a kink; grids place nodes there, and no stencil crosses them.
 
-        Second derivatives jump there, and at the node itself the side above is taken.
+        Second derivatives jump there; at the node itself the right-hand limit is used.
         """
         return {}
 
     def grid_points(self) -> dict[str, int]:
-        """Nodes per state, margins included, at which finite differences of order 4 resolve value and policy.
+        """Nodes per state, margins included, with which finite differences of order 4 resolve value and policy.
 
-        The default of `FiniteDifference(points)` for these states. Good: controls and prices within 0.3 % of their limit.
+        They are the default of `FiniteDifference(points)`. A good choice gives controls and prices within 0.3 % of their limit.
         """
         return {}
 
@@ -228,10 +228,10 @@ class AbstractModel(eqx.Module):
         return NoAdditive()
 
     def separated(self) -> tuple[str, ...]:
-        """Additive states whose own problem is solved apart: what they add to the equation is a constant, which is left out.
+        """Additive states that contribute only a constant to the equation, which is left out.
 
-        For a state whose drift and noise no state and no control moves, on shocks of its own. Left in and taken off again in the
-        utility, a large constant would take digits from everything else. Nature's reply to its shocks is told as for the others.
+        Their drift and noise depend on no state and no control, and their shocks move no other state. Left in the equation, a
+        large constant would cost digits of all other terms. The worst case of their shocks is reported as for other states.
         """
         return ()
 
@@ -244,7 +244,7 @@ class AbstractModel(eqx.Module):
         return NoAdditive()
 
     def initial_additive(self) -> Point:
-        """Where the additive states start."""
+        """Initial values of the additive states."""
         return NoAdditive()
 
     def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
@@ -269,20 +269,20 @@ def noise_size(model: AbstractModel) -> int:
 
 
 class ClosedFormControl(AbstractModel):
-    """A model whose paper solves the first-order condition; otherwise solvers maximise numerically."""
+    """A model whose first-order condition has a closed-form solution; other models are maximised numerically."""
 
     @abc.abstractmethod
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
-        """The control of the saddle point (nature's reply included), given value and derivatives."""
+        """The control of the saddle point against the worst case, given the value function and its derivatives."""
 
 
 class CarbonModel(AbstractModel):
-    """A model in which a tonne of carbon can be added and a dollar consumed: it has a social cost of carbon."""
+    """A model with carbon emissions and consumption, which has a social cost of carbon."""
 
     exogenous_emissions: AbstractVar[Float[Array, "..."]]
-    """Emissions in GtC/yr from outside the model, added to its own. Zero; the social cost is a derivative in it."""
+    """Exogenous emissions, GtC/yr, zero by default; the social cost of carbon is a derivative with respect to them."""
 
     @abc.abstractmethod
     def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:

@@ -10,7 +10,7 @@ from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 
 
 class AbstractPreferences(AbstractBlock):
-    """How flow utility and the value of the future make today's value: the term $F(x, u, V)$."""
+    """Aggregator $F(x, u, V)$ of flow utility and the value of the future."""
 
     discount_rate: AbstractVar[Float[Array, "..."]]
 
@@ -20,15 +20,15 @@ class AbstractPreferences(AbstractBlock):
 
     @property
     def excess_risk_aversion(self) -> Float[Array, "..."]:
-        r"""$\gamma-1$, what risk aversion exceeds that in the value function itself by; zero for expected utility."""
+        r"""$\gamma-1$, risk aversion in excess of that of expected utility in log-consumption units; zero for expected utility."""
         return jnp.zeros(())
 
     def risk_term(self, exposure: Float[Array, " noise"]) -> Scalar:
-        r"""$-\tfrac{\gamma-1}2|\sigma^\top V_x|^2$: what shocks cost because of risk aversion, per year."""
+        r"""$-\tfrac{\gamma-1}2|\sigma^\top V_x|^2$: effect of risk aversion to shocks on the equation, per year."""
         return jnp.zeros(())
 
     def jump_gain(self, gains: Float[Array, " outcome"]) -> Float[Array, " outcome"]:
-        r"""$(1 - e^{-(\gamma-1)(V^m-V)})/(\gamma-1)$: what the outcomes of a jump are worth because of risk aversion."""
+        r"""$(1 - e^{-(\gamma-1)(V^m-V)})/(\gamma-1)$: gains of the outcomes of a jump, transformed by risk aversion."""
         return gains
 
     def __check_init__(self):
@@ -38,7 +38,7 @@ class AbstractPreferences(AbstractBlock):
 class TimeAdditive(AbstractPreferences):
     r"""Time-additive expected utility: $F = U(x,u) - \delta V$.
 
-    The model says whether its $U$ carries a factor $\delta$; penalties are quoted in that convention.
+    Each model states whether its $U$ contains a factor $\delta$; penalties are quoted in the same convention.
 
     **Arguments:**
 
@@ -52,16 +52,15 @@ class TimeAdditive(AbstractPreferences):
 
 
 class EpsteinZin(AbstractPreferences):
-    r"""Recursive utility in log-consumption units, with risk aversion $\gamma$ apart from the elasticity $1/\rho$.
+    r"""Recursive utility in log-consumption units, which separates risk aversion $\gamma$ from the elasticity $1/\rho$.
 
     $$F = \tfrac{\delta}{1-\rho}\big[(C e^{-V})^{1-\rho} - 1\big] - \tfrac{\gamma-1}2|\sigma^\top V_x|^2,\qquad
         V^m - V\ \to\ \tfrac{1 - e^{-(\gamma-1)(V^m-V)}}{\gamma-1}\ \text{in the terms of jumps}$$
 
-    At $\rho = 1$ the first term is $\delta(\log C - V)$, and at $\gamma = 1$ (the default) the others are those of expected utility,
-    exactly and with derivatives. For a planner who trusts the model, risk aversion acts like an aversion $\gamma-1$ to
-    misspecified shocks and jumps; below 1 it has the other sign. For a planner who does not (`Ambiguity`), the two add up
-    for shocks; for jumps, nature distorts the intensities of outcomes that risk aversion has valued. The reported worst
-    case contains doubt alone.
+    At $\rho = 1$ the first term is $\delta(\log C - V)$. At $\gamma = 1$ (the default) the other terms are those of expected utility,
+    exactly and with their derivatives. Without ambiguity, risk aversion acts like an aversion $\gamma-1$ to misspecified shocks and
+    jumps; below 1 it has the opposite sign. With `Ambiguity` the two aversions add up for shocks; for jumps, the worst case
+    distorts the intensities of gains that risk aversion has transformed. The reported worst case contains ambiguity alone.
 
     **Arguments:**
 
@@ -109,7 +108,7 @@ class EpsteinZin(AbstractPreferences):
 
 
 def check_time_additive(model: Any) -> None:
-    """Raise if a model that is derived for time-additive utility is given other preferences."""
+    """Raise if a model that is derived for time-additive utility has other preferences."""
     if not isinstance(model.preferences, TimeAdditive):
         kind = type(model.preferences).__name__
         raise ValueError(f"`preferences` is {kind}; `{model.name}` is derived for TimeAdditive preferences only.")

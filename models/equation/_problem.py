@@ -19,36 +19,36 @@ from ._value import derivatives
 
 
 class _Terms(NamedTuple):
-    """The pieces of the equation at one point, before nature has chosen."""
+    """The terms of the equation at one point, without the distortions of the worst case."""
 
     flow: Scalar
     climate_gains: Float[Array, " member"]  # V_x . b_l, one per climate model
     exposure: Float[Array, " noise"]  # (sigma' V_x)_i, of all states
     valued_exposure: Float[Array, " noise"]  # the same without the additive states that are separated
-    variance: Scalar  # tr(sigma sigma' V_xx) / 2, and what risk aversion takes from it
+    variance: Scalar  # tr(sigma sigma' V_xx) / 2, minus the term of risk aversion
     intensities: tuple[Scalar, ...]
-    jump_gains: tuple[Float[Array, " ..."], ...]  # V^{jm}(x+) - V, as risk aversion values it
+    jump_gains: tuple[Float[Array, " ..."], ...]  # V^{jm}(x+) - V, transformed by risk aversion
 
 
 class HJBProblem(eqx.Module):
-    r"""A model together with the stationary HJB equation asked of it.
+    r"""A model together with its stationary HJB equation on a box.
 
     $$0 = \max_u\min_{h,\omega,g}\; F(x,u,V) + V_x\cdot\Big[\sum_\ell\omega_\ell b(x,u;\theta_\ell) + \sigma h\Big]
         + \tfrac12\mathrm{tr}(\sigma\sigma^\top V_{xx}) + \tfrac12\sum_i\xi_i h_i^2
         + \xi_a\sum_\ell\omega_\ell\log\tfrac{\omega_\ell}{\pi_\ell}
         + \sum_j\lambda_j\sum_m\pi_{jm}\{g_{jm}(V^{jm}(x^+) - V) + \xi_j(1 - g_{jm} + g_{jm}\log g_{jm})\}$$
 
-    This is the only Hamiltonian in the package: finite differences, losses, metrics and tests call it.
+    It is the only Hamiltonian of the package: finite differences, losses, metrics and tests call it.
 
     **Arguments:**
 
     - `model`: the model (or, inside solvers, a family of models with stacked leaves).
     - `box`: for some states a pair (low, high) that replaces the model's region of interest. It is passed on to the regimes
       after a jump for states whose region is the same in both models.
-    - `extension`: factor on how far the faces' margins reach beyond the region (1 = as the model says).
+    - `extension`: factor on the widths of the margins (1 = as the model declares them).
     - `continuations`: for each jump, the value functions after it, as one callable of time and state that returns
-      one value per outcome. Where the landing depends on the outcome, states are arrays over the outcomes. `solve` fills them in.
-    - `faces`: the closures of each state, (low, high), instead of the model's. `solve` fills them in where the model leaves
+      one value per outcome. If the landing depends on the outcome, states are arrays over the outcomes. `solve` fills them in.
+    - `faces`: the closures of each state, (low, high), instead of those of the model. `solve` fills them in if the model leaves
       them open ([`Automatic`][]).
 
     **Raises:** `ValueError` if a box has low >= high or names an unknown state.
@@ -100,9 +100,9 @@ class HJBProblem(eqx.Module):
         self.faces = faces
 
     def replace(self, **changes: Any) -> "HJBProblem":
-        """A copy with other `model`, `box`, `extension`, `continuations` or `faces`; states that `box` does not name stay.
+        """A copy with another `model`, `box`, `extension`, `continuations` or `faces`.
 
-        It is posed anew, with the constants that the user's classes read now.
+        States that `box` does not name keep their region. The constants that the user's classes read are recorded again.
         """
         box = dict(zip(self.model.states._fields, self.region, strict=True)) | changes.pop("box", {})
         kept = {"extension": self.extension, "continuations": self.continuations, "faces": self.faces}
@@ -110,7 +110,7 @@ class HJBProblem(eqx.Module):
         return HJBProblem(fields.pop("model", self.model), **fields)
 
     def check_constants(self) -> None:
-        """Raise `ValueError` if a constant or code that the model's class reads from outside has changed since it was posed."""
+        """Raise `ValueError` if a constant or code that the class of the model reads has changed since the problem was made."""
         changed = changed_constant(self.constants, constants_read(self.model))
         if changed is not None:
             raise ValueError(
@@ -140,17 +140,17 @@ class HJBProblem(eqx.Module):
         return type(self.model.states)(*x)
 
     def check_start(self):
-        """Raise `ValueError` if the model's initial state is outside the box, where the value function says nothing."""
+        """Raise `ValueError` if the initial state of the model is outside the box, where the value function is not defined."""
         model = self.model
         for variable, name, value, (low, high) in zip(
             model.states, model.states._fields, model.initial_state(), self.domain, strict=True
         ):
-            at = np.ravel(np.asarray(value))
-            far = at[~((at >= low) & (at <= high))]
-            if far.size:
+            values = np.ravel(np.asarray(value))
+            outside = values[~((values >= low) & (values <= high))]
+            if outside.size:
                 unit = "" if variable.unit == "1" else f" {variable.unit}"
                 raise ValueError(
-                    f"`{name}` starts at {far[0]:.4g}{unit}, outside its box of {low:.4g} to {high:.4g}; change the"
+                    f"`{name}` starts at {outside[0]:.4g}{unit}, outside its box of {low:.4g} to {high:.4g}; change the"
                     f" start, or give a box that holds it (box.{name})."
                 )
 
@@ -165,11 +165,11 @@ class HJBProblem(eqx.Module):
         )
 
     def asymptote(self, t: Scalar, x: Point) -> Scalar:
-        """What the model knows of its value function, given what comes after its jumps."""
+        """The asymptote that the model declares for its value function, given the values after its jumps."""
         return self.model.asymptote(t, x, self.after(t, x))
 
     def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
-        """How large what that leaves out is at a state, relative to others."""
+        """Relative magnitude of the remainder, value minus asymptote, as a function of the state."""
         return self.model.remainder_scale(t, x)
 
     def _terms(self, t, x, u, value, costate, hessian, after) -> _Terms:
@@ -207,14 +207,14 @@ class HJBProblem(eqx.Module):
         after: tuple[Float[Array, " ..."], ...] = (),
         worst: WorstCase | None = None,
     ) -> Scalar:
-        """The right-hand side at one point, for a given control.
+        """The right-hand side of the equation at one point, for a given control.
 
         **Arguments:**
 
         - `t`, `x`, `u`: time (yr), state, control.
         - `value`, `costate`, `hessian`: of the value function at `x`.
         - `after`: values after the jumps (see `after`).
-        - `worst`: the distortions; if left out, nature's best reply in closed form.
+        - `worst`: the distortions; the default is the worst case in closed form.
 
         **Returns:** utility per year; zero at the solution and its control.
         """
@@ -228,7 +228,7 @@ class HJBProblem(eqx.Module):
                 total = total + rate * model.ambiguity.jump_term(j, gains, priors[j])
             return total
         total = total + worst.climate @ terms.climate_gains + worst.shocks @ terms.exposure
-        if model.separated():  # what the best reply to their shocks costs is part of the constant
+        if model.separated():  # the cost of the worst case of their shocks is part of the constant
             constant = model.ambiguity.shock_term(terms.exposure) - model.ambiguity.shock_term(terms.valued_exposure)
             total = total - constant
         for rate, gains, pi, g in zip(terms.intensities, terms.jump_gains, priors, worst.jumps, strict=True):
@@ -244,7 +244,7 @@ class HJBProblem(eqx.Module):
         costate: Float[Array, " state"],
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> WorstCase:
-        """Nature's reply to a control: the minimising distortions, in closed form."""
+        """The worst case for a control: the minimising distortions, in closed form."""
         dim = costate.shape[0]
         terms = self._terms(t, x, u, value, costate, jnp.zeros((dim, dim)), after)
         return self.model.ambiguity.worst_case(
@@ -260,7 +260,7 @@ class HJBProblem(eqx.Module):
         hessian: Float[Array, "state state"],
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> Point:
-        """The maximising control against nature's reply: in closed form if the model has one."""
+        """The maximising control against the worst case, in closed form if the model has one."""
         if isinstance(self.model, ClosedFormControl):
             return self.model.best_control(t, x, value, self.state(costate), hessian)
         return self.numerical_control(t, x, value, costate, hessian, after)
@@ -274,7 +274,7 @@ class HJBProblem(eqx.Module):
         hessian: Float[Array, "state state"],
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> Point:
-        """The maximising control found numerically, within the controls' bounds."""
+        """The maximising control within the bounds of the controls, by numerical maximisation."""
         low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
         return type(self.model.controls)(*maximise(objective, low, high, fineness=self.model.scan_fineness))
 
@@ -299,7 +299,7 @@ class HJBProblem(eqx.Module):
         hessian: Float[Array, "state state"],
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> Scalar:
-        """By how much a scan of the controls finer than that of `numerical_control` raises the Hamiltonian above that of `u`."""
+        """Increase of the Hamiltonian above its value at `u` on a scan of the controls finer than that of `numerical_control`."""
         low, high, objective = self._over_controls(t, x, value, costate, hessian, after)
         chosen = jnp.stack(u)
         return jnp.maximum(highest(objective, low, high, chosen) - objective(chosen), 0.0)
@@ -313,12 +313,12 @@ class HJBProblem(eqx.Module):
         hessian: Float[Array, "state state"],
         after: tuple[Float[Array, " ..."], ...] = (),
     ) -> tuple[Point, WorstCase]:
-        """The best control and nature's reply to it."""
+        """The maximising control and the worst case for it."""
         u = self.best_control(t, x, value, costate, hessian, after)
         return u, self.worst_case(t, x, u, value, costate, after)
 
     def residual(self, t: Scalar, x: Point, value: Callable[[Scalar, Point], Scalar]) -> Scalar:
-        """The residual of any twice differentiable value function, by automatic differentiation."""
+        """The residual of a twice differentiable value function, by automatic differentiation."""
         v, costate, hessian = derivatives(t, x, value)
         after = self.after(t, x)
         u = self.best_control(t, x, v, costate, hessian, after)
@@ -341,8 +341,8 @@ class HJBProblem(eqx.Module):
         $$\mathrm{SCC} = -\frac{\partial_E\{V_x\cdot b + \tfrac12\mathrm{tr}(\sigma\sigma^\top V_{xx}) + \ldots\}}
                               {\partial U/\partial C}$$
 
-        The numerator is the change in value through the drift and diffusion caused by one more tonne, under the
-        worst case (envelope theorem), by automatic differentiation with respect to `exogenous_emissions`.
+        The numerator is the marginal effect of emissions on the value through drift and diffusion, under the worst case (envelope
+        theorem), by automatic differentiation with respect to `exogenous_emissions`.
 
         **Raises:** `ValueError` if the model has no carbon.
         """
@@ -351,11 +351,11 @@ class HJBProblem(eqx.Module):
 
         def right_hand_side(extra):
             model = eqx.tree_at(lambda m: m.exogenous_emissions, self.model, extra)
-            problem = HJBProblem(model)  # intensities and landing points do not respond to one tonne now
+            problem = HJBProblem(model)  # intensities and landing points do not depend on current emissions
             return problem._without_jumps(t, x, u, value, costate, hessian)
 
         marginal = jax.grad(right_hand_side)(self.model.exogenous_emissions)
-        # recursive preferences weigh the flow utility by where the value function stands
+        # recursive preferences weigh the flow utility by a function of the value
         weight = jax.grad(self.model.preferences.aggregate)(self.model.utility(t, x, u), value)
         return -marginal / (weight * self.model.marginal_utility(t, x, u, additive))
 
@@ -371,9 +371,9 @@ class HJBProblem(eqx.Module):
 
 
 def valued_additive(model: AbstractModel) -> Callable[[Point], tuple[Array, ...]]:
-    """Picks from a point of additive states those that are not separated."""
-    kept = [name for name in model.additive._fields if name not in model.separated()]
-    return lambda point: tuple(getattr(point, name) for name in kept)
+    """Selection of those additive states of a point that are not separated."""
+    names = [name for name in model.additive._fields if name not in model.separated()]
+    return lambda point: tuple(getattr(point, name) for name in names)
 
 
 def _stack(point: tuple[Array, ...]) -> Float[Array, " additive"]:

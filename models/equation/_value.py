@@ -11,7 +11,7 @@ from ..base import Point, Scalar
 
 
 class AbstractValue(eqx.Module):
-    """A value function that knows its derivatives; any other callable is differentiated automatically."""
+    """A value function with derivatives of its own; any other callable is differentiated automatically."""
 
     @abc.abstractmethod
     def __call__(self, t: Scalar, x: Point) -> Scalar:

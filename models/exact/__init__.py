@@ -1,4 +1,4 @@
-"""Models with solutions in closed form or from ordinary differential equations: what solvers are measured against."""
+"""Models with solutions in closed form or from ordinary differential equations, as references for solvers."""
 
 from ._ak_climate import AKClimate as AKClimate, CapitalTemperature as CapitalTemperature, Productivity as Productivity
 from ._breakdown import breakdown_advice as breakdown_advice, why_infinite as why_infinite

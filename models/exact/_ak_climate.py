@@ -55,7 +55,7 @@ class InvestmentEmissions(NamedTuple, Generic[T]):
     emissions: T
 
 
-# 1/yr, five widths sigma^2 / (2 rho z) of the layer that noise makes at the faces of productivity
+# 1/yr, five widths sigma^2 / (2 rho z) of the boundary layer that noise creates at the faces of productivity
 COLLAR = 0.05
 
 
@@ -79,17 +79,17 @@ class Productivity(AbstractBlock):
         check_positive("productivity.volatility", self.volatility, allow_zero=True)
 
     def flow(self, z: Scalar) -> Scalar:
-        """The extra flow, before the factor delta."""
+        """The cost of productivity as a flow, before the factor delta."""
         return -self.cost * jnp.exp(self.steepness * z)
 
 
 def certain_climate() -> TCREClimate:
-    """The published mean slope, without doubt."""
+    """The published mean slope, without uncertainty."""
     return TCREClimate(ensemble=Ensemble.certain(1.861949e-3))
 
 
 def damage_slope(damages: ThresholdDamages, emissions_share: Scalar, y: Scalar) -> Scalar:
-    r"""$V_y$ where damages dominate: $p^2 + mp = (1-\eta)\eta\Lambda''$ with $m = (1-\eta)\Lambda'$, $p < 0$."""
+    r"""$V_y = p$ if damages dominate: $p^2 + mp = (1-\eta)\eta\Lambda''$ with $m = (1-\eta)\Lambda'$, $p < 0$."""
     share = 1.0 - emissions_share
     m = share * damages.slope(y)
     term = share * emissions_share * damages.bend(y)
@@ -97,20 +97,20 @@ def damage_slope(damages: ThresholdDamages, emissions_share: Scalar, y: Scalar) 
 
 
 class AKClimate(ClosedFormControl, CarbonModel):
-    r"""Growth, warming and productivity whose value function separates into one-dimensional pieces.
+    r"""Growth, warming and productivity, with a value function that separates into one-dimensional terms.
 
     $$\delta V = \max_{i,e}\; \delta\big[\eta\log e + (1-\eta)(\log(\alpha-i) + k - \Lambda(y))\big]
         + V_k\big(\mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2 + z\big) + \tfrac12\sigma_k^2V_{kk}
         + V_y\theta e + \tfrac12\varsigma^2e^2V_{yy} - \rho_zzV_z + \tfrac12\sigma_z^2V_{zz}$$
 
-    so that $V = (1-\eta)k + f(y) + g(z) + $ const: a solver that is not told so can be checked to many digits
+    so that $V = (1-\eta)k + f(y) + g(z) + $ const, which solvers do not exploit and which is known to many digits
     (`abatax.validation.AKExact`). The flow is multiplied by $\delta$.
 
     **Arguments:**
 
     - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `UncertainDamages`.
     - `productivity`: the block for $z$; `None` leaves it out (two states).
-    - `cycle`: a second, quicker deviation of the growth rate beside it (four states); left out by default.
+    - `cycle`: a second, faster deviation of the growth rate (four states); left out by default.
 
     **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, investment per unit of capital per year.
 
@@ -207,7 +207,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
     ) -> Point:
         delta, eta = self.preferences.discount_rate, self.emissions_share
         bounds = self.controls
-        # where V_k <= 0 nothing is worth investing: the bound below takes over
+        # If V_k <= 0, investment is at its lower bound.
         price = jnp.maximum(costate.log_capital, 1e-12)
         investment = self.economy.best_investment(delta * (1.0 - eta) / price)
         emissions = self.climate.best_emissions(
@@ -228,7 +228,7 @@ class AKClimate(ClosedFormControl, CarbonModel):
         return {"log_capital": 1, "temperature": -1}
 
     def closures(self) -> Point:
-        # V grows with slope 1 - eta in log capital, exactly: returns to scale are constant
+        # V has slope 1 - eta in log capital exactly, by constant returns to scale.
         homogeneous = Growth(slope=self._capital_slope)
         capital = (homogeneous, homogeneous)
         warming = (Inflow(), Growth(slope=self._damage_slope, extension=8.0))

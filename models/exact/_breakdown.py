@@ -1,4 +1,4 @@
-"""Whether a linear-quadratic model has a finite value, and from which penalty on."""
+"""Whether a linear-quadratic model has a finite value, and the smallest penalty with a finite value."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def why_infinite(model: AbstractModel) -> str | None:
 
 
 def breakdown_advice(model: AbstractModel) -> str | None:
-    """Why a model that knows its coefficients has no finite value; None if it has one, or does not know them."""
+    """Why a `QuadraticModel` has no finite value, in one line; None for other models and for a finite value."""
     return why_infinite(model) if isinstance(model, QuadraticModel) else None
 
 

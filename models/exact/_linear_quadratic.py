@@ -14,12 +14,12 @@ from ._quadratic_form import QuadraticForm, QuadraticModel
 
 @ft.cache
 def numbered_point(kind: str, dimension: int) -> type:
-    """The NamedTuple of `dimension` scalars: one class per dimension, so that pytrees agree."""
+    """The NamedTuple class of `dimension` scalars; one class per dimension, so that pytrees agree."""
     fields = [kind] if dimension == 1 else [f"{kind}_{n + 1}" for n in range(dimension)]
-    made = namedtuple(f"{kind.capitalize()}{dimension}", fields)
-    made.__module__, made.__qualname__ = __name__, made.__name__
-    globals()[made.__name__] = made  # picklable
-    return made
+    point = namedtuple(f"{kind.capitalize()}{dimension}", fields)
+    point.__module__, point.__qualname__ = __name__, point.__name__
+    globals()[point.__name__] = point  # picklable
+    return point
 
 
 class LinearQuadratic(QuadraticModel):
@@ -29,22 +29,22 @@ class LinearQuadratic(QuadraticModel):
         - \tfrac1{2\xi}|S^\top V_x|^2$$
 
     $V = -\tfrac12x^\top Px - c$ solves it for *several* $P$; only the stabilising root of the Riccati equation is the
-    value function, and the others have residual zero too (`abatax.validation.riccati`). The solver that returns
-    one of those is wrong, which makes this model a trap as much as a test.
+    value function, although the residual of the other roots is zero too (`abatax.validation.riccati`). The model therefore
+    tests whether a solver finds the right root.
 
     **Arguments:**
 
     - `dimension`: number of states and of controls.
-    - `feedback`, `coupling`: $A$ = feedback on the diagonal, coupling beside it.
+    - `feedback`, `coupling`: $A$ has `feedback` on the diagonal, and `coupling` above and minus `coupling` below it; per year.
     - `state_cost`, `control_cost`: $Q$ and $R$, multiples of the identity. $B$ is the identity.
     - `volatility`: $S$, a multiple of the identity, per square root of a year.
-    - `preferences`, `ambiguity`: discounting and doubt about the shocks.
+    - `preferences`, `ambiguity`: discounting and ambiguity about the shocks.
 
     **Raises:** `ValueError` if the dimension, the control cost or the discount rate is not positive, or preferences are recursive
     (the closed form of the control is that of time-additive utility).
 
-    **Good values:** ambiguity penalties above `volatility**2 * control_cost`: with less a value is finite only if the state
-    is stable by itself (`abatax.validation.riccati` tells).
+    **Good values:** ambiguity penalties above `volatility**2 * control_cost`: with smaller penalties the value is finite only
+    if the uncontrolled state is stable (see `abatax.validation.riccati`).
 
     **References:** Hansen and Sargent 2008, *Robustness*, chapter 2; Jacobson 1973, doi:10.1109/TAC.1973.1100265.
 

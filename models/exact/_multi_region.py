@@ -35,7 +35,7 @@ from ..equation import (
 from ._ak_climate import COLLAR, Productivity, certain_climate, damage_slope
 from ._region_names import capital_variables, emission_variables, physical_variables, rotated_variables
 
-# Margins of rotated faces, in lengths of the half cube: temperatures from 0 to 6 degC
+# Margins of rotated faces, in half edges of the cube; they correspond to temperatures from 0 to 6 degC.
 _BELOW, _ABOVE = 0.05, 1.0
 
 
@@ -50,7 +50,7 @@ def rotation_matrix(dimension: int) -> Float[np.ndarray, "state state"]:
 
 
 class MultiRegion(ClosedFormControl, CarbonModel):
-    r"""N regions with a productivity of their own and one temperature: exact in any dimension, $d = N + 1$.
+    r"""N regions with one productivity each and one temperature, with an exact solution in any dimension $d = N + 1$.
 
     $$\delta V = \max_{e_1,\ldots,e_N}\;\delta\sum_nw_n\big[\eta\log e_n
             + (1-\eta)\big(\log(\alpha-i) + k_n - \nu_n\Lambda(y)\big) - q\,e^{sz_n}\big]
@@ -59,28 +59,28 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         + V_{z_n}\big(-\rho_zz_n + \chi(\bar z - z_n)\big) + \tfrac12\sigma_z^2V_{z_nz_n}\big\}$$
 
     with $E = \sum_ne_n$, $\bar z = \sum_nw_nz_n$ and independent shocks. For $\chi = 0$ the value is a sum of one-dimensional
-    pieces, $V = f(y) + \sum_nw_ng(z_n) + (1-\eta)\sum_nw_nk_n$ + const, each known to many digits
+    terms, $V = f(y) + \sum_nw_ng(z_n) + (1-\eta)\sum_nw_nk_n$ + const, each known to many digits
     (`abatax.validation.MultiRegionExact`). Log capitals are additive states; investment per unit of capital $i$ is the constant
     of `AKClimate`. The flow is multiplied by $\delta$.
 
-    With `rotation` the states are $c = Q^\top\hat x$, where $\hat x$ are temperature and productivities on the scale of
-    their regions of interest and $Q$ is the orthogonal cosine matrix, which mixes all of them: the same problem, its additivity
-    hidden. No slope is known at the faces of the rotated box: there `FiniteDifference` (two states) and `Features` with random
-    features (three) did not converge, so that rotation serves to evaluate and train values, not yet as a problem for these two.
+    With `rotation` the states are $c = Q^\top\hat x$, where $\hat x$ are temperature and productivities on the scale of their regions
+    of interest and $Q$ is the orthogonal cosine matrix, which mixes all of them. The problem is the same, but its additivity is
+    hidden. No slope is known at the faces of the rotated box: `FiniteDifference` (two states) and `Features` with random features
+    (three states) did not converge. Rotated problems therefore serve to evaluate and train values.
 
     **Arguments:**
 
     - `regions`: $N$. `weights`: $w_n$, welfare weights and shares of initial capital, normalised; equal if left out.
     - `vulnerability`: $\nu_n$, log damages of a region over $\Lambda$; 1 if left out.
-    - `coupling`: $\chi$, per year: productivities spill over. If it is positive and $q\ne0$, nothing separates.
+    - `coupling`: $\chi$, spillover of productivities, per year. If it is positive and $q\ne0$, the value does not separate.
     - `rotation`: whether the states are rotated.
-    - `productivity`: $\rho_z$, $\sigma_z$, $q$ and $s$, the same in all regions; here with a flow cost $q$ = 0.05.
+    - `productivity`: $\rho_z$, $\sigma_z$, $q$ and $s$, the same in all regions; with a default flow cost $q$ = 0.05.
     - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `AKClimate`. Shocks are in the order
       temperature, productivities, capitals.
 
     **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, productivity 1/yr, rotated coordinates 1.
 
-    **Raises:** `ValueError` if there is no region, or a list has not one entry per region.
+    **Raises:** `ValueError` if there is no region, or a list does not have one entry per region.
 
     **References:** parameters of Barnett, Brock and Hansen 2021, doi:10.1086/718668; weights, productivities, cost and coupling are
     assumptions of this package. Welfare with fixed weights: Nordhaus and Yang 1996, American Economic Review 86(4).
@@ -143,7 +143,7 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     @property
     def world_damages(self) -> ThresholdDamages:
-        r"""$\sum_nw_n\nu_n\,\Lambda$: what the planner loses."""
+        r"""$\sum_nw_n\nu_n\,\Lambda$: log damages in the objective of the planner."""
         if self.vulnerability is None:
             return self.damages
         mean, d = self.shares @ self.vulnerability, self.damages
@@ -176,7 +176,7 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         return 0.5 * (low + high), 0.5 * (high - low)[:, None] * jnp.asarray(rotation_matrix(self.regions + 1))
 
     def physical(self, x: Point) -> tuple[Scalar, Float[Array, " region"]]:
-        """Temperature in degC and the productivities, of a state in whatever coordinates."""
+        """Temperature in degC and the productivities, from a state in physical or rotated coordinates."""
         z = jnp.stack(x)
         if self.rotation:
             centre, matrix = self._frame()
@@ -201,7 +201,7 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         return self.economy.best_investment(self.preferences.discount_rate)
 
     def world_emissions(self, u: Point) -> Scalar:
-        """$E$, GtC/yr, with those from outside."""
+        """World emissions $E$ with exogenous emissions, GtC/yr."""
         return jnp.sum(jnp.stack(u)) + self.exogenous_emissions
 
     def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
@@ -224,8 +224,8 @@ class MultiRegion(ClosedFormControl, CarbonModel):
 
     def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         n = self.regions
-        own = self.economy.volatility * jnp.eye(n)
-        return type(self.additive)(*jnp.concatenate([jnp.zeros((n, n + 1)), own], axis=1))
+        loadings = self.economy.volatility * jnp.eye(n)
+        return type(self.additive)(*jnp.concatenate([jnp.zeros((n, n + 1)), loadings], axis=1))
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
         y, z = self.physical(x)
@@ -284,29 +284,29 @@ class MultiRegion(ClosedFormControl, CarbonModel):
         return jnp.sum(jnp.exp(jnp.stack(additive)))
 
     def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
-        r"""Of world consumption, shared out in proportion to regions' consumption: $\delta(1-\eta)/C$."""
+        r"""Marginal utility of world consumption, distributed in proportion to regional consumption: $\delta(1-\eta)/C$."""
         weight = self.preferences.discount_rate * (1.0 - self.emissions_share)
         return weight / ((self.economy.productivity - self.investment) * self._capital(additive))
 
     def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
         capitals, (y, z) = jnp.exp(jnp.stack(additive)), self.physical(x)
-        world, each = jnp.sum(capitals), self.economy.productivity - self.investment
+        world, consumption_share = jnp.sum(capitals), self.economy.productivity - self.investment
         exposed = jnp.ones(self.regions) if self.vulnerability is None else self.vulnerability
-        lost = jnp.sum(lost_consumption(each * capitals, exposed * self.damages.log_damages(y)))
-        found = {
+        lost = jnp.sum(lost_consumption(consumption_share * capitals, exposed * self.damages.log_damages(y)))
+        observed = {
             "emissions": jnp.sum(jnp.stack(u)),
             "output": self.economy.productivity * world,
             "investment": self.investment * world,
-            "consumption": each * world,
+            "consumption": consumption_share * world,
             "damages": lost,
             "capital": world,
         }
         physical = dict(zip(physical_variables(self.regions)._fields, (y, *z), strict=True))
-        return found | physical if self.rotation else found
+        return observed | physical if self.rotation else observed
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
-        found = {
+        variables = {
             "emissions": Variable("carbon emissions", "GtC/yr", iamc="Emissions|CO2"),
             "output": OUTPUT,
             "investment": INVESTMENT,
@@ -314,4 +314,4 @@ class MultiRegion(ClosedFormControl, CarbonModel):
             "damages": DAMAGES,
             "capital": CAPITAL,
         }
-        return found | physical_variables(self.regions)._asdict() if self.rotation else found
+        return variables | physical_variables(self.regions)._asdict() if self.rotation else variables

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from ..equation import ClosedFormControl
 
-# Relative size below which a direction counts as never observed; only exact zeros are meant.
+# Relative size below which a direction counts as unobserved; only exact zeros are intended.
 _UNSEEN = 1e-13
 # A stable subspace whose upper block is worse conditioned than this is not the graph of a solution.
 _DEGENERATE = 1e12
@@ -19,9 +19,9 @@ _MARGIN = 1e-10
 _REMAINDER = 1e-6
 # Largest share by which an unstable mode may enter the linear part of the flow: rounding.
 _ROUNDING = 1e-10
-# Factors of the aversion between which the breakdown of robustness is looked for, and bisections.
+# Interval of factors on the aversion in which the breakdown of robustness is searched, and number of bisections.
 _WEAKEST, _STRONGEST, _BISECTIONS = 1e-12, 1e12, 90
-# Times (in units of the slowest rate of the closed loop) at which a flow of indefinite cost is looked at for an escape.
+# Number of times, in units of the slowest rate of the closed loop, at which the Riccati flow of an indefinite cost is checked.
 _TIMES = 200
 
 
@@ -46,7 +46,7 @@ class QuadraticForm(NamedTuple):
     $$dx = (m + Ax + Bu)\,dt + S\,dW,\qquad U = k + q^\top x + r^\top u - \tfrac12x^\top Qx - x^\top Nu - \tfrac12u^\top Ru,$$
 
     discounted at $\delta$, with the aversions $a_i$ to misspecification of the shocks and the excess $\gamma-1$ of risk aversion over
-    that of a logarithm.
+    logarithmic utility.
     """
 
     transition: Float[np.ndarray, "state state"]  # A
@@ -64,13 +64,13 @@ class QuadraticForm(NamedTuple):
     excess_risk_aversion: float = 0.0
 
     def with_aversion(self, factor: float) -> "QuadraticForm":
-        """The same problem with the aversions multiplied by a factor; of a neutral planner, with that aversion to every shock."""
+        """The problem with the aversions multiplied by a factor; for a neutral planner, with this aversion to every shock."""
         direction = self.aversion if np.any(self.aversion > 0.0) else np.ones_like(self.aversion)
         return self._replace(aversion=factor * direction)
 
     @property
     def doubt(self) -> Float[np.ndarray, "state state"]:
-        r"""$G = S\,\mathrm{diag}(a + \gamma - 1)\,S^\top$: what the planner fears costs $\tfrac12V_x^\top GV_x$."""
+        r"""$G = S\,\mathrm{diag}(a + \gamma - 1)\,S^\top$: robustness and risk aversion subtract $\tfrac12V_x^\top GV_x$."""
         return (self.volatility * (self.aversion + self.excess_risk_aversion)) @ self.volatility.T
 
     def solve(self) -> QuadraticSolution:
@@ -103,9 +103,9 @@ class QuadraticForm(NamedTuple):
         return True
 
     def breakdown(self) -> float:
-        r"""The factor on the aversions from which on no finite value exists; infinity if any doubt is borne, 0 if none is.
+        r"""The largest factor on the aversions with a finite value; infinity if every factor has one, 0 if none has.
 
-        The value falls in the aversion, so that the finite ones are an interval.
+        The value decreases in the aversion, so that the factors with a finite value form an interval.
         """
         low, high = _WEAKEST, _STRONGEST
         if not self.with_aversion(low).has_value():
@@ -120,34 +120,34 @@ class QuadraticForm(NamedTuple):
         return float(low)
 
     def _root(self) -> Float[np.ndarray, "state state"]:
-        r"""$P$: what the costs of longer and longer horizons tend to.
+        r"""$P$: the limit of the costs of ever longer horizons.
 
         With $\tilde A = A - BR^{-1}N^\top - \tfrac\delta2I$, $\tilde Q = Q - NR^{-1}N^\top$ and $\Gamma = BR^{-1}B^\top - G$
-        it solves $\tilde A^\top P + P\tilde A - P\Gamma P + \tilde Q = 0$. A direction that never reaches a cost has none
-        ($P = 0$ there, also if it grows); in the others $P$ is the stabilising root. Of a finite horizon $T$ the costs are
+        it solves $\tilde A^\top P + P\tilde A - P\Gamma P + \tilde Q = 0$. In directions without a direct or indirect cost
+        $P = 0$, even if the state grows there; in the others $P$ is the stabilising root. The costs of a finite horizon $T$ are
         $P - e^{\Phi^\top T}P(I - W(T)P)^{-1}e^{\Phi T}$, with $\Phi = \tilde A - \Gamma P$ and
-        $W(T) = \int_0^Te^{\Phi t}\Gamma e^{\Phi^\top t}dt$: they are finite if the inverse exists for every $T$, which for
-        $\tilde Q\ge0$ is the case where $P\ge0$.
+        $W(T) = \int_0^Te^{\Phi t}\Gamma e^{\Phi^\top t}dt$: they are finite if the inverse exists for every $T$, which is
+        equivalent to $P\ge0$ if $\tilde Q\ge0$.
         """
         r_inverse = np.linalg.inv(self.control_cost)
         n = len(self.transition)
         a = self.transition - self.loading @ r_inverse @ self.cross_cost.T - 0.5 * self.discount_rate * np.eye(n)
         cost = self.state_cost - self.cross_cost @ r_inverse @ self.cross_cost.T
         gain = self.loading @ r_inverse @ self.loading.T - self.doubt
-        seen = _observed(a, cost)
-        inner = seen.T
-        root = _stabilising(inner @ a @ seen, inner @ gain @ seen, inner @ cost @ seen)
-        return seen @ root @ inner
+        basis = _observed(a, cost)
+        projection = basis.T
+        root = _stabilising(projection @ a @ basis, projection @ gain @ basis, projection @ cost @ basis)
+        return basis @ root @ projection
 
 
 def _ordered_schur(matrix: np.ndarray) -> tuple[Any, Any, Any]:
-    """Triangle and basis of the real Schur form, decaying modes first, and how many there are."""
+    """Triangle and basis of the real Schur form with decaying modes first, and the number of decaying modes."""
     ordered: Any = scipy.linalg.schur(matrix, sort="lhp")
     return ordered
 
 
 def _observed(a: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "state observed"]:
-    """An orthonormal basis of the directions that reach a cost, sooner or later."""
+    """An orthonormal basis of the observable subspace, whose directions have a direct or an indirect cost."""
     basis = np.zeros((len(a), 0))
     rows, size = cost.T, np.linalg.norm(cost)
     while size > 0.0:
@@ -162,11 +162,11 @@ def _observed(a: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "state obser
 
 
 def _stabilising(a: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "state state"]:
-    """The stabilising root, if costs of finite horizons tend to it."""
+    """The stabilising root, if the costs of finite horizons converge to it."""
     n = len(a)
     if not n:
         return np.zeros((0, 0))
-    # states in units in which costs and gains are of one size: the subspace is then as well conditioned as it can be
+    # Units of the states in which costs and gains have the same norm give the best-conditioned subspace.
     sizes = np.linalg.norm(cost), np.linalg.norm(gain)
     unit = np.sqrt(sizes[0] / sizes[1]) if min(sizes) > 0.0 else 1.0
     gain, cost = gain * unit, cost / unit
@@ -181,7 +181,7 @@ def _stabilising(a: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> Float[np.
         raise InfiniteValueError("no stabilising root")
     root = np.linalg.solve(upper.T, lower.T).T
     root = 0.5 * (root + root.T)
-    for _ in range(2):  # Newton steps remove what the subspace was rounded by
+    for _ in range(2):  # Newton steps remove the rounding of the subspace
         remainder = a.T @ root + root @ a - root @ gain @ root + cost
         root = root + scipy.linalg.solve_continuous_lyapunov((a - gain @ root).T, -remainder)
         root = 0.5 * (root + root.T)
@@ -200,7 +200,7 @@ def _stabilising(a: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> Float[np.
 
 
 def _never_escapes(closed: np.ndarray, gain: np.ndarray, root: np.ndarray) -> bool:
-    """Whether the costs of every finite horizon are finite, for a cost of the state that may be negative."""
+    """Whether the costs of every finite horizon are finite; the cost of the state may be negative."""
     n = len(root)
     limit = scipy.linalg.solve_continuous_lyapunov(closed, -gain)
     slowest = -np.max(np.linalg.eigvals(closed).real)
@@ -213,16 +213,16 @@ def _never_escapes(closed: np.ndarray, gain: np.ndarray, root: np.ndarray) -> bo
 
 
 def _resolve(matrix: np.ndarray, source: np.ndarray) -> Float[np.ndarray, " state"]:
-    """What $p' = Mp + s$ tends to from zero: growing modes of $M$ must not be excited."""
+    """The limit of $p' = Mp + s$ from zero, which exists if $s$ does not excite growing modes of $M$."""
     triangle, vectors, stable = _ordered_schur(matrix)
-    turned = vectors.T @ source
-    if np.any(np.abs(turned[stable:]) > _ROUNDING * (np.max(np.abs(source)) + 1e-300)):
+    modes = vectors.T @ source
+    if np.any(np.abs(modes[stable:]) > _ROUNDING * (np.max(np.abs(source)) + 1e-300)):
         raise InfiniteValueError("a linear term grows faster than it is discounted")
-    return vectors[:, :stable] @ np.linalg.solve(triangle[:stable, :stable], -turned[:stable])
+    return vectors[:, :stable] @ np.linalg.solve(triangle[:stable, :stable], -modes[:stable])
 
 
 class QuadraticModel(ClosedFormControl):
-    """A model that knows its coefficients."""
+    """A linear-quadratic model that gives its coefficients."""
 
     @abc.abstractmethod
     def quadratic_form(self) -> QuadraticForm:

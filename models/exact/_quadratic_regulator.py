@@ -10,19 +10,19 @@ from ..equation import AbstractPreferences, Ambiguity, StateConstraint, TimeAddi
 from ._linear_quadratic import numbered_point
 from ._quadratic_form import QuadraticForm, QuadraticModel
 
-# Bounds of the controls, which the closed form does not know: far beyond any optimal one.
+# Bounds of the controls, far beyond any optimal control; the closed form ignores them.
 _LARGEST_CONTROL = 1e6
 
 
 class QuadraticRegulator(QuadraticModel):
-    r"""The general linear-quadratic problem: any matrices, correlated shocks, a target, linear terms.
+    r"""The general linear-quadratic problem with arbitrary matrices, correlated shocks, a target and linear terms.
 
     $$dx = (m + Ax + Bu)\,dt + S\,dW,\qquad U = k + q^\top x + r^\top u
         - \tfrac12(x-\bar x)^\top Q(x-\bar x) - (x-\bar x)^\top Nu - \tfrac12u^\top Ru$$
 
     Its value function is $-\tfrac12x^\top Px + p^\top x + c$ (`abatax.validation.riccati`), with the linear policy
-    $u = k_0 - Kx$, in unbounded space. In its box every face is a state constraint: the box must be one that the optimally
-    controlled state does not leave.
+    $u = k_0 - Kx$, in unbounded space. Every face of the box is a state constraint: the optimally controlled state must not
+    leave the box.
 
     **Arguments:**
 
@@ -30,8 +30,8 @@ class QuadraticRegulator(QuadraticModel):
     - `state_cost`, `control_cost`, `cross_cost`: $Q$, $R$ and $N$ (state × control); no cross term if left out.
     - `volatility`: $S$ (state × shock), per square root of a year.
     - `intercept`: $m$. `target`: $\bar x$. `state_reward`, `control_reward`: $q$ and $r$. `constant`: $k$. All zero if left out.
-    - `half_width`: the box of every state reaches from minus this to this.
-    - `preferences`, `ambiguity`: discounting and doubt about the shocks.
+    - `half_width`: every state is in the interval from -`half_width` to `half_width`.
+    - `preferences`, `ambiguity`: discounting and ambiguity about the shocks.
 
     **Raises:** `ValueError` if shapes do not agree, or `control_cost` is not positive definite.
 
@@ -116,16 +116,16 @@ class QuadraticRegulator(QuadraticModel):
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
         z, v = jnp.stack(x), jnp.stack(u)
-        away = z - self.target
-        cost = away @ self.state_cost @ away + v @ self.control_cost @ v
-        cross = jnp.sum(self.cross_cost * away[:, None] * v[None, :])
+        deviation = z - self.target
+        cost = deviation @ self.state_cost @ deviation + v @ self.control_cost @ v
+        cross = jnp.sum(self.cross_cost * deviation[:, None] * v[None, :])
         return self.constant + jnp.sum(self.state_reward * z) + jnp.sum(self.control_reward * v) - cross - 0.5 * cost
 
     def best_control(
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
-        away = jnp.stack(x) - self.target
-        cross = jnp.sum(self.cross_cost * jnp.ones_like(self.loading) * away[:, None], axis=0)
+        deviation = jnp.stack(x) - self.target
+        cross = jnp.sum(self.cross_cost * jnp.ones_like(self.loading) * deviation[:, None], axis=0)
         slope = self.loading.T @ jnp.stack(costate) + self.control_reward - cross
         cost = 0.5 * (self.control_cost + self.control_cost.T)
         return type(self.controls)(*jnp.linalg.solve(cost, slope))

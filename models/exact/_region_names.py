@@ -1,4 +1,4 @@
-"""What the states, controls and capitals of any number of regions are called."""
+"""Names, units and bounds of the states, controls and capitals of any number of regions."""
 
 import functools as ft
 from collections import namedtuple
@@ -19,15 +19,15 @@ _FIELDS = {
 
 @ft.cache
 def _point(kind: str, count: int) -> type:
-    """The NamedTuple of a kind with `count` numbered scalars: one class per count, so that pytrees agree."""
+    """The NamedTuple class of a kind with `count` numbered scalars; one class per count, so that pytrees agree."""
     first, numbered = _FIELDS[kind]
-    made = namedtuple(f"{kind}{count}", [*filter(None, [first]), *(f"{numbered}_{n + 1}" for n in range(count))])
-    made.__module__, made.__qualname__ = __name__, made.__name__
-    return made
+    point = namedtuple(f"{kind}{count}", [*filter(None, [first]), *(f"{numbered}_{n + 1}" for n in range(count))])
+    point.__module__, point.__qualname__ = __name__, point.__name__
+    return point
 
 
 def __getattr__(name: str) -> Any:
-    """`RegionStates5` and the like are made when they are asked for, by pickle in a fresh process too."""
+    """Classes such as `RegionStates5` are made on access, also by pickle in a new process."""
     kind = name.rstrip("0123456789")
     if kind in _FIELDS and kind != name:
         return _point(kind, int(name[len(kind) :]))
@@ -45,7 +45,7 @@ def physical_variables(regions: int) -> Point:
 
 
 def rotated_variables(regions: int) -> Point:
-    """The coordinates that mix them, in a cube whose corners touch the unit ball."""
+    """The rotated coordinates, in a cube with corners on the unit sphere."""
     d = regions + 1
     high = d**-0.5
     names = (Variable(f"rotated coordinate {j + 1}", "1", -high, high, symbol=f"c{j + 1}") for j in range(d))

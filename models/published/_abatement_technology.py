@@ -56,14 +56,14 @@ class InvestmentEmissions(NamedTuple, Generic[T]):
 
 
 def state_variables(warming: tuple[float, float]) -> Point:
-    """The two states, with a region of interest in temperature."""
+    """The two states, with the given region of interest in temperature, degC."""
     return CapitalTemperature(
         Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
         TEMPERATURE._replace(low=warming[0], high=warming[1]),
     )
 
 
-# Investment is irreversible and, above 1/kappa, wasteful; emissions never exceed their baseline.
+# Investment is irreversible, and wasteful above 1/kappa. Emissions never exceed their baseline.
 CONTROLS = InvestmentEmissions(
     Variable("investment per unit of capital", "1/yr", 0.0, 0.5, symbol="i"),
     Variable("carbon emissions", "GtC/yr", 0.0, 1e3, "Emissions|CO2", "e"),
@@ -79,11 +79,11 @@ OBSERVABLES = {
 }
 
 
-# Newton steps on increasing functions of one unknown; fixed in number, so that slopes can be differentiated
+# Newton steps for increasing functions of one unknown; their number is fixed, so that the slopes can be differentiated.
 _STEPS = 30
 
 STAGES = ("before", "improved", "complete")
-PHASES = tuple(stage + known for stage in STAGES for known in ("", "_revealed"))
+PHASES = tuple(stage + suffix for stage in STAGES for suffix in ("", "_revealed"))
 
 
 def _economy() -> AKEconomy:
@@ -95,12 +95,12 @@ def _abatement() -> Abatement:
 
 
 def _climate() -> TCREClimate:
-    # nine members with the mean and the spread of the 144 published ones
+    # nine members with the mean and the spread of the 144 published members
     return TCREClimate(ensemble=Ensemble.published(members=9))
 
 
 def _damage_jump() -> DamageJump:
-    """Twenty curvatures for which what damages leave of output at 2.5 degC, exp(-Lambda), is equally spaced, as published."""
+    """Twenty curvatures with equally spaced shares exp(-Lambda) of output after damages at 2.5 degC, as published."""
     warming, mild, steep = 2.5, ThresholdDamages(), ThresholdDamages(curvature=1.0 / 3.0)
     least, most = (float(d.log_damages(jnp.asarray(warming))) for d in (mild, steep))
     extra = -np.log(np.linspace(1.0, np.exp(least - most), 20))
@@ -108,7 +108,7 @@ def _damage_jump() -> DamageJump:
 
 
 class AbatementTechnology(ClosedFormControl, CarbonModel):
-    r"""Capital and temperature, before two breakthroughs in abatement and a revelation of damages arrive.
+    r"""Capital and temperature, with jumps to two breakthroughs in abatement and to known damages.
 
     Output pays for consumption, investment and abatement, $C + I = \alpha K\big[1 - \vartheta(1 - e/(\lambda\alpha K))_+^{\phi}\big]$.
     With $i = I/K$, log capital $k$ and temperature $y$,
@@ -118,10 +118,10 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
 
     flow utility is $\log C - \log N$, **not** multiplied by $\delta$ (penalties are quoted in that convention), and log damages
     $n = \log N = \Lambda(y)$ are additive: $V = \Phi(k,y) - n/\delta$. Breakthroughs arrive at a constant rate. The first multiplies
-    $\vartheta$ and $\lambda$ by one half. After the second abatement is free, none emits and $\Phi = k/\delta + c$, exactly. A damage
-    jump (rate $\mathcal J(y)$) resets temperature to $\bar y$ and reveals $\gamma_3^m$. Log capital is not additive: what is
-    emitted, and hence what damages do, does not scale with capital away; $\Phi$ is $k/\delta$ and constants only where capital is
-    so scarce that nothing is emitted or so plentiful that all is abated.
+    $\vartheta$ and $\lambda$ by one half. After the second, abatement is free, emissions are zero and $\Phi = k/\delta + c$ exactly. A
+    damage jump (rate $\mathcal J(y)$) resets temperature to $\bar y$ and reveals $\gamma_3^m$. Log capital is not additive, because
+    emissions, and hence damages, grow with capital; $\Phi$ equals $k/\delta$ plus a constant only if capital is so scarce that
+    emissions vanish or so abundant that abatement is complete.
 
     **Arguments:**
 
@@ -181,7 +181,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
 
     @property
     def stage(self) -> str:
-        """How far the technology is: `before`, `improved` or `complete`."""
+        """Stage of the technology: `before`, `improved` or `complete`."""
         return self.phase.removesuffix("_revealed")
 
     @property
@@ -191,7 +191,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
 
     @property
     def states(self) -> Point:
-        # the damage jump puts temperature at the threshold; noise alone leads below
+        # The damage jump sets temperature to the threshold; afterwards only noise leads below it.
         return state_variables((1.8, 3.2) if self.revealed else (1.0, 2.5))
 
     @property
@@ -235,18 +235,18 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return jnp.log(self.consumption_share(x, u)) + x.log_capital
 
     @property
-    def _needed(self) -> float:
-        """Nought once abatement is free."""
+    def _remaining_cost(self) -> float:
+        """Zero if abatement is free, else one."""
         return 0.0 if self.stage == "complete" else 1.0
 
-    def _spent(self, x: Point, u: Point) -> Scalar:
-        """What abatement takes, per unit of capital and year."""
+    def _abatement_spending(self, x: Point, u: Point) -> Scalar:
+        """Spending on abatement, per unit of capital and year."""
         output = self.economy.productivity * jnp.exp(x.log_capital)
-        return self._needed * self.economy.productivity * self.abatement.cost_share(u.emissions, output)
+        return self._remaining_cost * self.economy.productivity * self.abatement.cost_share(u.emissions, output)
 
     def consumption_share(self, x: Point, u: Point) -> Scalar:
-        """What is left to consume, per unit of capital and year."""
-        return self.economy.productivity - u.investment - self._spent(x, u)
+        """Consumption before damages, per unit of capital and year."""
+        return self.economy.productivity - u.investment - self._abatement_spending(x, u)
 
     # -- the control ------------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         gain = costate.temperature + price * self.damages.slope(x.temperature)
         bend = hessian[1, 1] + price * self.damages.bend(x.temperature)
         highest = self.abatement.baseline(self.economy.productivity * jnp.exp(x.log_capital))
-        full = self._needed * self.economy.productivity * self.abatement.cost
+        full = self._remaining_cost * self.economy.productivity * self.abatement.cost
 
         def harm(abated):
             emissions = highest * (1.0 - abated) + self.exogenous_emissions
@@ -273,7 +273,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
             adjustment_cost=self.economy.adjustment_cost,
             lowest=limits.investment.low,
             highest=limits.investment.high,
-            gain=jnp.zeros_like(cost),  # nobody does research
+            gain=jnp.zeros_like(cost),  # no research
             returns=jnp.full_like(cost, 0.5),
             least_research=0.0,
             most_research=0.0,
@@ -288,12 +288,12 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
 
     def jumps(self) -> tuple[Jump, ...]:
         if self.stage == "complete":
-            return ()  # nothing is emitted: neither a breakthrough nor what damages are matters any more
-        first, known = self.stage == "before", "_revealed" if self.revealed else ""
+            return ()  # emissions are zero: neither breakthroughs nor the damage function affect the value
+        first, suffix = self.stage == "before", "_revealed" if self.revealed else ""
 
         def better(_):
             abatement = self.progress.improve(self.abatement) if first else self.abatement
-            return self._after(("improved" if first else "complete") + known, abatement=abatement)
+            return self._after(("improved" if first else "complete") + suffix, abatement=abatement)
 
         technology = Jump(
             intensity=lambda t, x, u: self.progress.rate,
@@ -319,25 +319,25 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return technology, damage
 
     def _after(self, phase: str, **changes: Any) -> "AbatementTechnology":
-        """The model after a jump: what is left to fear keeps its aversion."""
+        """The model after a jump; the jumps that can still occur keep their aversions."""
         aversions = self.ambiguity.jumps
         if phase.startswith("complete"):
-            left = 0.0
+            remaining = 0.0
         else:
-            left = aversions[:1] if phase.endswith("_revealed") and aversions.ndim else aversions
-        ambiguity = dataclasses.replace(self.ambiguity, jumps=left)
+            remaining = aversions[:1] if phase.endswith("_revealed") and aversions.ndim else aversions
+        ambiguity = dataclasses.replace(self.ambiguity, jumps=remaining)
         return dataclasses.replace(self, ambiguity=ambiguity, phase=phase, **changes)
 
     # -- without emissions --------------------------------------------------------------------------------
 
     def _stages_left(self) -> list[Any]:
-        """Abatement now and after each breakthrough that does not yet make it free."""
+        """Abatement now and after each breakthrough at which it still has a cost."""
         if self.stage == "complete":
             return []
         return [self.abatement, self.progress.improve(self.abatement)][: 2 if self.stage == "before" else 1]
 
     def _idle(self, cost: Scalar) -> tuple[Scalar, Scalar]:
-        r"""Investment, and the flow beyond $k$, of an economy that pays a share `cost` of output to emit nothing, for ever."""
+        r"""Investment and flow beyond $k$ of an economy that always pays a share `cost` of output for zero emissions."""
         delta, shocks = self.preferences.discount_rate, self.ambiguity.shocks
         aversion = shocks if shocks.ndim == 0 else shocks[0]
         economy = dataclasses.replace(self.economy, productivity=self.economy.productivity * (1.0 - cost))
@@ -346,9 +346,9 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return investment, jnp.log(economy.productivity - investment) + growth
 
     def _gap(self, loss: Scalar, ahead: Scalar) -> Scalar:
-        r"""$L$ with $\delta L + \lambda(1-e^{-a(L-L')})/a = \ell$: what value lacks while $\ell$ is lost a year, $L'$ after the jump.
+        r"""$L$ with $\delta L + \lambda(1-e^{-a(L-L')})/a = \ell$: loss of value if $\ell$ is lost per year, and $L'$ after the jump.
 
-        The left side increases and is concave in $L$, so that Newton steps from below approach monotonically.
+        The left side is increasing and concave in $L$, so that Newton steps from below converge monotonically.
         """
         delta, rate, aversion = self.preferences.discount_rate, self.progress.rate, self._technology_aversion()
 
@@ -356,7 +356,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
             value = delta * gap + rate * scaled_expm1(-aversion, gap - ahead) - loss
             return gap - value / (delta + rate * jnp.exp(-aversion * (gap - ahead)))
 
-        # there the left side is at most the loss, whichever is the smaller
+        # At the smaller of the two the left side is at most the loss.
         return jax.lax.fori_loop(0, _STEPS, step, jnp.minimum(ahead, loss / delta))
 
     def _technology_aversion(self) -> Scalar:
@@ -364,11 +364,11 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return jumps if jumps.ndim == 0 else jumps[0]
 
     def clean_value(self) -> LogLinearValue:
-        r"""$\Phi = k/\delta + c$ of a planner who never emits: the value function after the last breakthrough, a bound before.
+        r"""$\Phi = k/\delta + c$ of a planner with zero emissions: the value after the last breakthrough, a lower bound before it.
 
-        Without emissions temperature and damages stand still. With $\alpha_s = \alpha(1-\vartheta_s)$, investment solves
-        $(\alpha_s - i)(1-\kappa i) = \delta$, and $c_s$ follows from that of the next stage. It is exact wherever abatement is
-        complete: capital grows, and abatement stays complete.
+        Without emissions temperature and damages are constant. With $\alpha_s = \alpha(1-\vartheta_s)$, investment solves
+        $(\alpha_s - i)(1-\kappa i) = \delta$, and $c_s$ follows from the constant of the next stage. The value is exact if abatement
+        is complete, as capital grows and abatement remains complete.
         """
         delta = self.preferences.discount_rate
         free = self._idle(jnp.zeros_like(delta))[1]
@@ -380,28 +380,27 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
     # -- the faces --------------------------------------------------------------------------------------
 
     def closures(self) -> Point:
-        # capital grows by 2 % a year and leaves through the upper end: without a slope there nothing would decide between the
-        # solutions that noise, far too faint for any cell, leaves open. What is wrong with the slope dies off below as
-        # exp(-(delta + rate) dk / 0.02)
+        # Capital grows by 2 % a year and leaves through the upper face. Noise is too weak for any cell to resolve, so that only a
+        # slope at this face makes the solution unique. An error of the slope decays inwards as exp(-(delta + rate) dk / 0.02).
         capital = Inflow(), Growth(slope=self._capital_slope, extension=1.5)
         margin = 1.5 if self.revealed else 0.5
         return type(self.states)(capital, (Inflow(), Growth(slope=self._warming_slope, extension=margin)))
 
     def grid_points(self) -> dict[str, int]:
-        # emissions within 5e-5, social cost within 4e-4 of half the cells in capital: docs/abatement_technology.md
+        # emissions within 5e-5 and social cost within 4e-4 of a grid with half the cells in capital: docs/abatement_technology.md
         return {"log_capital": 25, "temperature": 61}
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\Phi_k = 1/\delta$, exact where abatement is complete."""
+        r"""$\Phi_k = 1/\delta$, exact if abatement is complete."""
         return 1.0 / self.preferences.discount_rate + jnp.zeros_like(x.log_capital)
 
     def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\Phi_y$ where temperature and capital hardly move before the future is discounted, stage by stage from the last.
+        r"""$\Phi_y$ of a temperature and capital that hardly move before the future is discounted, from the last stage backwards.
 
-        Differentiate the equation in $y$, leave out second derivatives and the distortion of the breakthrough, of rate
-        $\lambda$: $(\delta + \lambda + J)\Phi_y = \lambda\Phi'_y - \Lambda''\Theta e/\delta$, with $\Phi'$ the value after it.
-        Abatement's condition is $(\Lambda'/\delta - \Phi_y)\Theta = q a^{\phi_1-1}/c$, with the consumption $c$ of an economy
-        without emissions. Where abatement is complete $\Phi_y = 0$, exactly.
+        The derivative of the equation in $y$, without second derivatives and without distortion of the breakthrough of rate
+        $\lambda$, is $(\delta + \lambda + J)\Phi_y = \lambda\Phi'_y - \Lambda''\Theta e/\delta$, with $\Phi'$ the value after the
+        breakthrough. The first-order condition of abatement is $(\Lambda'/\delta - \Phi_y)\Theta = q a^{\phi_1-1}/c$, with the
+        consumption $c$ of an economy without emissions. If abatement is complete, $\Phi_y = 0$ exactly.
         """
         y, theta, delta = x.temperature, self.ensemble.mean, self.preferences.discount_rate
         damage, bend = jnp.maximum(self.damages.slope(y), 0.0) / delta, self.damages.bend(y) / delta
@@ -435,13 +434,13 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
             return {}
         return {"temperature": tuple(float(y) for y in np.unique(np.asarray(kink)))}
 
-    # -- where it starts, and what is known -------------------------------------------------------------
+    # -- initial state and known values -----------------------------------------------------------------
 
     def exact_value(self) -> AbstractValue | None:
         return self.clean_value() if self.stage == "complete" else None
 
     def first_guess(self) -> AbstractValue:
-        # never to emit is feasible: this value lies below that of the best policy
+        # Zero emissions are feasible: this value is a lower bound of the value function.
         return self.clean_value()
 
     def initial_state(self) -> Point:
@@ -466,7 +465,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return {
             "output": self.economy.productivity * capital,
             "investment_flow": u.investment * capital,
-            "abatement_cost": self._spent(x, u) * capital,
+            "abatement_cost": self._abatement_spending(x, u) * capital,
             "consumption": consumption,
             "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,

@@ -58,9 +58,9 @@ STATES = ReservesCarbonCapital(
     Variable("log of capital", "log trillion US$", 5.0, 10.0, symbol="k"),
 )
 CONTROLS = InvestmentExplorationEmissions(
-    # above -1/phi_1, where the adjustment cost is infinite
+    # The adjustment cost is infinite at -1/phi_1.
     Variable("investment per unit of capital", "1/yr", -0.05, 0.5, symbol="i"),
-    # at zero the first dollar would be infinitely productive; below 1e-7 $ per 1000 $ nobody looks for reserves
+    # The marginal product is infinite at zero; a lower bound of 1e-7 US$ per 1000 US$ of capital is negligible.
     Variable("exploration per unit of capital", "1/yr", 1e-10, 0.5, symbol="j"),
     Variable("carbon emissions", "GtC/yr", 1e-6, 1e3, "Emissions|CO2", "E"),
 )
@@ -80,7 +80,7 @@ OBSERVABLES = {
 
 
 class FossilReserves(ClosedFormControl, CarbonModel):
-    r"""Fossil reserves that are explored for and burnt, by a planner who doubts climate and damages at once.
+    r"""Exploration and use of fossil reserves under joint ambiguity about climate response and damages.
 
     $$\delta V = \max_{i,j,E}\; \delta\kappa\log E + \delta(1-\kappa)\big[\log(\alpha-i-j) + k\big]
         + V_r\Big[{-\tfrac ER} + \psi_0j^{\psi_1}e^{\psi_1(k-r)} - \tfrac12\sigma_r^2\Big] + V_FE
@@ -89,10 +89,10 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         - \xi\log\sum_\ell\pi_\ell\exp\Big[\tfrac{1-\kappa}\xi E\,m_\ell(F)\Big]$$
 
     with $m_\ell(F) = \beta\Lambda_\ell'(\beta F)$, the damages of one GtC. A member $\ell$ of the prior is a climate response $\beta$
-    (Gaussian) together with a damage function (Nordhaus with probability $w$, else Weitzman): tilting the joint
-    prior is the same as tilting $\beta$ within each damage function and then the two, because log-sum-exp composes.
-    Log damages are additive with costate $-(1-\kappa)$. The flow is multiplied by $\delta$. Cumulative emissions $F$
-    have no diffusion and never fall: they are a time-like state.
+    (Gaussian) together with a damage function (Nordhaus with probability $w$, else Weitzman). Tilting the joint prior is
+    equivalent to tilting $\beta$ within each damage function and then the two damage functions, as log-sum-exp composes.
+    Log damages are additive with costate $-(1-\kappa)$. The flow is multiplied by $\delta$. Cumulative emissions $F$ have no
+    diffusion and never fall: they are a time-like state.
 
     **Arguments:**
 
@@ -100,8 +100,8 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     - `emissions_share`: $\kappa$.
     - `economy`, `exploration`, `climate`, `damages`: the blocks.
     - `ambiguity`: `climate` is the penalty $\xi$.
-    - `exogenous_emissions`: GtC/yr from the same reserves. The social cost of carbon is the derivative in it: the full shadow
-      price of burning a tonne, as published, scarcity of reserves included (`scarcity_rent` is that part).
+    - `exogenous_emissions`: GtC/yr from the same reserves. The social cost of carbon is the derivative with respect to them: the
+      full shadow price of burning one tonne, as published. It includes the scarcity of reserves (see `scarcity_rent`).
 
     **Units:** reserves and cumulative emissions in GtC, capital in trillion US$, emissions GtC/yr, investment and
     exploration per unit of capital per year.
@@ -216,9 +216,9 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         return InvestmentExplorationEmissions(investment, exploration, self._best_emissions(x, cost))
 
     def _best_emissions(self, x: Point, cost: Scalar) -> Scalar:
-        r"""The saddle in $E$: $\delta\kappa/E = c + (1-\kappa)\tilde m(E)$, with $c$ what a tonne costs without damages.
+        r"""The saddle point in $E$: $\delta\kappa/E = c + (1-\kappa)\tilde m(E)$, with $c$ the cost of one tonne without damages.
 
-        That is the condition of `TCREClimate.best_emissions` for members $c + (1-\kappa)m_\ell$ and no noise.
+        This is the condition of `TCREClimate.best_emissions` for members $c + (1-\kappa)m_\ell$ without noise.
         """
         delta, kappa, bounds = self.preferences.discount_rate, self.emissions_share, self.controls.emissions
         members = Ensemble(cost + (1.0 - kappa) * self._per_carbon(x.cumulative_emissions), self.ensemble.weights)
@@ -244,10 +244,10 @@ class FossilReserves(ClosedFormControl, CarbonModel):
 
     def closures(self) -> Point:
         return ReservesCarbonCapital(
-            # reserves cannot run out; where they abound one more tonne is worth nothing (V_r falls a thousandfold from 0 to 6)
+            # Reserves cannot be exhausted. If they are abundant, a further tonne has no value (V_r falls a thousandfold from 0 to 6).
             (StateConstraint(truncation=True), Growth(slope=self._no_slope, extension=2.0)),
             (Inflow(), Growth(slope=self._carbon_slope, extension=3000.0)),
-            # without reserves' scarcity the value grows with slope 1 - kappa in log capital
+            # Without scarcity of reserves the value has slope 1 - kappa in log capital.
             (Inflow(), Growth(slope=self._capital_slope)),
         )
 
@@ -270,7 +270,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         return price.slope(x.cumulative_emissions, bounds.low, bounds.high)
 
     def grid_points(self) -> dict[str, int]:
-        # social cost and emissions within 3e-4 of their limit over 100 years: docs/fossil_reserves.md
+        # social cost and emissions within 3e-4 of the limit of fine grids over 100 years: docs/fossil_reserves.md
         return {"log_reserves": 33, "cumulative_emissions": 61, "log_capital": 7}
 
     def initial_state(self) -> Point:
@@ -279,9 +279,9 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         )
 
     def initial_additive(self) -> Point:
-        """The prior mean of log damages done by the carbon already emitted."""
-        done = jax.vmap(lambda response: self.damages.log_damages(self.initial_carbon, response))(self.climates)
-        return LogDamages(self.ensemble.weights @ done)
+        """Prior mean of the log damages of past emissions."""
+        damages = jax.vmap(lambda response: self.damages.log_damages(self.initial_carbon, response))(self.climates)
+        return LogDamages(self.ensemble.weights @ damages)
 
     # -- what is reported -------------------------------------------------------------------------------
 
@@ -298,7 +298,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         return self.emissions_share / (1.0 - self.emissions_share) * self.consumption(x, u) / u.emissions
 
     def scarcity_rent(self, x: Point, u: Point, price_of_reserves: Scalar) -> Scalar:
-        r"""The part of the social cost that is the shadow price of reserves, $V_re^{-r}$; trillion US$ per GtC."""
+        r"""Shadow price of reserves in the social cost of carbon, $V_re^{-r}$ per marginal utility; trillion US$ per GtC."""
         rent = price_of_reserves * jnp.exp(-x.log_reserves)
         return rent / self.marginal_utility(jnp.zeros(()), x, u, self.initial_additive())
 

@@ -60,7 +60,7 @@ class InvestmentResearchEmissions(NamedTuple, Generic[T]):
 
 
 def state_variables(warming: tuple[float, float]) -> Point:
-    """The three states, with a region of interest in temperature."""
+    """The three states, with the given region of interest in temperature, degC."""
     return CapitalTemperatureKnowledge(
         Variable("log of capital", "log trillion US$", 6.0, 8.5, symbol="k"),
         TEMPERATURE._replace(low=warming[0], high=warming[1]),
@@ -68,8 +68,8 @@ def state_variables(warming: tuple[float, float]) -> Point:
     )
 
 
-# Investment is irreversible and, above 1/kappa, wasteful; emissions never exceed their baseline, which is 58 GtC/yr
-# at the upper end of the region in capital.
+# Investment is irreversible, and wasteful above 1/kappa. Emissions never exceed their baseline, which is 58 GtC/yr at the upper
+# end of the region of capital.
 CONTROLS = InvestmentResearchEmissions(
     Variable("investment per unit of capital", "1/yr", 0.0, 0.5, symbol="i"),
     Variable("research per unit of capital", "1/yr", 1e-10, 0.1, symbol="x_r"),
@@ -87,7 +87,7 @@ OBSERVABLES = {
     "knowledge": Variable("knowledge capital", "trillion US$"),
 }
 
-# Newton steps on two equations at once; fixed in number, so that slopes can be differentiated
+# Newton steps for two equations; their number is fixed, so that the slopes can be differentiated.
 _STEPS = 40
 
 PHASES = ("before", "after_damage", "after_technology")
@@ -98,12 +98,12 @@ def _economy() -> AKEconomy:
 
 
 def _climate() -> TCREClimate:
-    # the published baseline trusts the mean of its 144 sensitivities; nine with its mean and spread leave room for doubt
+    # The published baseline uses the mean of 144 sensitivities. Nine members with the same mean and spread admit ambiguity.
     return TCREClimate(ensemble=Ensemble.published(members=9))
 
 
 class KnowledgeCapital(ClosedFormControl, CarbonModel):
-    r"""Capital, temperature and knowledge, before a clean technology and a revelation of damages arrive.
+    r"""Capital, temperature and knowledge, with jumps to a clean technology and to known damages.
 
     Output pays for consumption, investment, research and abatement,
     $C + I^k + I^r = \alpha K\big[1 - \phi_0(1 - e/(\beta\alpha K))_+^{\phi_1}\big]$. With $i = I^k/K$, $x_r = I^r/K$, log
@@ -113,10 +113,10 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         dy = e(\theta\,dt + \varsigma\,dW^y),$$
     $$dr = \big[\psi_0x_r^{\psi_1}e^{\psi_1(k-r)} - \zeta - \tfrac12\sigma_r^2\big]dt + \sigma_rdW^r$$
 
-    Log damages have slope $\gamma_1 + \gamma_2y$ and enter the value function with costate $-1$: it is $v(k,y,r) - n$, in
-    log-consumption units. A technology jump (rate $e^r/\varrho$) makes emissions needless, after which $v = k + c$ in closed
-    form. A damage jump (rate $\mathcal J(y)$) resets temperature to $\bar y$ and adds $\gamma_3^m(y-\bar y)$ to the slope, below
-    $\bar y$ as well, as published.
+    Log damages $n$ have slope $\gamma_1 + \gamma_2y$ and costate $-1$: the value function is $v(k,y,r) - n$, in log-consumption
+    units. After a technology jump (rate $e^r/\varrho$) production needs no emissions, and $v = k + c$ in closed form. A damage
+    jump (rate $\mathcal J(y)$) resets temperature to $\bar y$ and adds $\gamma_3^m(y-\bar y)$ to the slope, as published also below
+    $\bar y$.
 
     **Arguments:**
 
@@ -125,7 +125,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     - `ambiguity`: shocks in the order capital, temperature, knowledge; jumps technology, damage; climate.
     - `phase`: `before` (default), `after_damage` or `after_technology`.
 
-    **Raises:** `ValueError` naming a parameter that is out of range, or growth for which no value is finite.
+    **Raises:** `ValueError` naming a parameter that is out of range, or growth for which the value is infinite.
 
     **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment and research per unit of capital and year.
 
@@ -165,7 +165,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
             raise ValueError(f"`phase` is {self.phase!r}; use {', '.join(PHASES)}.")
         if not isinstance(self.preferences, (EpsteinZin, TimeAdditive)):
             kind = type(self.preferences).__name__
-            raise ValueError(f"`preferences` is {kind}; `{self.name}` knows EpsteinZin and TimeAdditive.")
+            raise ValueError(f"`preferences` is {kind}; `{self.name}` accepts EpsteinZin or TimeAdditive.")
         self._check_finite()
         check_capital("economy", self.economy.growth, self.economy.volatility)
 
@@ -223,14 +223,14 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         return LogDamages(jnp.stack([none, self.damage_slope(x.temperature) * loading, none]))
 
     def damage_slope(self, y: Scalar) -> Scalar:
-        """Slope of log damages, per degC; once revealed, the curvature acts on both sides of the threshold."""
+        """Slope of log damages, per degC. A revealed curvature acts on both sides of the threshold."""
         if self.phase != "after_damage":
             return self.damages.slope(y)
         threshold = self.damages.threshold
         return self.damages.slope(threshold) + self.damage_bend(y) * (y - threshold)
 
     def damage_bend(self, y: Scalar) -> Scalar:
-        """Its derivative, per degC²."""
+        """Second derivative of log damages, per degC²."""
         return self.damages.bend(self.damages.threshold if self.phase == "after_damage" else y)
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
@@ -239,9 +239,9 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
 
     @property
     def abatement_cost(self) -> Scalar:
-        """Output that full abatement takes, per unit of capital: nothing once the technology is there."""
-        needed = 0.0 if self.phase == "after_technology" else 1.0
-        return needed * self.economy.productivity * self.abatement.cost
+        """Cost of full abatement, per unit of capital and year; zero after the technology jump."""
+        remaining = 0.0 if self.phase == "after_technology" else 1.0
+        return remaining * self.economy.productivity * self.abatement.cost
 
     # -- the control ------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
             return ()
 
         def clean(_):
-            ambiguity = dataclasses.replace(self.ambiguity, jumps=0.0)  # no jump is left to fear
+            ambiguity = dataclasses.replace(self.ambiguity, jumps=0.0)  # no jump remains
             return dataclasses.replace(self, ambiguity=ambiguity, phase="after_technology")
 
         technology = Jump(
@@ -333,7 +333,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     # -- after the technology ---------------------------------------------------------------------------
 
     def clean_value(self) -> tuple[Scalar, Scalar]:
-        r"""Investment and the constant of $v = k + c$ once emissions are needless.
+        r"""Investment and the constant of $v = k + c$ after the technology jump.
 
         $i$ solves $(\alpha-i)(1-\kappa i) = \delta - (1-\rho)G(i)$ with $G = \mu_k + i - \tfrac\kappa2i^2 - \tfrac12\sigma_k^2
         - \tfrac12(a_k + \gamma - 1)\sigma_k^2$, a quadratic; then $c = \log(\alpha-i) - \log(1-(1-\rho)G/\delta)/(1-\rho)$, which is
@@ -346,7 +346,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         idle = self.economy.drift(jnp.zeros_like(alpha)) + robust
         square, linear = 0.5 * kappa * (1.0 + rho), rho + alpha * kappa
         constant = alpha - delta + (1.0 - rho) * idle
-        # the smaller root, below both alpha and 1/kappa
+        # the smaller root, which lies below both alpha and 1/kappa
         root = jnp.sqrt(linear**2 - 4.0 * square * constant)
         investment = 2.0 * constant / (linear + root)
         growth = (self.economy.drift(investment) + robust) / delta
@@ -365,30 +365,30 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     # -- the faces --------------------------------------------------------------------------------------
 
     def closures(self) -> Point:
-        # doubling these margins moves emissions in the first year by 1e-5 of themselves; without the constraint a cautious
-        # planner would eat capital at the lower face, where nothing more can be lost
+        # Twice these margins change emissions in the first year by a relative 1e-5. Without the constraint a cautious planner would
+        # consume capital at the lower face, where no further loss is possible.
         capital = StateConstraint(truncation=True), Outflow(extension=0.25)
         warming = Inflow(extension=0.025), Growth(slope=self._warming_slope, extension=0.5)
         knowledge = Inflow(), Growth(slope=self._knowledge_slope, extension=0.4)
         return type(self.states)(capital, warming, knowledge)
 
     def grid_points(self) -> dict[str, int]:
-        # emissions within 2e-5 of finer grids, social cost within 5e-4: docs/knowledge_capital.md
+        # emissions within 2e-5 and social cost within 5e-4 of finer grids: docs/knowledge_capital.md
         return {"log_capital": 7, "temperature": 31, "log_knowledge": 9}
 
     def _far_out(self, x: Point) -> tuple[Scalar, ...]:
-        r"""Slope in temperature, pull of the technology and patience, where little is yet to come.
+        r"""Asymptotic slope in temperature, gain from the technology jump, and effective discount rate.
 
-        Without second derivatives and without what other states contribute: with $\mathcal J_gg$ the distorted intensity of the
-        technology and $a_g$ the aversion to it, $\Delta = v^L - v$ solves
-        $\delta\Delta + \mathcal J_g(1 - e^{-a_g\Delta})/a_g = \ell$, the flow that is lost until it comes; differentiated in
-        $y$ the equation gives $v_y = -s'\Theta e/(\delta+\mathcal J_gg+\mathcal J_n)$; and abatement's condition
-        $(s-v_y)\Theta = m\,q\,a^{\phi_1-1}$ has the marginal utility $m$ of an economy without emissions.
+        The equation is used without second derivatives and without the drift of the other states. Let $\mathcal J_gg$ be the
+        distorted intensity of the technology jump and $a_g$ the aversion to it. Then $\Delta = v^L - v$ solves
+        $\delta\Delta + \mathcal J_g(1 - e^{-a_g\Delta})/a_g = \ell$ with $\ell$ the flow lost until the jump. The derivative of the
+        equation in $y$ gives $v_y = -s'\Theta e/(\delta+\mathcal J_gg+\mathcal J_n)$. The first-order condition of abatement,
+        $(s-v_y)\Theta = m\,q\,a^{\phi_1-1}$, has the marginal utility $m$ of an economy without emissions.
         """
         y, theta = x.temperature, self.ensemble.mean
         alpha, delta = self.economy.productivity, self.preferences.discount_rate
         baseline = self.abatement.baseline(alpha * jnp.exp(x.log_capital))
-        # below the threshold a revealed curvature may make warming harmless
+        # A revealed curvature can make warming harmless below the threshold.
         slope, power = jnp.maximum(self.damage_slope(y), 0.0), self.abatement.exponent - 1.0
         arrival, revelation = self.research.intensity(x.log_knowledge), jnp.zeros_like(y)
         if self.phase == "before":
@@ -397,15 +397,15 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         consumption = alpha - self.economy.best_investment(delta)
         unit = delta / consumption * self.abatement_cost * self.abatement.exponent / (baseline * theta)
 
-        def follow(a, gap):
-            """Patience, bend and harm at a share abated and a gap to the value after the technology."""
+        def implied(a, gap):
+            """Discount rate, slope in temperature and damage at a share abated and a gap to the value after the jump."""
             patience = delta + arrival * jnp.exp(-aversion * gap)
             bend = self.damage_bend(y) * theta * baseline / (patience + revelation)
             return patience, bend, (slope + bend * (1.0 - a)) * theta * baseline * (1.0 - a)
 
         def step(_, carry):
             a, gap = carry
-            patience, bend, harm = follow(a, gap)
+            patience, bend, harm = implied(a, gap)
             value = unit * a**power + bend * a - slope - bend
             new = a - value / (unit * power * a ** (power - 1.0) + bend)
             lost = delta * self.abatement_cost * a**self.abatement.exponent / consumption + harm
@@ -414,14 +414,14 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
 
         start = jnp.ones_like(y), jnp.zeros_like(y)
         abated, gap = jax.lax.fori_loop(0, _STEPS, step, start)
-        patience, bend, _ = follow(abated, gap)
+        patience, bend, _ = implied(abated, gap)
         return -bend * (1.0 - abated), arrival * scaled_expm1(-aversion, gap), patience
 
     def _warming_slope(self, t: Scalar, x: Point) -> Scalar:
         return self._far_out(x)[0]
 
     def _knowledge_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$v_r = \mathcal J_g(1-g)/a_g/(\delta+\mathcal J_gg)$: more knowledge brings the technology nearer."""
+        r"""$v_r = \mathcal J_g(1-g)/a_g/(\delta+\mathcal J_gg)$: knowledge raises the rate of the technology jump."""
         _, pull, patience = self._far_out(x)
         return pull / patience
 
@@ -431,7 +431,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         return LogLinearValue(self.clean_value()[1]) if self.phase == "after_technology" else None
 
     def first_guess(self) -> AbstractValue:
-        # below the value with the technology: above it a cautious planner's jump term grows exponentially
+        # Start below the value after the technology jump: above it, the jump term of a cautious planner grows exponentially.
         return LogLinearValue(self.clean_value()[1] - 0.2)
 
     def initial_state(self) -> Point:
@@ -445,7 +445,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     # -- what is reported -------------------------------------------------------------------------------
 
     def consumption_share(self, x: Point, u: Point) -> Scalar:
-        """What is left to consume, per unit of capital and year."""
+        """Consumption before damages, per unit of capital and year."""
         output = self.economy.productivity * jnp.exp(x.log_capital)
         share = self.abatement.cost_share(u.emissions, output) / self.abatement.cost
         return self.economy.productivity - u.investment - u.research - self.abatement_cost * share
@@ -458,12 +458,12 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         capital = jnp.exp(x.log_capital)
         output = self.economy.productivity * capital
         consumption = self.consumption_share(x, u) * capital
-        needed = self.abatement_cost / (self.economy.productivity * self.abatement.cost)
+        remaining = self.abatement_cost / (self.economy.productivity * self.abatement.cost)
         return {
             "output": output,
             "investment_flow": u.investment * capital,
             "research_flow": u.research * capital,
-            "abatement_cost": needed * self.abatement.cost_share(u.emissions, output) * output,
+            "abatement_cost": remaining * self.abatement.cost_share(u.emissions, output) * output,
             "consumption": consumption,
             "damages": lost_consumption(consumption, additive.log_damages),
             "capital": capital,
@@ -474,18 +474,18 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     def observable_variables(self) -> dict[str, Variable]:
         return OBSERVABLES
 
-    # -- what things are worth, given the derivatives of the value function ------------------------------
+    # -- social values, given the derivatives of the value function --------------------------------------
 
     def _per_utility(self, x: Point, u: Point) -> Scalar:
-        r"""$C/\delta$, trillion US$: what a unit of log-consumption value is worth, before damages, as published for any $\rho$."""
+        r"""$C/\delta$, trillion US$ per log-consumption unit of value, before damages, as published for any $\rho$."""
         return self.consumption_share(x, u) * jnp.exp(x.log_capital) / self.preferences.discount_rate
 
     def social_value_of_research(self, x: Point, u: Point, costate: Point) -> Scalar:
-        r"""$Rv_rC/\delta$ with $v_r = \partial v/\partial\log R$, as published (the stock itself is worth $v_rC/\delta$)."""
+        r"""$Rv_rC/\delta$ with $v_r = \partial v/\partial\log R$, as published; the value of the stock is $v_rC/\delta$."""
         return jnp.exp(x.log_knowledge) * costate.log_knowledge * self._per_utility(x, u)
 
     def social_cost_of_warming(self, x: Point, u: Point, costate: Point) -> Scalar:
-        r"""What a degree costs through all that it changes later, trillion US$: $-v_yC/\delta$, without the damage it does now."""
+        r"""Cost of one degree through its later effects, $-v_yC/\delta$, trillion US$; the immediate damage is not included."""
         return -costate.temperature * self._per_utility(x, u)
 
     def social_cost_from_emissions(self, emissions: Scalar, log_capital: Scalar) -> Scalar:

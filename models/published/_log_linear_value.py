@@ -7,7 +7,7 @@ from ..equation import AbstractValue
 
 
 class LogLinearValue(AbstractValue):
-    """$v = pk + c$, with log capital the first state: the value function once technology has made emissions needless."""
+    """$v = pk + c$, with log capital as the first state: the value function if production needs no emissions."""
 
     constant: Float[Array, "..."]
     price: Float[Array, "..."] = eqx.field(default=1.0, converter=parameter)

@@ -11,28 +11,28 @@ from ._uncertain_damages import CapitalAndDamages, Emissions, UncertainDamages
 
 
 class TwoLayerClimate(UncertainDamages):
-    r"""The uncertain-damage model with a temperature that responds to emissions with a lag.
+    r"""`UncertainDamages` with a temperature that responds to emissions with a lag.
 
     $$dY_1 = Y_2\,dt,\qquad dY_2 = \lambda(\theta e - Y_2)\,dt$$
 
-    without noise: a pulse of carbon warms by $\theta$ in the end, at the speed $\lambda$. Economy, damages, the damage jump
-    and the convention (the flow is not multiplied by $\delta$) are those of `UncertainDamages`. After the jump, with
+    without noise: the warming of a pulse of carbon approaches $\theta$ at the rate $\lambda$. Economy, damages, damage jump and
+    convention (the flow is not multiplied by $\delta$) are those of `UncertainDamages`. After the jump, with
     $v_n = -(1-\eta)/\delta$,
 
     $$0 = \max_e\; -\delta\phi + \eta\log e + Y_2\phi_1 - \lambda Y_2\phi_2
         - \xi_a\log\sum_\ell\pi_\ell e^{-\lambda\theta_\ell e\phi_2/\xi_a} + v_n\Lambda'(Y_1)Y_2$$
 
-    and before it the jump term; at the jump temperature is reset to the threshold, the rate of warming stays.
-    Temperature has no noise and never falls here: it is a time-like state. As $\lambda\to\infty$ the model becomes
+    and before the jump there is also the jump term. The jump resets temperature to the threshold and leaves the rate of warming
+    unchanged. Temperature has no noise and never falls: it is a time-like state. As $\lambda\to\infty$ the model becomes
     `UncertainDamages` without temperature noise.
 
     **Arguments:** those of `UncertainDamages`, and
 
-    - `adjustment`: $\lambda$, per year; published for $\ln 2/6$ (half of the response after six years), 1, 2 and 5.
+    - `adjustment`: $\lambda$, per year; the published values are $\ln 2/6$ (half of the response after six years), 1, 2 and 5.
 
-    The rate of warming starts at the mean response to 1 GtC per year, as published.
+    The initial rate of warming is the mean response to 1 GtC per year, as published.
 
-    **Raises:** `ValueError` if the speed is not positive or the noise of the climate block is not zero.
+    **Raises:** `ValueError` if the rate is not positive or the noise of the climate block is not zero.
 
     **Good values:** penalties of 1 for the jump and 0.01 for the climate, as published.
 
@@ -57,7 +57,7 @@ class TwoLayerClimate(UncertainDamages):
     source: ClassVar[str] = "Barnett, Brock and Hansen 2021, doi:10.1086/718668, appendix C"
 
     def __check_init__(self):
-        # equinox runs the check of every base class too
+        # equinox also runs the checks of the base classes
         check_positive("adjustment", self.adjustment, "per year")
         _check_without_noise(self.climate)
 
@@ -65,7 +65,7 @@ class TwoLayerClimate(UncertainDamages):
 
     @property
     def states(self) -> Point:
-        # kept close: published on [0, 4] degC and [0, 0.05] degC/yr
+        # the published domain: [0, 4] degC and [0, 0.05] degC/yr
         temperature = super().states.temperature
         warmest = min(temperature.high, 4.0)
         rate = Variable("rate of warming", "degC/yr", 0.0, 0.05, symbol="w")
@@ -111,14 +111,14 @@ class TwoLayerClimate(UncertainDamages):
 
     def closures(self) -> Point:
         top = Growth(slope=self._far_slope, extension=super().closures().temperature[1].extension)
-        # the rate falls at its upper end unless emissions exceed 37 GtC/yr, which the constraint forbids there
+        # At its upper face the rate falls unless emissions exceed 37 GtC/yr, which the constraint excludes.
         return TemperatureAndRate((Inflow(), top), (Inflow(), StateConstraint(extension=0.02)))
 
     def _far_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\phi_1$ where temperature changes little: $v_n\Lambda''$ times the discounted warming still to come.
+        r"""$\phi_1$ of a temperature that changes little: $v_n\Lambda''$ times the discounted future warming.
 
-        The rate $w$ falls towards $\Theta e = -\eta/G$ at the speed $\lambda$, with $G$ of the model without a lag; the jump
-        discounts too, as it resets the temperature.
+        The rate $w$ approaches $\Theta e = -\eta/G$ at the rate $\lambda$, with $G$ of the model without lag. The intensity of the
+        jump adds to the discount rate, as the jump resets temperature.
         """
         slope, price = super()._asymptotic_slope(t, x), self.additive_costates().log_damages
         discount = self.preferences.discount_rate
@@ -133,12 +133,12 @@ class TwoLayerClimate(UncertainDamages):
         return {"temperature": 61, "warming_rate": 25}
 
     def initial_state(self) -> Point:
-        # published: the rate at which 1 GtC/yr warms in the long run
+        # as published: the long-run rate of warming under 1 GtC/yr
         return TemperatureAndRate(super().initial_state().temperature, self.climate.ensemble.mean)
 
 
 def _check_without_noise(climate: TCREClimate) -> None:
-    """Raise if a climate block has noise that a model without it would leave out."""
+    """Raise if the climate block has noise, which this model would neglect."""
     if is_traced(climate.relative_volatility):
         return
     if bool(jnp.any(climate.relative_volatility > 0)):

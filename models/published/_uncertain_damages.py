@@ -47,19 +47,19 @@ class CapitalAndDamages(NamedTuple, Generic[T]):
 
 
 class UncertainDamages(ClosedFormControl, CarbonModel):
-    r"""Temperature, emissions and twenty damage functions behind a jump, for a planner who doubts all of it.
+    r"""Temperature and emissions before and after a jump that reveals one of twenty damage functions, under ambiguity.
 
     Undamaged capital follows an AK economy; temperature is
     $dY = e(\theta dt + \varsigma dW^y)$; log damages are $\Lambda(Y)$; flow utility is
     $(1-\eta)\log(C/N) + \eta\log e$, **not** multiplied by $\delta$ (penalties are quoted in that convention).
-    The value function is $v_kk + v_nn + \phi(y)$ up to a constant, with $v_k = -v_n = (1-\eta)/\delta$, where
-    $n = \log N$. Solved is $\phi$: after the jump, for each $\gamma_3^m$,
+    The value function is $v_kk + v_nn + \phi(y)$ up to a constant, with $v_k = -v_n = (1-\eta)/\delta$ and
+    $n = \log N$. The solvers compute $\phi$, which satisfies after the jump, for each $\gamma_3^m$,
 
     $$0 = \max_e\; -\delta\phi + \eta\log e - \xi_a\log\sum_\ell\pi_\ell e^{-Ge\theta_\ell/\xi_a}
         + \tfrac12\varsigma^2e^2\big(H - G^2/\xi_r\big),\quad G = \phi' + v_n\Lambda',\; H = \phi'' + v_n\Lambda''$$
 
-    and before it the same with $\gamma_3 = 0$ and the jump term
-    $\xi_rJ(y)\big[1 - \sum_m\pi_me^{-(\phi_m(\bar y)-\phi(y))/\xi_r}\big]$: at the jump the temperature is reset to $\bar y$.
+    and before the jump the same equation with $\gamma_3 = 0$ and the jump term
+    $\xi_rJ(y)\big[1 - \sum_m\pi_me^{-(\phi_m(\bar y)-\phi(y))/\xi_r}\big]$. The jump resets temperature to $\bar y$.
 
     **Arguments:**
 
@@ -170,10 +170,10 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         )
 
     def utility(self, t: Scalar, x: Point, u: Point) -> Scalar:
-        """Emissions' part of the flow; capital's own problem, solved in closed form, is left out.
+        """The flow utility of emissions.
 
-        What capital contributes to the equation (drift, robustness to its shock, log consumption) is a constant: without
-        it the value function is the published one (see `separated`).
+        The contribution of capital to the equation (drift, robustness to its shock, log consumption) is a constant, known in
+        closed form. It is left out, so that the value function is the published one (see `separated`).
         """
         return self.emissions_share * jnp.log(u.emissions)
 
@@ -231,11 +231,11 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         return Temperature((Inflow(), Growth(slope=self._asymptotic_slope, extension=margin)))
 
     def _asymptotic_slope(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\phi'$ where damages dominate: $p(v_n\Lambda' + p) = -v_n\Lambda''\eta/(\delta + J)$.
+        r"""$\phi' = p$ if damages dominate: $p(v_n\Lambda' + p) = -v_n\Lambda''\eta/(\delta + J)$.
 
-        Differentiate the equation in $y$ without noise, leave out $\phi''$ and put in $e = -\eta/(G\Theta)$. Before the
-        jump its intensity discounts on top of $\delta$: far above the threshold the temperature is reset at once, and
-        $\phi'$ vanishes.
+        The relation follows from the derivative in $y$ of the equation without noise and without $\phi''$, with
+        $e = -\eta/(G\Theta)$. Before the jump, its intensity adds to the discount rate $\delta$: far above the threshold the
+        temperature is reset immediately, and $\phi'$ vanishes.
         """
         y, price = x.temperature, self.additive_costates().log_damages
         direct = price * self.damages.slope(y)
@@ -272,7 +272,7 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
         return price * self.consumption(log_capital) / emissions
 
     def social_cost_of_temperature(self, temperature: Scalar, emissions: Scalar) -> Scalar:
-        r"""The same with initial capital and in damaged consumption: $\eta C_0e^{-\Lambda(y)}/((1-\eta)e)$.
+        r"""The social cost at initial capital, in units of damaged consumption: $\eta C_0e^{-\Lambda(y)}/((1-\eta)e)$.
 
         Published for the state before the jump (their figures 9 and 10), with the pre-jump damages.
         """

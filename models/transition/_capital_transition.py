@@ -50,12 +50,12 @@ _JUMP_NAMES = {"parity": "parity_jump", "mature": "technology_jump"}
 
 
 class CapitalTransition(ClosedFormControl, CarbonModel):
-    r"""What models with dirty and green capital share: dynamics, first-order conditions, and what may come.
+    r"""Dynamics, first-order conditions and jumps that all models with dirty and green capital share.
 
-    The first state is the log of the capital that emits: $q = \log K_d$, or $\varepsilon = \log K_d + z$ where carbon intensity
-    falls. The second is $w = \log(K_g/K_d)$; those of the climate follow, then $r = \log R$ if knowledge drives the technology,
-    then $k$ if it is not additive. Shocks are those of dirty and green capital, of the climate, of intensity and of knowledge. See
-    `TwoCapital` and `NetZero`.
+    The first state is the log of the emitting capital: $q = \log K_d$, or $\varepsilon = \log K_d + z$ if carbon intensity can
+    fall. The second state is $w = \log(K_g/K_d)$. The states of the climate follow, then $r = \log R$ if knowledge drives the
+    technology, then $k$ if log capital is not additive. The shocks are those of dirty capital, green capital, the climate, carbon
+    intensity and knowledge, in this order. See `TwoCapital` and `NetZero`.
     """
 
     preferences: AbstractVar[AbstractPreferences]
@@ -72,21 +72,21 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
     most_research: AbstractVar[float]
     exogenous_emissions: AbstractVar[Float[Array, "..."]]
 
-    # below the region, in logs: how wrong a slope of zero is dies off with emissions, as exp(-margin)
+    # Width of the lower margin of emitting capital, in logs: the error of a zero slope decays with emissions, as exp(-margin).
     emitting_margin: ClassVar[float] = 3.0
 
     def __post_init__(self):
-        # one penalty is that of the damage jump
+        # A single penalty belongs to the damage jump; the planner trusts the technology jumps.
         given, names = self.ambiguity.jumps, self._jump_names()
         if given.size == 1 and names and (given.ndim == 0 or len(names) > 1):
-            one = given.reshape(())
-            if "damage_jump" not in names and not is_traced(one) and float(one) > 0.0:
+            aversion = given.reshape(())
+            if "damage_jump" not in names and not is_traced(aversion) and float(aversion) > 0.0:
                 raise ValueError(
-                    f"`ambiguity.jumps` is one penalty, {1.0 / float(one):g}, that of the damage jump, which is left out; the"
-                    f" technology has its own: give a list of {len(names)} ({', '.join(names)})."
+                    f"`ambiguity.jumps` is one penalty, {1.0 / float(aversion):g}, which is that of the damage jump; this model has no"
+                    f" damage jump: give a list of {len(names)} penalties ({', '.join(names)})."
                 )
-            each = [one if name == "damage_jump" else jnp.zeros_like(one) for name in names]
-            self.ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, jnp.stack(each))
+            aversions = [aversion if name == "damage_jump" else jnp.zeros_like(aversion) for name in names]
+            self.ambiguity = eqx.tree_at(lambda a: a.jumps, self.ambiguity, jnp.stack(aversions))
 
     def __check_init__(self):
         check_time_additive(self)
@@ -95,7 +95,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         if not isinstance(self.climate, AbstractPhysicalClimate):
             fit = ", ".join(sorted(block.__name__ for block in AbstractPhysicalClimate.__subclasses__()))
             raise ValueError(
-                f"`climate` is {type(self.climate).__name__}, whose states carbon emissions in GtC/yr do not move; use one of {fit}."
+                f"`climate` is {type(self.climate).__name__}, which does not respond to carbon emissions in GtC/yr; use one of {fit}."
             )
         warming = getattr(self.climate.states, "temperature", None)
         if warming is None or warming.unit != "degC":
@@ -113,7 +113,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
                 f" infinite, and `highest_investment`, {self.highest_investment}."
             )
 
-    # -- where in history ---------------------------------------------------------------------------------
+    # -- phases ------------------------------------------------------------------------------------------
 
     @property
     def regime(self) -> str:
@@ -121,7 +121,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
 
     @property
     def stage(self) -> str:
-        """How far the technology is: `before`, `parity` or `mature`."""
+        """Stage of the technology: `before`, `parity` or `mature`."""
         return self.phase.removesuffix("_revealed")
 
     @property
@@ -144,43 +144,43 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         """Whether knowledge is a state."""
         return isinstance(self.technology, KnowledgeHazard)
 
-    # -- what a model says of itself --------------------------------------------------------------------
+    # -- variants ----------------------------------------------------------------------------------------
 
     @property
     def reduction(self) -> CarbonIntensity | None:
-        """How the carbon intensity of dirty output may be lowered; none where it is fixed."""
+        """The technology that lowers the carbon intensity of dirty output; none if the intensity is fixed."""
         return None
 
     @property
     def abates(self) -> bool:
-        """Whether carbon intensity can be lowered."""
+        """Whether spending can lower carbon intensity."""
         return self.reduction is not None
 
     def log_capital_at(self, x: Point) -> Scalar:
-        """Log of total capital as far as states tell it."""
+        """Log of total capital at a state."""
         return self.economy.log_capital(x[0], x.log_capital_ratio)
 
     # -- names ------------------------------------------------------------------------------------------
 
     def _further_states(self) -> dict[str, Variable]:
-        """All states after the first, but for log capital."""
+        """All states after the first, except log capital."""
         knowledge = {"log_knowledge": LOG_KNOWLEDGE} if self.has_knowledge else {}
         return {"log_capital_ratio": LOG_CAPITAL_RATIO} | self.climate.states._asdict() | knowledge
 
     @property
     def controls(self) -> Point:
         bounds = "1/yr", self.lowest_investment, self.highest_investment
-        found = {
+        controls = {
             "dirty_investment": Variable("investment per unit of dirty capital", *bounds, symbol="i_d"),
             "green_investment": Variable("investment per unit of green capital", *bounds, symbol="i_g"),
         }
         if self.abates:
             name = "dirty output spent on intensity"
-            found["intensity_reduction"] = Variable(name, "1", 0.0, 1.0, symbol="x_z")
+            controls["intensity_reduction"] = Variable(name, "1", 0.0, 1.0, symbol="x_z")
         if self.has_knowledge:
             name = "research per unit of total capital"
-            found["research"] = Variable(name, "1/yr", 1e-10, self.most_research, symbol="x_r")
-        return point(**found)
+            controls["research"] = Variable(name, "1/yr", 1e-10, self.most_research, symbol="x_r")
+        return point(**controls)
 
     def interior_controls(self) -> tuple[str, ...]:
         idle = self.idle_controls()
@@ -196,40 +196,42 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return self.economy.emissions(x[0]) + self.exogenous_emissions
 
     def _climate_of(self, x: Point) -> Point:
-        """The states of the climate alone."""
+        """The part of a state that belongs to the climate."""
         return type(self.climate.states)(*(getattr(x, name) for name in self.climate.states._fields))
 
     def drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         dirty, ratio, total = self.economy.drifts(x.log_capital_ratio, u.dirty_investment, u.green_investment)
         if self.reduction is not None:
             dirty = dirty + self.reduction.drift(u.intensity_reduction)
-        found = dirty, ratio, *self.climate.rates(self._climate_of(x), self._emissions(x), climate)
+        rates = dirty, ratio, *self.climate.rates(self._climate_of(x), self._emissions(x), climate)
         if isinstance(self.technology, KnowledgeHazard):
-            found = *found, self.technology.research.drift(u.research, self.log_capital_at(x), x.log_knowledge)
+            rates = *rates, self.technology.research.drift(u.research, self.log_capital_at(x), x.log_knowledge)
         if "log_capital" in x._fields:
-            found = *found, total
-        return type(self.states)(*found)
+            rates = *rates, total
+        return type(self.states)(*rates)
 
     def _loadings(self, x: Point) -> dict[str, dict[str, Scalar]]:
-        """For every state, additive ones too, its loading on each shock that moves it."""
-        own: list[dict[str, Any]] = [{"dirty": a, "green": b} for a, b in self.economy.loadings(x.log_capital_ratio)]
-        dirty, ratio, total = own
+        """The loading of every state, additive states included, on each shock that moves it."""
+        capital: list[dict[str, Any]] = [
+            {"dirty": a, "green": b} for a, b in self.economy.loadings(x.log_capital_ratio)
+        ]
+        dirty, ratio, total = capital
         warming = self.climate.loadings(self._climate_of(x), self._emissions(x))
-        found: dict[str, dict[str, Any]] = {
+        loadings: dict[str, dict[str, Any]] = {
             self.states._fields[0]: dirty,
             "log_capital_ratio": ratio,
             "log_capital": total,
         }
-        found |= {name: {"climate": loading} for name, loading in warming._asdict().items()}
+        loadings |= {name: {"climate": loading} for name, loading in warming._asdict().items()}
         if self.reduction is not None:
             dirty["intensity"] = self.reduction.volatility
-            found["log_carbon_intensity"] = {"intensity": self.reduction.volatility}
+            loadings["log_carbon_intensity"] = {"intensity": self.reduction.volatility}
         if isinstance(self.technology, KnowledgeHazard):
-            found["log_knowledge"] = {"knowledge": self.technology.research.volatility}
-        return found
+            loadings["log_knowledge"] = {"knowledge": self.technology.research.volatility}
+        return loadings
 
     def _on_shocks(self, names: tuple[str, ...], x: Point) -> tuple[Array, ...]:
-        """Loadings of some states on all shocks, in their order."""
+        """Loadings of the named states on all shocks, in the order of the shocks."""
         loadings = self._loadings(x)
         shocks = ["dirty", "green", "climate", *["intensity"] * self.abates, *["knowledge"] * self.has_knowledge]
         zero = jnp.zeros_like(x.log_capital_ratio)
@@ -240,10 +242,10 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
 
     def additive_drift(self, t: Scalar, x: Point, u: Point, climate: Scalar) -> Point:
         total = self.economy.drifts(x.log_capital_ratio, u.dirty_investment, u.green_investment)[2]
-        found = {"log_capital": total}
+        rates = {"log_capital": total}
         if self.reduction is not None:
-            found["log_carbon_intensity"] = self.reduction.drift(u.intensity_reduction)
-        return type(self.additive)(*(found[name] for name in self.additive._fields))
+            rates["log_carbon_intensity"] = self.reduction.drift(u.intensity_reduction)
+        return type(self.additive)(*(rates[name] for name in self.additive._fields))
 
     def additive_diffusion(self, t: Scalar, x: Point, u: Point) -> Point:
         return type(self.additive)(*self._on_shocks(self.additive._fields, x))
@@ -258,12 +260,12 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Float[Array, "state state"]
     ) -> Point:
         w, limits, economy = x.log_capital_ratio, self.controls, self.economy
-        claims = zip(
+        capitals = zip(
             economy.shares(w), self.prices(x, costate), (economy.dirty, economy.green), limits[:2], strict=True
         )
         investments = tuple(
-            Investment(share, price, own.adjustment_scale, own.adjustment_curvature, bound.low, bound.high)
-            for share, price, own, bound in claims
+            Investment(share, price, capital.adjustment_scale, capital.adjustment_curvature, bound.low, bound.high)
+            for share, price, capital, bound in capitals
         )
         efforts = []
         output = economy.dirty_output(w)
@@ -276,22 +278,22 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
             gain = costate.log_knowledge * research.productivity(self.log_capital_at(x), x.log_knowledge)
             efforts.append(Effort(gain, research.returns, bound.low, bound.high))
         spending = CapitalSpending(self.preferences.discount_rate, economy.productivity(w), investments, tuple(efforts))
-        found = dict(zip(limits._fields, spending.settle(), strict=True))
+        controls = dict(zip(limits._fields, spending.settle(), strict=True))
         if self.reduction is not None:
-            found["intensity_reduction"] = found["intensity_reduction"] / output
-        return type(limits)(**found)
+            controls["intensity_reduction"] = controls["intensity_reduction"] / output
+        return type(limits)(**controls)
 
     # -- the jumps --------------------------------------------------------------------------------------
 
     def idle_controls(self) -> tuple[str, ...]:
-        """Research, once there is nothing left to find or where it finds nothing."""
+        """Research, if no breakthrough remains or research adds nothing to knowledge."""
         if not isinstance(self.technology, KnowledgeHazard):
             return ()
         fruitless = not np.any(np.asarray(self.technology.research.efficiency) > 0.0)
         return ("research",) if fruitless or not self._steps() else ()
 
     def _steps(self) -> tuple[str, ...]:
-        """The stages that the technology may reach next."""
+        """The stages that the technology can reach next."""
         return () if self.technology is None else self.technology.steps(self.stage)
 
     def _jump_names(self) -> tuple[str, ...]:
@@ -304,15 +306,17 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return tuple(steps) if pending is None else (*steps, self._revelation(pending))
 
     def _after(self, **changes: Any) -> "CapitalTransition":
-        """The model after a jump: what is left to fear keeps its aversions."""
+        """The model after a jump; the jumps that can still occur keep their aversions."""
         names, given = self._jump_names(), jnp.atleast_1d(self.ambiguity.jumps)
-        # one number is for all of them
+        # A single aversion holds for all jumps.
         aversions = dict(zip(names, jnp.broadcast_to(given, (len(names),)) if given.size == 1 else given, strict=False))
-        moved = dataclasses.replace(self, ambiguity=dataclasses.replace(self.ambiguity, jumps=0.0), **changes)
-        left = [aversions[name] for name in moved._jump_names()]
-        return eqx.tree_at(lambda m: m.ambiguity.jumps, moved, jnp.stack(left)) if left else moved
+        model = dataclasses.replace(self, ambiguity=dataclasses.replace(self.ambiguity, jumps=0.0), **changes)
+        remaining = [aversions[name] for name in model._jump_names()]
+        return eqx.tree_at(lambda m: m.ambiguity.jumps, model, jnp.stack(remaining)) if remaining else model
 
     def _improvement(self, stage: str) -> Jump:
+        """The jump to a later stage of the technology."""
+
         def improved(productivity):
             economy = eqx.tree_at(lambda e: e.green.productivity, self.economy, productivity)
             return self._after(economy=economy, phase=stage + self.phase.removeprefix(self.stage))
@@ -327,6 +331,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         )
 
     def _arrival(self, stage: str, x: Point) -> Scalar:
+        """Rate at which a stage of the technology arrives, per year."""
         technology = self.technology
         if isinstance(technology, KnowledgeHazard):
             rate = technology.research.intensity(x.log_knowledge)
@@ -336,11 +341,13 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return technology.share(self.stage, stage) * rate
 
     def _land(self, x: Point) -> Point:
-        """Where the damage jump puts the state."""
+        """The state just after the damage jump."""
         return x._replace(temperature=self.damages.threshold) if self.reset_temperature else x
 
     def _revelation(self, jump: DamageJump) -> Jump:
-        def known(curvature):
+        """The jump that reveals the damage function."""
+
+        def revealed(curvature):
             damages = eqx.tree_at(lambda d: d.curvature, self.damages, curvature)
             return self._after(damages=damages, phase=f"{self.phase}_revealed")
 
@@ -348,28 +355,28 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
             intensity=lambda t, x, u: jump.intensity(x.temperature),
             land=self._land,
             probabilities=jump.prior,
-            destination=eqx.filter_vmap(known)(jump.curvatures),
+            destination=eqx.filter_vmap(revealed)(jump.curvatures),
             name="damage_jump",
         )
 
     # -- the box ----------------------------------------------------------------------------------------
 
     def closures(self) -> Point:
-        # E falls with its capital: below, warming no longer depends on it. Above, dirty capital is scrapped: where it emits the
-        # drift points in; where it does not, nothing depends on it
+        # Emissions fall with emitting capital: at the lower face warming no longer depends on it. At the upper face dirty capital
+        # is scrapped: the drift points inwards if it emits, and the value does not depend on it otherwise.
         emitting = Growth(slope=self._no_slope, extension=self.emitting_margin), Outflow(extension=0.5)
-        # capital moves to the kind that is or will be more productive; at that end f hardly depends on the other: f_w is
-        # proportional to its share. At the other end the equation itself holds
+        # Investment shifts to the kind of capital that is, or will be, more productive. At that end f hardly depends on the other
+        # kind, as f_w is proportional to its share. At the opposite end the equation itself holds.
         ahead = Growth(slope=self._no_slope, extension=4.0)
-        hopeless = self.stage == "before" and self.technology is None
-        ratio = (ahead, Inflow(extension=4.0)) if hopeless else (Inflow(extension=3.5), ahead)
+        never_better = self.stage == "before" and self.technology is None
+        ratio = (ahead, Inflow(extension=4.0)) if never_better else (Inflow(extension=3.5), ahead)
         faces = emitting, ratio, *self.climate.closures(self._damage_slope)
         if self.has_knowledge:
-            # with so much knowledge the breakthrough comes within a year or two: more is worth little
+            # At the upper face the breakthrough arrives within a year or two: further knowledge has little value.
             faces = *faces, (Inflow(), Growth(slope=self._no_slope, extension=2.5))
         if "log_capital" in self.states._fields:
-            # V = k + f where research is hopeless (little capital) or knowledge plenty (much): kept from a face, growth would be lost.
-            # Half a unit beyond the region held V_k at 1.030 in 2025 where the best path has 1.037; two units leave 1.038
+            # V = k + f if research adds nothing (little capital) or knowledge is abundant (much capital). A reflecting face would
+            # suppress growth. A margin of half a unit gives V_k = 1.030 in 2025, two units 1.038; the best path has 1.037.
             level = Growth(slope=self._unit_slope, extension=2.0)
             faces = *faces, (level, level)
         return type(self.states)(*faces)
@@ -381,32 +388,34 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return jnp.ones_like(x.temperature)
 
     def _damage_slope(self, t: Scalar, x: Point) -> Scalar:
-        """Far out temperature hardly moves before the future is discounted."""
+        """Slope of the value in a temperature that hardly moves before the future is discounted."""
         return jax.grad(self._damage_value)(x.temperature)
 
     def asymptote(self, t: Scalar, x: Point, after: tuple[Float[Array, " outcome"], ...] = ()) -> Scalar:
-        r"""Who will learn which damage function is true is nearly as well off as who knows: their values are averaged.
+        r"""Asymptote of the value function.
 
-        Where nothing is to be revealed, or temperature jumps as well,
+        If the damage jump is pending and leaves temperature unchanged, the asymptote is the certainty equivalent of the values
+        after the jump: information that arrives soon is worth nearly as much as information that is at hand. Otherwise
 
         $$a = \Big(\delta b + \sum_n\lambda_nV_n\Big)\Big/\Big(\delta + \sum_n\lambda_n\Big)$$
 
-        what the steps of the technology lead to, discounted until they come, and until then $b = k + f$ with $f$ where
-        temperature stands still, $-\Lambda(y)$ if damages are known.
+        with the values $V_n$ after the technology jumps of rates $\lambda_n$ and, until then, $b = k + f$ with the value $f$ of a
+        constant temperature, which is $-\Lambda(y)$ if damages are known.
         """
         jump = self._pending_damage_jump
         if after and jump is not None and not self.reset_temperature:
             number = self._jump_names().index("damage_jump")
             return self.ambiguity.jump_equivalent(number, after[number], jump.prior)
-        worth = (x.log_capital if "log_capital" in x._fields else 0.0) + self._damage_value(x.temperature)
-        # the steps are the first jumps, each with one outcome
+        level = x.log_capital if "log_capital" in x._fields else 0.0
+        before = level + self._damage_value(x.temperature)
+        # The technology jumps come first, each with one outcome.
         rates = self._step_rates(x) if after else []
         discount = self.preferences.discount_rate
-        gained = sum((rate * value[0] for rate, value in zip(rates, after, strict=False)), start=discount * worth)
+        gained = sum((rate * value[0] for rate, value in zip(rates, after, strict=False)), start=discount * before)
         return gained / sum(rates, start=discount)
 
     def remainder_scale(self, t: Scalar, x: Point) -> Scalar:
-        r"""$\delta/(\delta+\sum_n\lambda_n)$: only until a step comes does it matter what $b$ leaves out."""
+        r"""$\delta/(\delta+\sum_n\lambda_n)$: the remainder of $b$ counts only until the next technology jump."""
         if self.awaits_revelation and not self.reset_temperature:
             return jnp.ones(())
         discount = self.preferences.discount_rate
@@ -416,6 +425,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return [self._arrival(stage, x) for stage in self._steps()]
 
     def _damage_value(self, y: Scalar) -> Scalar:
+        """Value of a constant temperature, see `damage_asymptote`."""
         jump = self._pending_damage_jump
         if jump is None:
             return -self.damages.log_damages(y)
@@ -430,12 +440,12 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         )
 
     def costate_signs(self) -> dict[str, int]:
-        # where a damage jump resets temperature, warming beyond the threshold brings the reset nearer
+        # If the damage jump resets temperature, warming beyond the threshold makes the reset more likely: no sign is known.
         if self.awaits_revelation and self.reset_temperature:
             return {}
-        # at given capital and ratio emitting capital matters through emissions alone, but for the research that capital pays for
-        alone = not self.has_knowledge or "log_capital" in self.states._fields
-        harms = alone and bool(np.all(np.asarray(self.economy.carbon_intensity) > 0.0))
+        # At fixed capital and capital ratio, emitting capital acts through emissions alone, unless it also finances research.
+        emissions_only = not self.has_knowledge or "log_capital" in self.states._fields
+        harms = emissions_only and bool(np.all(np.asarray(self.economy.carbon_intensity) > 0.0))
         return {"temperature": -1} | ({self.states._fields[0]: -1} if harms else {})
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
@@ -448,14 +458,14 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
             return {}
         return {"temperature": tuple(float(y) for kink in kinks for y in np.unique(np.asarray(kink)))}
 
-    # -- of one unit of total capital -------------------------------------------------------------------
+    # -- flows per unit of total capital ----------------------------------------------------------------
 
     def spent_on_research(self, u: Point) -> Scalar:
-        """$x_r$, per unit of total capital and year; none without knowledge."""
+        """Research $x_r$ per unit of total capital and year; zero without knowledge."""
         return u.research if self.has_knowledge else jnp.zeros_like(u.dirty_investment)
 
     def spent_on_intensity(self, x: Point, u: Point) -> Scalar:
-        """What dirty output is spent on lower carbon intensity, per unit of total capital and year."""
+        """Spending on lower carbon intensity, per unit of total capital and year."""
         if not self.abates:
             return jnp.zeros_like(u.dirty_investment)
         return self.economy.dirty_output(x.log_capital_ratio) * u.intensity_reduction
@@ -466,18 +476,18 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return down * u.dirty_investment + up * u.green_investment
 
     def consumption_share(self, x: Point, u: Point) -> Scalar:
-        """$C/K$, before damages, per year."""
+        """Consumption before damages per unit of total capital, $C/K$, per year."""
         spent = self.invested(x, u) + self.spent_on_intensity(x, u) + self.spent_on_research(u)
         return self.economy.productivity(x.log_capital_ratio) - spent
 
-    # -- of the world -----------------------------------------------------------------------------------
+    # -- what is reported -------------------------------------------------------------------------------
 
     def total_capital(self, x: Point, additive: Point) -> Scalar:
-        """$K = K_d + K_g$, trillion US$."""
+        """Total capital $K = K_d + K_g$, trillion US$."""
         return jnp.exp(x.log_capital if "log_capital" in x._fields else additive.log_capital)
 
     def total_value(self, x: Point, value: Scalar, additive: Point) -> Scalar:
-        """$V$: of what is gridded, $f$, and log capital, unless that is gridded too."""
+        """$V = k + f$ from the solved value: $f$, or $V$ itself if log capital is a state."""
         return value if "log_capital" in x._fields else additive.log_capital + value
 
     def marginal_utility(self, t: Scalar, x: Point, u: Point, additive: Point) -> Scalar:
@@ -486,7 +496,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
     def observables(self, t: Scalar, x: Point, u: Point, additive: Point) -> dict[str, Scalar]:
         capital = self.total_capital(x, additive)
         consumption = self.consumption_share(x, u) * capital
-        found = {
+        observed = {
             "emissions": self.economy.emissions(x[0]),
             "output": self.economy.productivity(x.log_capital_ratio) * capital,
             "investment_flow": self.invested(x, u) * capital,
@@ -496,11 +506,11 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
             "green_share": self.economy.shares(x.log_capital_ratio)[1],
         }
         if self.abates:
-            found["carbon_intensity"] = jnp.exp(additive.log_carbon_intensity)
-            found["abatement_flow"] = self.spent_on_intensity(x, u) * capital
+            observed["carbon_intensity"] = jnp.exp(additive.log_carbon_intensity)
+            observed["abatement_flow"] = self.spent_on_intensity(x, u) * capital
         if self.has_knowledge:
-            found |= {"research_flow": u.research * capital, "knowledge": jnp.exp(x.log_knowledge)}
-        return found
+            observed |= {"research_flow": u.research * capital, "knowledge": jnp.exp(x.log_knowledge)}
+        return observed
 
     @property
     def observable_variables(self) -> dict[str, Variable]:
@@ -512,7 +522,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
     def prices(self, x: Point, costate: Point) -> tuple[Scalar, Scalar]:
         r"""Marginal values of $\log K_d$ and $\log K_g$: $a = (1-s)p+f_q-f_w$ and $b = sp+f_w$, with $p$ the costate of log capital.
 
-        Their sum is $V_k = p+f_q$; $p = 1$ where log capital is additive.
+        Their sum is $V_k = p+f_q$; $p = 1$ if log capital is additive.
         """
         down, up = self.economy.shares(x.log_capital_ratio)
         change = costate.log_capital_ratio
@@ -520,7 +530,7 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         return down * level + costate[0] - change, up * level + change
 
     def published_slopes(self, x: Point, costate: Point) -> dict[str, Scalar]:
-        """$V_k$ and $V_w$ (at fixed $k$), $V_Z$, $V_y$, as the published tables give them."""
+        """$V_k$, $V_w$ (at fixed $k$), $V_Z$ and $V_y$, as in the published tables."""
         dirty, green = self.prices(x, costate)
         down, up = self.economy.shares(x.log_capital_ratio)
         at_fixed_capital = green - up * (dirty + green)
@@ -538,32 +548,32 @@ class CapitalTransition(ClosedFormControl, CarbonModel):
         climate = self.climate.start()
         if self.revealed and self.reset_temperature:
             climate = climate._replace(temperature=self.damages.threshold)
-        found = start[0], start[1] - start[0], *climate
+        values = start[0], start[1] - start[0], *climate
         if isinstance(self.technology, KnowledgeHazard):
-            found = *found, jnp.log(self.technology.research.initial_knowledge)
+            values = *values, jnp.log(self.technology.research.initial_knowledge)
         if "log_capital" in self.states._fields:
-            found = *found, jnp.logaddexp(*start)
-        return type(self.states)(*found)
+            values = *values, jnp.logaddexp(*start)
+        return type(self.states)(*values)
 
     def initial_additive(self) -> Point:
         stock = self.economy.dirty.initial_capital + self.economy.green.initial_capital
-        found = {"log_capital": jnp.log(stock), "log_carbon_intensity": jnp.zeros_like(stock)}
-        return type(self.additive)(*(found[name] for name in self.additive._fields))
+        values = {"log_capital": jnp.log(stock), "log_carbon_intensity": jnp.zeros_like(stock)}
+        return type(self.additive)(*(values[name] for name in self.additive._fields))
 
     def _at(
         self, capital: Any, green_share: Any, temperature: Any, intensity: Any, knowledge: tuple[Any, ...]
     ) -> Point:
-        """The state at levels: trillion US$, 1, degC, 1, trillion US$."""
+        """The state from levels in trillion US$, 1, degC, 1 and trillion US$."""
         stock, share, warming, level, *rest = map(
             jnp.asarray, (capital, green_share, temperature, intensity, *knowledge)
         )
         climate = self.climate.start()._replace(temperature=warming)
-        found = (
+        values = (
             jnp.log(stock * (1.0 - share) * level),
             jnp.log(share) - jnp.log1p(-share),
             *climate,
             *map(jnp.log, rest),
         )
         if "log_capital" in self.states._fields:
-            found = *found, jnp.log(stock)
-        return point_type(*self.states._fields)(*found)
+            values = *values, jnp.log(stock)
+        return point_type(*self.states._fields)(*values)

@@ -11,14 +11,14 @@ from ..equation import AbstractPreferences, Ambiguity, Ensemble, TimeAdditive
 from ._capital_transition import CapitalTransition
 from ._transition_names import LOG_CAPITAL, LOG_CARBON_INTENSITY, LOG_EMITTING_CAPITAL, point
 
-# Where 80 years of 1000 optimal paths from 2025 go, averse or neutral: 98 of 100 values of every state (measured: 3.8 to 5.6,
-# 0.85 to 3.9, 1.2 to 2.6) and room for other starts. Errors count here; the faces are far beyond. The last two are states where
-# knowledge drives the technology.
+# Region of interest, in which errors are measured: 98 % of the states on 1000 optimal paths from 2025 over 80 years, averse or
+# neutral (measured: 3.8 to 5.6, 0.85 to 3.9, 1.2 to 2.6), with room for other initial states. The faces of the box lie far beyond.
+# The last two are states only if knowledge drives the technology.
 _REGION = {
     "log_emitting_capital": (3.75, 6.0),
     "log_capital_ratio": (0.0, 4.0),
     "temperature": (1.0, 3.0),
-    # Below a rate of exp(2.3)/746.67 = 1.3 % a year finite differences do not converge (docs/net_zero.md).
+    # Finite differences do not converge for arrival rates below exp(2.3)/746.67 = 1.3 % a year (docs/net_zero.md).
     "log_knowledge": (2.3, 4.0),
     "log_capital": (6.5, 8.5),
 }
@@ -33,40 +33,42 @@ def _damage_jump() -> DamageJump:
 
 
 class NetZero(CapitalTransition):
-    r"""Green capital and a lower carbon intensity against warming, before better technology and a revelation of damages arrive.
+    r"""Transition to net zero by green capital and lower carbon intensity, with jumps to better technology and to known damages.
 
     $$d\log K_j = \big[\alpha_j + \Gamma_j\log(1+\theta_ji_j) - \tfrac12\sigma_j^2\big]dt + \sigma_jdW^j,\quad
         dz = \big[-\zeta_z-\psi_zx_z^\nu\big]dt + \sigma_zdW^z,\quad dy = E(\theta\,dt + \varsigma\,dW^y)$$
     $$E = \eta e^zA_dK_d,\qquad C = (A_d(1-x_z) - i_d)K_d + (A_g - i_g)K_g - x_rK$$
 
-    with flow $\delta[\log C - \Lambda(y) - V]$. **Without knowledge** $z$ and $K_d$ matter through emissions alone. With
-    $\varepsilon = \log K_d + z$ the value is $V = k + f(\varepsilon, w, y)$ exactly, and $V_k = 1 + f_\varepsilon = 1 + V_z$: three
-    states are gridded; $k$ and $z$ are additive, with costates 1 and 0. A box in $z$ and $\log K_d$ would be left for ever by both.
-    **With knowledge** (`KnowledgeHazard`) research depends on $k$ too, and the states are $(\varepsilon, w, y, r, k)$.
+    with flow $\delta[\log C - \Lambda(y) - V]$. **Without knowledge** $z$ and $K_d$ act through emissions alone. With
+    $\varepsilon = \log K_d + z$ the value is exactly $V = k + f(\varepsilon, w, y)$, and $V_k = 1 + f_\varepsilon = 1 + V_z$. Three
+    states are therefore solved for; $k$ and $z$ are additive with costates 1 and 0. Both $z$ and $\log K_d$ would drift out of any
+    bounded box. **With knowledge** (`KnowledgeHazard`) research depends on $k$ too, and the states are $(\varepsilon, w, y, r, k)$.
 
-    A richer climate takes the place of $y$ by one argument. Emissions stay positive for ever: net zero here means less than 5 % of
-    those at the start. Broad capital leaves little to consume (23 of 100 trillion US$), which scales every social cost by a third.
+    The argument `climate` replaces $y$ by a richer climate. Emissions remain positive: net zero means here less than 5 % of initial
+    emissions. Broad capital leaves little output to consume (23 of 100 trillion US$), which scales every social cost by a third.
 
-    **This specification is the package's own**, built on `TwoCapital`; no published solution exists.
+    **This specification was made for this package**, on the basis of `TwoCapital`; no published solution exists.
 
     **Arguments:**
 
-    - `preferences`, `economy`, `damages`: the blocks. `intensity`: how carbon intensity falls.
+    - `preferences`, `economy`, `damages`: the blocks. `intensity`: the technology that lowers carbon intensity.
     - `climate`: any `AbstractPhysicalClimate`: `TCREClimate`, `LaggedClimate`, `CarbonCycleClimate`.
     - `technology`: `FixedHazard` (default), `KnowledgeHazard`, or `none`.
-    - `damage_jump`: `none` leaves the revelation out. `reset_temperature`: whether it puts temperature at the threshold.
+    - `damage_jump`: `none` leaves the revelation out. `reset_temperature`: whether the jump sets temperature to the threshold.
     - `ambiguity`: shocks in the order dirty, green, temperature, intensity, knowledge. **One number in `jumps` is the penalty of the
-      damage jump alone**; the technology is trusted. Its own penalties (at least 1 to keep it) are given by a list, one per jump.
-    - `lowest_investment`: per unit of own capital; -0.055 scraps 18 % of a capital per year. `highest_investment`, `most_research`.
+      damage jump alone**; the planner trusts the technology jumps. A list gives one penalty per jump; for the technology choose at
+      least 1.
+    - `lowest_investment`, `highest_investment`: bounds of investment per unit of the same capital and year; -0.055 scraps 18 % of a
+      capital per year. `most_research`: upper bound of research per unit of total capital and year.
     - `phase`: `before` (default) or `mature`, with parity also `parity`, each also with `_revealed`.
 
-    **Raises:** `ValueError` naming a parameter that is out of range, or a climate that does not fit.
+    **Raises:** `ValueError` naming a parameter that is out of range, or a climate that does not respond to emissions in GtC/yr.
 
-    **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment per unit of own capital, intensity reduction per unit of dirty
-    output, research per unit of total capital, per year.
+    **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment per unit of the same capital, intensity reduction per unit of
+    dirty output, research per unit of total capital, per year.
 
     **References:** Barnett, Brock, Hansen, Hu and Huang 2023, doi:10.48550/arXiv.2310.13200 (capital, climate); Barnett, Brock and
-    Hansen 2021, doi:10.1086/718668 (damages). Reduction of intensity and its parameters are assumptions, see `CarbonIntensity`.
+    Hansen 2021, doi:10.1086/718668 (damages). The reduction of carbon intensity is an assumption, see `CarbonIntensity`.
 
     !!! example
 
@@ -99,7 +101,7 @@ class NetZero(CapitalTransition):
     name: ClassVar[str] = "net_zero"
     source: ClassVar[str] = "this package, on Barnett, Brock, Hansen, Hu and Huang 2023, doi:10.48550/arXiv.2310.13200"
     start_year: ClassVar[int] = 2025
-    emitting_margin: ClassVar[float] = 4.5  # 3 shifts the social cost of carbon by 0.6 %
+    emitting_margin: ClassVar[float] = 4.5  # a margin of 3 changes the social cost of carbon by 0.6 %
 
     @staticmethod
     def knowledge() -> KnowledgeHazard:
@@ -116,11 +118,11 @@ class NetZero(CapitalTransition):
     @property
     def states(self) -> Point:
         capital = {"log_capital": LOG_CAPITAL} if self.has_knowledge else {}
-        found = {"log_emitting_capital": LOG_EMITTING_CAPITAL} | self._further_states() | capital
-        return point(
-            **found
-            | {name: found[name]._replace(low=low, high=high) for name, (low, high) in _REGION.items() if name in found}
-        )
+        states = {"log_emitting_capital": LOG_EMITTING_CAPITAL} | self._further_states() | capital
+        for name in states.keys() & _REGION.keys():
+            low, high = _REGION[name]
+            states[name] = states[name]._replace(low=low, high=high)
+        return point(**states)
 
     @property
     def additive(self) -> Point:
@@ -132,8 +134,8 @@ class NetZero(CapitalTransition):
         return type(self.additive)(**level, log_carbon_intensity=jnp.array(0.0))
 
     def grid_points(self) -> dict[str, int]:
-        # along optimal paths social cost and controls within 1.3e-3 of 33 x 47 x 37 nodes; five states within 2e-2 of the best
-        # path in the reduction of intensity, within 2e-3 in other controls: docs/net_zero.md
+        # Differences along optimal paths (docs/net_zero.md): three states, social cost and controls within 1.3e-3 of a grid of
+        # 33 x 47 x 37 nodes; five states, intensity reduction within 2e-2 and other controls within 2e-3 of the best path.
         three = {"log_emitting_capital": 15, "log_capital_ratio": 17, "temperature": 25}
         five = {
             "log_emitting_capital": 7,

@@ -1,4 +1,4 @@
-"""What the states, controls and observables of the models with dirty and green capital are called."""
+"""Names, units and bounds of the states, controls and observables of the models with dirty and green capital."""
 
 import collections
 import functools as ft
@@ -12,12 +12,12 @@ PHASES = (*STAGES, *(f"{stage}_revealed" for stage in STAGES))
 
 @ft.cache
 def point_type(*fields: str) -> type:
-    """The NamedTuple with these fields; one class for one list of names."""
+    """The NamedTuple class with these fields; equal lists of names give the same class, so that pytrees agree."""
     return collections.namedtuple("TransitionPoint", fields)  # pyright: ignore[reportReturnType]
 
 
 def point(**values: object) -> Point:
-    """A NamedTuple of these values."""
+    """A NamedTuple of the given values."""
     return point_type(*values)(*values.values())
 
 

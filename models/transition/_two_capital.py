@@ -25,20 +25,20 @@ def _damage_jump() -> DamageJump:
 
 
 class TwoCapital(CapitalTransition):
-    r"""Dirty and green capital, temperature and knowledge, before better green capital and a revelation of damages arrive.
+    r"""Dirty and green capital, temperature and knowledge, with jumps to better green capital and to known damages.
 
     $$d\log K_j = \big[\alpha_j + \Gamma_j\log(1+\theta_ji_j) - \tfrac12\sigma_j^2\big]dt + \sigma_jdW^j,\quad
         dy = E(\theta\,dt + \varsigma\,dW^y),\quad E = \eta A_dK_d,$$
     $$dr = \big[\psi_0x_r^{\psi_1}e^{\psi_1(k-r)} - \zeta - \tfrac12\sigma_r^2\big]dt + \sigma_rdW^r$$
 
-    with flow $\delta[\log C - \Lambda(y) - V]$. Log capital $k$ has costate 1 and is additive, $V = k + f$: what is gridded is $f$
-    in $q = \log K_d$, $w = \log(K_g/K_d)$, $y$ and, with `KnowledgeHazard`, $r$. Without knowledge $f$ depends on capital through
-    emissions alone, hence on $K_d$; $k$ itself grows for ever and would leave any box. `prices`, `published_slopes` and
-    `total_value` translate back: $V_k = 1 + f_q$.
+    with flow $\delta[\log C - \Lambda(y) - V]$. Log capital $k$ is additive with costate 1, $V = k + f$. The equation is solved for
+    $f$ in the states $q = \log K_d$, $w = \log(K_g/K_d)$, $y$ and, with `KnowledgeHazard`, $r$. Without knowledge $f$ depends on
+    capital through emissions alone, hence on $K_d$; $k$ itself grows without bound and would leave any box. `prices`,
+    `published_slopes` and `total_value` translate back to the published coordinates: $V_k = 1 + f_q$.
 
-    Regimes: the technology has come or not (twice with parity), the damage function has been revealed or not. A damage
-    jump puts temperature at the threshold, so that before it warming beyond the threshold costs next to nothing: an
-    artefact of the published model, kept.
+    The regimes differ by the stage of the technology (three stages with parity, else two) and by whether the damage function is
+    known. As published, the damage jump sets temperature to the threshold. Before the jump, warming beyond the threshold therefore
+    has almost no cost, which is an artefact of the published model.
 
     **Arguments:**
 
@@ -46,17 +46,18 @@ class TwoCapital(CapitalTransition):
     - `technology`: `KnowledgeHazard` (published), `FixedHazard`, or `none`.
     - `damage_jump`: `none` leaves the revelation out.
     - `ambiguity`: shocks in the order dirty, green, temperature, knowledge. **One number in `jumps` is the penalty of the damage
-      jump alone**; the technology is trusted. A cautious planner values a jump of intensity $\lambda$ at no more than
-      $\xi\lambda/\delta$: a penalty of 0.1, mild for damages, all but switches the technology off. Its own penalties (at least 1 to
-      keep it) are given by a list, one per jump: parity if there is one, technology, damage.
-    - `reset_temperature`: whether the damage jump puts temperature at the threshold, as published.
-    - `lowest_investment`: per unit of own capital; -0.055 scraps 18 % of a capital per year. `highest_investment`, `most_research`.
+      jump alone**; the planner trusts the technology jumps. A planner with penalty $\xi$ values a jump of intensity $\lambda$ at no
+      more than $\xi\lambda/\delta$: a penalty of 0.1, which is mild for damages, removes nearly all of the value of the technology. A
+      list gives one penalty per jump, in the order parity (if there is one), technology, damage; for the technology choose at least 1.
+    - `reset_temperature`: whether the damage jump sets temperature to the threshold, as published.
+    - `lowest_investment`, `highest_investment`: bounds of investment per unit of the same capital and year; -0.055 scraps 18 % of a
+      capital per year. `most_research`: upper bound of research per unit of total capital and year.
     - `phase`: `before` (default), `parity` or `mature`, each also with `_revealed`.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 
-    **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment per unit of own capital, research per unit of total
-    capital, per year.
+    **Units:** trillion US$, GtC/yr, degC above 1850-1900; investment per unit of the same capital, research per unit of
+    total capital, per year.
 
     **References:** Barnett, Brock, Hansen, Hu and Huang 2023, "A Deep Learning Analysis of Climate Change, Innovation, and
     Uncertainty", doi:10.48550/arXiv.2310.13200. Its published value function is on a false branch (docs/two_capital.md).

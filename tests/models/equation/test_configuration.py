@@ -325,7 +325,7 @@ def test_a_block_is_exchanged_by_its_name(settings, states):
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"climate": "AKEconomy"}, "`climate` is AKEconomy, whose states carbon emissions in GtC/yr do not move"),
+        ({"climate": "AKEconomy"}, "`climate` is AKEconomy, which does not respond to carbon emissions in GtC/yr"),
         ({"economy": "AKEconomy"}, "`net_zero.economy` is AKEconomy; use one of TwoCapitals"),
         ({"climate": "Ensemble"}, "`climate` is Ensemble, which has no default values"),
         ({"climate": "hot"}, "`climate` is a block, not 'hot'; name another block, or set one of its fields"),
