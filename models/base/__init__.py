@@ -1,4 +1,4 @@
-"""Small tools that know nothing of models: types, checks, root finding, fingerprints, units of variables."""
+"""Tools that do not depend on models: types, checks, parameters, units, root finding and fingerprints."""
 
 from ._block import AbstractBlock as AbstractBlock
 from ._checks import (

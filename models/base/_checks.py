@@ -1,4 +1,4 @@
-"""One-line errors for bad input. Values under a transformation (tracers) are let through."""
+"""One-line errors for bad input. Values under a transformation (tracers) are not checked."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jax.core import Tracer
 
 from ._types import Point
 
-MOST_COPIES = 100  # states of one kind that a model may have: more than any solver can answer
+MOST_COPIES = 100  # upper bound on states of one kind in a model, more than any solver can handle
 
 
 def is_traced(value: Any) -> bool:
@@ -42,8 +42,8 @@ def check_variables(kind: str, variables: Point) -> None:
 
 
 def check_capital(name: str, growth: Any, volatility: Any) -> None:
-    """Raise if capital grows or fluctuates so much that a constant swallows the digits of the value function."""
-    reason = "what it adds to the value function would take the digits of everything else"
+    """Raise if growth or volatility of capital is so large that a constant takes the digits of the value function."""
+    reason = "its contribution to the value function would take the digits of everything else"
     for field, value, low, unit in (
         ("growth", growth, -1.0, "per year"),
         ("volatility", volatility, 0.0, "per square root of a year"),

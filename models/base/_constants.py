@@ -1,8 +1,8 @@
-"""What a problem was posed with besides its fields: constants and code that the user's classes and functions read.
+"""Constants and code outside the fields of a problem that the user's classes and functions read.
 
-A method may read a number from its module (`COST`), from a closure or from the body of its class. Such a number is built into
-every program that is compiled from the method, so programs are told apart by it, and a problem that was posed with another one
-is refused.
+A method may read a number from its module (`COST`), from a closure or from the body of its class. This number is part of every
+program that is compiled from the method. It is therefore part of the key of compiled programs, and a problem that was made with
+another value is refused.
 """
 
 import functools as ft
@@ -18,21 +18,21 @@ import jax
 from ._fingerprint import constants_of, fingerprint, functions_of
 from ._reads import is_packaged, names_of, reads
 
-# Pairs of what is read and a fingerprint of its value: `("Regulator.utility reads COST", "3f…")`.
+# Pairs of a description of what is read and a fingerprint of its value: `("Regulator.utility reads COST", "3f…")`.
 Constants = tuple[tuple[str, str], ...]
 
 
 def constants_read(tree: Any, apart: Callable[[Any], bool] | None = None) -> Constants:
     """The constants and the code that user's classes and functions in a tree of modules depend on, each with a fingerprint.
 
-    Array fields are not among them: they are arguments of compiled programs. Nor are nodes that `apart` says. Empty where every
-    class is this package's own.
+    Array fields are excluded, as they are arguments of compiled programs, and so are nodes for which `apart` is true. The result is
+    empty if all classes belong to this package.
     """
     leaves, structure = jax.tree.flatten(tree, is_leaf=apart)
     functions = [leaf for leaf in leaves if callable(leaf) and not eqx.is_array(leaf)]
     try:
         roots = _roots_of_structure(structure)
-    except (TypeError, ValueError):  # something in a static field has no hash or cannot be compared
+    except (TypeError, ValueError):  # a value in a static field has no hash or cannot be compared
         roots = _roots_of_structure.__wrapped__(structure)
     if not roots and not functions:
         return ()
@@ -45,7 +45,7 @@ def constants_read(tree: Any, apart: Callable[[Any], bool] | None = None) -> Con
 
 
 def changed_constant(before: Constants, now: Constants) -> str | None:
-    """What has changed first, in words; None if nothing has."""
+    """Description of the first constant that has changed; None if none has."""
     changed = sorted(
         {label for label, _ in set(now) ^ set(before)}, key=lambda label: (not label.startswith("`"), label)
     )
@@ -89,22 +89,22 @@ def _code_mark(code: types.CodeType) -> str:
     return fingerprint(code)
 
 
-# JAX keeps the traces of functions that it is given through these, by the identity of the function: what they read is not looked
-# up again, not even while another program is traced.
+# JAX caches the traces of functions that are passed to these, by the identity of the function: the constants that the functions
+# read are not looked up again, not even while another program is traced.
 _TRACED_ONCE = frozenset(
     "associative_scan checkpoint cond eval_shape filter_checkpoint filter_jit fori_loop jit map pjit pmap remat scan switch"
     " while_loop".split()
 )
 
-# What every user's function read when it was last looked at.
+# Fingerprints of the constants that every user's function read at its last inspection.
 _LAST_READ: weakref.WeakKeyDictionary[types.FunctionType, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
 class _Collector:
-    """Follows what is read from one function to the next; `pairs` holds what it has seen.
+    """Collects the constants that functions read, following functions that they call; `pairs` contains them.
 
-    `changed`: whether a function reads something else than when it was last looked at. `traced_once`: whether one of them is, or
-    passes functions to, something whose traces JAX keeps.
+    `changed`: whether a function reads other values than at its last inspection. `traced_once`: whether a function is passed, or
+    passes functions, to a transformation with cached traces.
     """
 
     def __init__(self):
@@ -113,11 +113,11 @@ class _Collector:
         self._visited: set[int] = set()
 
     def _add(self, label: str, mark: str) -> None:
-        """Two classes may have one name: their marks are joined."""
+        """Add a mark; marks of different classes with the same name are joined."""
         self.pairs[label] = self.pairs.get(label, "") + mark
 
     def collect(self, thing: Any) -> None:
-        """Add what a class, function or other object depends on; functions of libraries count with what they enclose."""
+        """Add the dependences of a class, function or other object; functions of libraries count with their closures."""
         if id(thing) in self._visited:
             return
         self._visited.add(id(thing))

@@ -7,14 +7,14 @@ import numpy as np
 
 
 def dependent_outputs(program: Any, inputs: Sequence[bool]) -> list[bool]:
-    """Whether each output of a jaxpr depends on any of the inputs that are marked.
+    """Whether each output of a jaxpr depends on any of the marked inputs.
 
-    Followed through calls, branches and loops. An input that is only passed on to something that ignores it, or multiplied by a
-    literal zero, is not a dependence; of primitives with programs of another kind every output counts.
+    Dependences are followed through calls, branches and loops. An input that a callee ignores, or that is multiplied by a literal
+    zero, does not count. For primitives with inner programs of another kind every output is assumed to depend on every input.
 
     **Arguments:**
 
-    - `program`: what `jax.make_jaxpr` returns.
+    - `program`: a jaxpr, as returned by `jax.make_jaxpr`.
     - `inputs`: one mark per flat input.
 
     !!! example
@@ -23,7 +23,7 @@ def dependent_outputs(program: Any, inputs: Sequence[bool]) -> list[bool]:
         import jax
         import jax.numpy as jnp
 
-        from abatax.models.base._dependence import dependent_outputs
+        from abatax.models.base import dependent_outputs
 
         program = jax.make_jaxpr(lambda t, x: (t * x, jnp.sin(x)))(0.0, 1.0)
         assert dependent_outputs(program, [True, False]) == [True, False]
@@ -54,7 +54,7 @@ def _is_literal(variable: Any) -> bool:
 
 
 def _is_zero(value: Any) -> bool:
-    """Of a constant; tracers and keys are none."""
+    """Whether a constant is zero; tracers and random keys are not."""
     try:
         return not np.any(np.asarray(value))
     except Exception:
@@ -84,7 +84,7 @@ def _through(equation: Any, marks: list[bool]) -> list[bool]:
 def _scan(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
     constants, carried = parameters["num_consts"], parameters["num_carry"]
     head, carry, each = marks[:constants], marks[constants : constants + carried], marks[constants + carried :]
-    while True:  # until no further part of the carry depends
+    while True:  # until the set of dependent parts of the carry is stable
         outputs = dependent_outputs(parameters["jaxpr"], [*head, *carry, *each])
         wider = [a or b for a, b in zip(carry, outputs[:carried], strict=True)]
         if wider == carry:
@@ -99,7 +99,7 @@ def _while(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
         outputs = dependent_outputs(parameters["body_jaxpr"], [*body, *carry])
         wider = [a or b for a, b in zip(carry, outputs, strict=True)]
         if any(dependent_outputs(parameters["cond_jaxpr"], [*test, *wider])):
-            return [True] * len(carry)  # how often the body runs depends
+            return [True] * len(carry)  # the number of iterations depends on a marked input
         if wider == carry:
             return carry
         carry = wider

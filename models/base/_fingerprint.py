@@ -1,4 +1,4 @@
-"""A hash of what was asked: parameters by their bytes, functions and classes by their code."""
+"""Hashes of problems: parameters by their bytes, functions and classes by their code."""
 
 import dataclasses
 import functools as ft
@@ -17,18 +17,18 @@ from ._reads import is_packaged, package_of, reads
 
 
 def fingerprint(tree: Any) -> str:
-    """A hash of everything in a tree of modules, containers, arrays, numbers, functions and classes.
+    """A hash of a tree of modules, containers, arrays, numbers, functions and classes.
 
-    Arrays count with shape, type and bytes; modules with their class and every field, static ones included; functions
-    and classes with module, qualified name and compiled code. Functions count with what they enclose and, those outside
-    this package, with everything that they read from modules; classes outside this package with their constants too.
+    Arrays enter with shape, type and bytes; modules with their class and all fields, static ones included; functions and classes
+    with module, qualified name and compiled code. Functions also enter with their closures and, outside this package, with all
+    values that they read from modules; classes outside this package also enter with their constants.
 
     **Returns:** 64 hexadecimal digits: the same in every process with the same Python.
 
     !!! example
 
         ```python
-        from abatax.models.base._fingerprint import fingerprint
+        from abatax.models.base import fingerprint
 
         assert fingerprint(lambda x: x + 1) != fingerprint(lambda x: x + 2)
         assert fingerprint({"a": 1.0, "b": 2.0}) == fingerprint({"b": 2.0, "a": 1.0})
@@ -40,12 +40,12 @@ def fingerprint(tree: Any) -> str:
 
 
 class _Feeder:
-    """Feeds things to a digest, each tagged and delimited, so that different trees give different bytes."""
+    """Adds objects to a digest, each tagged and delimited, so that different trees give different bytes."""
 
     def __init__(self, digest):
         self.digest = digest
         self.fed: set[int] = set()  # functions and classes
-        self.open: list[Any] = []  # what is being fed: something that contains itself ends there
+        self.open: list[Any] = []  # objects in progress, which end the recursion of an object that contains itself
 
     def text(self, *parts: Any) -> None:
         for part in parts:
@@ -97,7 +97,7 @@ class _Feeder:
             self.text("array", array.shape, array.dtype, array.tobytes())
 
     def _class(self, cls: type) -> None:
-        """A class: its name, its bases, and the code and constants of those that are not of a library."""
+        """A class: its name, its bases, and their code and constants unless they belong to a library."""
         self.text(_name(cls))
         if id(cls) in self.fed:
             return
@@ -108,7 +108,7 @@ class _Feeder:
             self.members(cls)
 
     def members(self, cls: type) -> None:
-        self.fed.add(id(cls))  # its methods may name it
+        self.fed.add(id(cls))  # its methods may refer to it
         for base in cls.__mro__:
             self.text(_name(base))
             if is_library(base):
@@ -147,7 +147,7 @@ class _Feeder:
             self.text("package", thing.__name__)
         elif isinstance(thing, (types.BuiltinFunctionType, np.ufunc)):
             self.text("builtin", getattr(thing, "__module__", ""), getattr(thing, "__qualname__", thing.__name__))
-        elif hasattr(thing, "__array__"):  # tables of other libraries, whose text leaves most of them out
+        elif hasattr(thing, "__array__"):  # tables of other libraries, which have an abbreviated text
             self.text("table", _name(type(thing)))
             self._array(np.asarray(thing))
         elif " at 0x" not in (text := repr(thing)):
@@ -168,8 +168,8 @@ class _Feeder:
         self.feed((function.__defaults__, function.__kwdefaults__))
         enclosed = function.__code__.co_freevars
         for name, thing in reads(function):
-            own = isinstance(thing, types.FunctionType) and thing.__module__ == function.__module__
-            constant = own or isinstance(thing, (int, float, str, tuple))
+            sibling = isinstance(thing, types.FunctionType) and thing.__module__ == function.__module__
+            constant = sibling or isinstance(thing, (int, float, str, tuple))
             if name in enclosed or not is_packaged(function) or (constant and not is_library(function)):
                 self.text(name)
                 self.feed(thing)
@@ -181,7 +181,7 @@ class _Feeder:
 
 
 def _home(module: str) -> str:
-    """The module of a class or function; of the package only its layer, so that a file may move inside without another fingerprint."""
+    """The module of a class or function; in this package only the layer, so that moving a file keeps the fingerprint."""
     return ".".join(module.split(".")[:2]) if module.split(".")[0] == "abatax" else module
 
 
@@ -196,30 +196,30 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 @ft.lru_cache(maxsize=1024)
 def _packaged_mark(cls: type) -> str:
-    """A hash of a class of this package or a library, which does not change while a process runs."""
+    """A hash of a class of this package or a library, which is constant during a process."""
     digest = hashlib.sha256()
     _Feeder(digest).members(cls)
     return digest.hexdigest()
 
 
 def is_library(thing: Any) -> bool:
-    """Whether a class or function belongs to a library: its code then belongs to the version of that."""
+    """Whether a class or function belongs to a library, whose version identifies its code."""
     return is_packaged(thing) and package_of(thing) != "abatax"
 
 
 def functions_of(member: Any) -> list[types.FunctionType]:
-    """The functions behind a class's attribute."""
+    """The functions behind an attribute of a class."""
     if isinstance(member, property):
-        found = [member.fget, member.fset]
+        candidates = [member.fget, member.fset]
     elif isinstance(member, (classmethod, staticmethod)):
-        found = [member.__func__]
+        candidates = [member.__func__]
     else:
-        found = [getattr(member, "__wrapped__", getattr(member, "func", member))]
-    return [function for function in found if isinstance(function, types.FunctionType)]
+        candidates = [getattr(member, "__wrapped__", getattr(member, "func", member))]
+    return [function for function in candidates if isinstance(function, types.FunctionType)]
 
 
 def constants_of(cls: type) -> list[str]:
-    """Names of the constants in the body of a user's class; defaults of its fields count with the fields of instances."""
+    """Names of the constants in the body of a user's class, without the defaults of its fields."""
     if is_packaged(cls):
         return []
     fields = vars(cls).get("__dataclass_fields__", {})

@@ -1,8 +1,7 @@
 r"""Certainty equivalents written in the aversion $a = 1/\xi$, exact and smooth at $a = 0$.
 
-Every robust term of the equation is one of these three functions. At $a = 0$ each has a removable
-singularity; series are used there, so that values *and* derivatives with respect to the
-aversion are accurate to rounding, without a special case for the neutral planner.
+Every robust term of the equation is one of these functions. They have a removable singularity at $a = 0$. Series are used there, so
+that values *and* derivatives with respect to the aversion are accurate to rounding, without a special case for the neutral planner.
 """
 
 import jax
@@ -40,7 +39,7 @@ def log1p_ratio(y: Array) -> Array:
 def scaled_expm1(rate: ScalarLike, x: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
     r"""$(e^{a x} - 1)/a$, which is $x$ at $a = 0$.
 
-    Carries the jump term ($a = -1/\xi$) and the Epstein-Zin aggregator ($a = 1 - \rho$).
+    It is the jump term with $a = -1/\xi$ and the Epstein-Zin aggregator with $a = 1 - \rho$.
 
     **Arguments:**
 
@@ -71,7 +70,7 @@ def positive_power(base: Float[Array, "..."], exponent: Float[Array, "..."]) -> 
 def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights: Float[Array, " outcome"]) -> Scalar:
     r"""$-\tfrac1a\log\sum_\ell \pi_\ell e^{-a z_\ell}$, which is the plain mean at $a = 0$.
 
-    The value of an expectation to a planner who doubts the weights and pays $1/a$ per unit of
+    The certainty equivalent for a planner with ambiguous weights and a penalty of $1/a$ per unit of
     relative entropy (smooth ambiguity, Klibanoff, Marinacci and Mukerji 2005,
     doi:10.1111/j.1468-0262.2005.00640.x).
 
@@ -85,7 +84,7 @@ def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights:
     """
     mean = values @ weights
     deviation = values - mean
-    # Where exponents are large the sum is dominated by its largest term: shift by it (log-sum-exp).
+    # If the exponents are large, the sum is shifted by its largest term (log-sum-exp).
     large = aversion * jnp.max(jnp.abs(deviation)) > 1.0
     a_large = jnp.where(large, aversion, 1.0)
     shifted = mean - jax.nn.logsumexp(-a_large * deviation, b=weights) / a_large

@@ -1,4 +1,4 @@
-"""What a function reads besides its arguments: globals, closures and imports, by the bytecode that looks them up."""
+"""Values that a function reads besides its arguments: globals, closures and imports, found in its bytecode."""
 
 import dis
 import functools as ft
@@ -7,17 +7,17 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-# Their code belongs to their version, not to what was posed.
+# Libraries, whose code is identified by their version.
 LIBRARIES = frozenset(
     "abc beartype builtins collections diffrax equinox jax jaxlib jaxtyping lineax numpy optax optimistix pandas scipy typing"
     " typing_extensions xarray".split()
 )
-# The standard library too, and the package itself; a script, the module `__main__`, is neither.
+# These, the standard library and this package; a script, the module `__main__`, belongs to the user.
 PACKAGED = (LIBRARIES | sys.stdlib_module_names | {"abatax"}) - {"__main__"}
 
 
 def package_of(thing: Any) -> str:
-    """The top-level package of a class, function or module; empty if it does not say."""
+    """The top-level package of a class, function or module; empty if it is not known."""
     name = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", None)
     return name.partition(".")[0] if isinstance(name, str) else ""
 
@@ -29,13 +29,13 @@ def is_packaged(thing: Any) -> bool:
 
 @ft.lru_cache(maxsize=4096)
 def _extends_users(cls: type) -> bool:
-    """Whether a class has a base or a method of the user: one that `type(...)` makes may name the module of its metaclass."""
+    """Whether a class has a base or a method of the user; a class made by `type(...)` may name the module of its metaclass."""
     functions = [member for member in vars(cls).values() if isinstance(member, types.FunctionType)]
     return any(package_of(part) not in PACKAGED for part in (*cls.__mro__, *functions))
 
 
 class Names(NamedTuple):
-    """The names that a function and those inside it look up."""
+    """The names that a function, with its inner functions, looks up."""
 
     globals: tuple[str, ...]
     attributes: frozenset[str]
@@ -49,10 +49,10 @@ _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 @ft.lru_cache(maxsize=4096)
 def names_of(code: types.CodeType) -> Names:
     """The names that a piece of code looks up."""
-    looked_up, attributes, imports = set(), set(), set()
+    global_names, attributes, imports = set(), set(), set()
     for instruction in dis.get_instructions(code):
         if instruction.opname in _GLOBAL:
-            looked_up.add(instruction.argval)
+            global_names.add(instruction.argval)
         elif instruction.opname in _ATTRIBUTE:
             attributes.add(instruction.argval)
         elif instruction.opname == "IMPORT_NAME":
@@ -60,17 +60,17 @@ def names_of(code: types.CodeType) -> Names:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = names_of(constant)
-            looked_up.update(inner.globals)
+            global_names.update(inner.globals)
             attributes.update(inner.attributes)
             imports.update(inner.imports)
-    return Names(tuple(sorted(looked_up)), frozenset(attributes), tuple(sorted(imports)))
+    return Names(tuple(sorted(global_names)), frozenset(attributes), tuple(sorted(imports)))
 
 
 def reads(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Name and present value of everything that a function reads besides its arguments.
+    """Name and present value of all objects that a function reads besides its arguments.
 
-    Of a user's module only the attributes that the function names are read (`parameters.COST`). Names that are not defined,
-    and cells that are not yet filled, are left out.
+    From a module of the user only the attributes that the function names are read (`parameters.COST`). Undefined names and empty
+    cells are left out.
     """
     names = names_of(function.__code__)
     for name in names.globals:

@@ -1,4 +1,4 @@
-"""Shared annotations: scalars are zero-dimensional arrays, or anything that becomes one."""
+"""Shared annotations; scalars are zero-dimensional arrays, or values that can be converted to one."""
 
 from typing import Any, TypeAlias
 

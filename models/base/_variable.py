@@ -2,15 +2,15 @@ from typing import NamedTuple
 
 
 class Variable(NamedTuple):
-    """What a state, control or observable is called and measured in.
+    """Name, unit and bounds of a state, control or observable.
 
     **Arguments:**
 
-    - `name`: the name in words, for axes and tables.
-    - `unit`: the unit in which the model computes.
+    - `name`: the full name, for axes and tables.
+    - `unit`: the unit in the model.
     - `low`, `high`: for a state the region of interest, for a control its bounds.
-    - `iamc`: the IAMC variable it is exported as; empty if it has none.
-    - `symbol`: the symbol used in the paper.
+    - `iamc`: the IAMC variable for the export; empty if there is none.
+    - `symbol`: the symbol in the paper.
 
     !!! example
 

@@ -1,13 +1,13 @@
-"""Ends of error messages."""
+"""Parts of error messages."""
 
 import difflib
 from collections.abc import Iterable
 
-_LONGEST = 200  # characters of a name that may be a slip of the pen
+_LONGEST = 200  # characters of a name that is compared with the known names
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, and all of them."""
+    """The end of an error message: the nearest known name, and a list of all known names."""
     known = list(known)
     # the comparison takes time that grows with the square of the length
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= _LONGEST else []
@@ -16,5 +16,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """A text for a message: what is longer loses its middle."""
+    """A text for a message; the middle of a longer text is left out."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"

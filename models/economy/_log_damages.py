@@ -3,6 +3,7 @@ r"""Log damages $n = \Lambda(y)$ as an additive state, and the consumption that 
 from typing import Generic, NamedTuple, TypeVar
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from ..base import Scalar, Variable
 from ..climate import TCREClimate
@@ -27,6 +28,6 @@ def log_damages_drift(climate: TCREClimate, slope: Scalar, bend: Scalar, emissio
     return slope * climate.drift(emissions, member) + 0.5 * bend * climate.diffusion(emissions) ** 2
 
 
-def lost_consumption(consumption: Scalar, log_damages: Scalar) -> Scalar:
+def lost_consumption(consumption: Float[Array, "..."], log_damages: Float[Array, "..."]) -> Float[Array, "..."]:
     """The part $C(1 - e^{-n})$ of consumption $C$ that damages take, in the unit of consumption."""
     return -consumption * jnp.expm1(-log_damages)

@@ -7,9 +7,9 @@ from jaxtyping import Array, Float
 from ..base import Scalar
 from ._scan import best_of, scan
 
-# A step that promises less than this share of the objective cannot be judged by its value, which is rounding.
+# The gain of a step below this share of the objective is lost in rounding and cannot be measured by the objective.
 _ROUNDING = 1e-14
-# So many of those follow the first: Newton's method doubles the digits of the maximiser with each.
+# Number of further steps after the first such step: each step of Newton's method doubles the digits of the maximiser.
 _POLISH = 2
 
 
@@ -21,19 +21,20 @@ def maximise(
     fineness: int = 1,
     max_steps: int = 60,
 ) -> Float[Array, " control"]:
-    r"""Maximise a function over a box: a scan for the basins of its maxima, then projected Newton steps with Levenberg damping.
+    r"""Maximise a function over a box by a scan for the basins of its maxima and projected Newton steps with Levenberg damping.
 
     The objective is evaluated on the diagonal of the box, then twice along each variable through the best point so far: at
     `49 fineness` evenly spread points and at points ever closer to the bounds. Several variables are also scanned jointly, on a tensor
-    grid of about 500 points. Newton steps climb from the best point, then from every other local maximum of the scan that may be
-    higher. Values of minus infinity on part of the box (a logarithm of consumption) are no obstacle. Every accepted step
+    grid of about 500 points. Newton steps start from the best point, then from every other local maximum of the scan that may be
+    higher. Values of minus infinity on part of the box (a logarithm of consumption) are allowed. Every accepted step
     increases the objective; variables at a bound with an outward gradient are held there.
 
-    **What is not guaranteed.** A maximum whose basin is narrower than the distance between points of the scan may be missed. That is
-    `1 / (49 fineness)` of the range for one variable, and for one that can be improved while the others stay; for a basin that
-    only a joint move reaches it is `1 / (22 fineness)` of each range with two variables, 1/8 with three, 1/4 with four. An
-    infinite side is scanned at distances that grow geometrically from $10^{-10}$ to $10^{10}$, in steps of a factor of two from one
-    finite bound and of five from zero. At a solution, finite differences compare with a scan sixteen times finer (`missed_maximum`).
+    **What is not guaranteed.** A maximum in a basin narrower than the spacing of the scan may be missed. The spacing is
+    `1 / (49 fineness)` of the range for one variable, or for a variable that can be improved alone. For a basin that requires a
+    joint change it is `1 / (22 fineness)` of each range with two variables, 1/8 with three, and 1/4 with four. An infinite range is
+    scanned at distances that grow geometrically from $10^{-10}$ to $10^{10}$, in steps of a factor of two from one
+    finite bound and of five from zero. At a solution, finite differences repeat the scan sixteen times finer
+    (`missed_maximum`).
 
     **Arguments:**
 
@@ -59,33 +60,33 @@ def maximise(
         value = objective(u)
         return jnp.where(jnp.isfinite(value), value, -jnp.inf)
 
-    found = scan(safe, low, high, fineness)
+    basins = scan(safe, low, high, fineness)
 
-    def is_worth(level, tried):
-        return (found.hope >= level) & ~tried
+    def may_be_higher(level, tried):
+        return (basins.hope >= level) & ~tried
 
     def cond(carry):
         _, level, tried, first = carry
-        return first | jnp.any(is_worth(level, tried))
+        return first | jnp.any(may_be_higher(level, tried))
 
     def body(carry):
         best, level, tried, first = carry
-        n = jnp.argmax(jnp.where(is_worth(level, tried), found.level, -jnp.inf))
-        other = ~first & is_worth(level, tried)[n]
-        start = jnp.where(other & found.moved[n], found.place[n], best)
-        floor = jnp.where(other & found.moved[n], found.low[n], low)
-        ceiling = jnp.where(other & found.moved[n], found.high[n], high)
+        n = jnp.argmax(jnp.where(may_be_higher(level, tried), basins.level, -jnp.inf))
+        other = ~first & may_be_higher(level, tried)[n]
+        start = jnp.where(other & basins.moved[n], basins.place[n], best)
+        floor = jnp.where(other & basins.moved[n], basins.low[n], low)
+        ceiling = jnp.where(other & basins.moved[n], basins.high[n], high)
         end, value = _climb(objective, safe, start, floor, ceiling, max_steps)
         better = first | (value > level)
         tried = tried | (other & (jnp.arange(len(tried)) == n))
         return jnp.where(better, end, best), jnp.where(better, value, level), tried, jnp.array(False)
 
-    init = found.best, jnp.array(-jnp.inf), jnp.zeros(found.level.shape, dtype=bool), jnp.array(True)
+    init = basins.best, jnp.array(-jnp.inf), jnp.zeros(basins.level.shape, dtype=bool), jnp.array(True)
     return jax.lax.while_loop(cond, body, init)[0]
 
 
 def _climb(objective, safe, start, low, high, max_steps: int):
-    """Newton steps from a point to the top of its basin, and the value there."""
+    """The maximum of the basin of a point by Newton steps, and its value."""
 
     def twice(u):
         value, slope = jax.value_and_grad(objective)(u)
@@ -103,16 +104,16 @@ def _climb(objective, safe, start, low, high, max_steps: int):
         free = ~held
         scale = jnp.maximum(jnp.abs(jnp.diagonal(h)), 1e-12)
         both = free[:, None] & free[None, :]
-        # flip the curvature where the function is not concave: then this is a gradient step
+        # The curvature of a function that is not concave is replaced, which makes the step a gradient step.
         curvature = jnp.where(both, -h, 0.0) + jnp.diag(jnp.where(free, damping * scale, 1.0))
         convex = jnp.any((jnp.diagonal(h) > 0) & free)
         curvature = jnp.where(convex, jnp.diag(jnp.where(free, scale * (1.0 + damping), 1.0)), curvature)
         move = _solve(curvature, jnp.where(free, g, 0.0))
         new = jnp.clip(u + jnp.where(jnp.isfinite(move), move, 0.0), low, high)
-        # a bound at which the slope is infinite (a power of a control) is a trap: nine tenths of the way may be better
+        # At a bound the slope may be infinite (a power of a control); nine tenths of the step may then be better.
         short = jnp.where(new <= low, low + 0.1 * (u - low), jnp.where(new >= high, high - 0.1 * (high - u), new))
         new, new_value = best_of(safe, jnp.stack([new, jnp.where(jnp.isfinite(short), short, new)]))
-        # where values no longer tell, a concave function's Newton step is right without them
+        # If the change of the value is below rounding, the Newton step of a concave function is accepted without it.
         gain = jnp.sum(jnp.where(new == u, 0.0, jnp.abs(g * (new - u))))
         blind = ~convex & (gain <= _ROUNDING * jnp.abs(value)) & jnp.isfinite(new_value)
         better = (new_value >= value) | blind
@@ -134,7 +135,7 @@ def _climb(objective, safe, start, low, high, max_steps: int):
 
 
 def _solve(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Solve a small linear system; written out for up to three unknowns, where a call of a library costs more than the work."""
+    """Solve a small linear system; written out for up to three unknowns, for which a library call costs more."""
     n = len(right)
     if n > 3:
         return jnp.linalg.solve(matrix, right)
@@ -143,8 +144,8 @@ def _solve(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Arra
         for k in range(i + 1, n):
             factor = rows[k][i] / rows[i][i]
             rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
-    found: list = [None] * n
+    solution: list = [None] * n
     for i in reversed(range(n)):
-        rest = sum((rows[i][j] * found[j] for j in range(i + 1, n)), jnp.zeros(()))
-        found[i] = (rows[i][n] - rest) / rows[i][i]
-    return jnp.stack(found)
+        known_part = sum((rows[i][j] * solution[j] for j in range(i + 1, n)), jnp.zeros(()))
+        solution[i] = (rows[i][n] - known_part) / rows[i][i]
+    return jnp.stack(solution)

@@ -1,6 +1,6 @@
-"""Whether a model poses a stationary problem: its shapes, bounds and numbers, and that nothing in it depends on time.
+"""Checks that a model defines a stationary problem: shapes, bounds, numbers, and independence of time.
 
-Everything is found by tracing the model once, without compiling it. Each fault is one line that names the method.
+The checks trace the model once, without compiling it. Every error is one line that names the method.
 """
 
 import math
@@ -16,7 +16,7 @@ from ._closures import AbstractClosure, Growth
 from ._model import AbstractModel, ClosedFormControl, Jump
 from ._value import AbstractValue
 
-_SUM = 1e-6  # by which probabilities may miss one
+_SUM = 1e-6  # tolerance of the sum of probabilities
 
 
 def check_descriptions(model: AbstractModel) -> None:
@@ -50,9 +50,9 @@ def _check_parameters(model: AbstractModel) -> None:
 
 
 def check_jump(model: AbstractModel, jump: Jump) -> None:
-    """Raise `ValueError` unless the probabilities of a jump are some and there is a destination for each outcome.
+    """Raise `ValueError` unless the probabilities of a jump are valid and every outcome has a destination.
 
-    `jump` is that of a family, with one leading axis.
+    `jump` belongs to a family, with one leading axis.
     """
     if is_traced(jump.probabilities):
         return
@@ -77,29 +77,29 @@ def check_jump(model: AbstractModel, jump: Jump) -> None:
 
 
 def check_posed(problem: Any, *, family: bool = False) -> None:
-    """Raise `ValueError` unless a user's model poses a stationary problem in the box of an `HJBProblem`.
+    """Raise `ValueError` unless a user's model defines a stationary problem in the box of an `HJBProblem`.
 
-    Of a family, whose arrays have a leading axis, the parameters of every member are looked at and the methods of the first.
+    For a family, with arrays that have a leading axis, the parameters of every member and the methods of the first are checked.
 
-    **Raises:** `ValueError`, one line: which method, what it returned and what is expected; or which methods depend on time.
+    **Raises:** `ValueError`, one line with the method, its result and the expected result, or the methods that depend on time.
     """
     model = problem.model
     if any(is_traced(leaf) for leaf in jax.tree.leaves(model)):
         return
     _check_parameters(model)
     if not problem.constants:
-        return  # shapes of the package's own models do not depend on their parameters
+        return  # the shapes of the models of this package do not depend on their parameters
     if family:
         problem, model = jax.tree.map(lambda leaf: leaf[0] if isinstance(leaf, jax.Array) else leaf, (problem, model))
     _check_initial(model)
     _check_closures(model)
     _check_names(problem)
-    timed = list(_Tracing(model).check())
-    if timed:
-        read = " and ".join(f"`{name}`" for name in timed)
+    time_dependent = list(_Tracing(model).check())
+    if time_dependent:
+        methods = " and ".join(f"`{name}`" for name in time_dependent)
         raise ValueError(
-            f"{type(model).__name__}: {read} depend{'s' * (len(timed) == 1)} on the time t, but the problem is stationary; leave t"
-            " out, or make time a state whose drift is 1."
+            f"{type(model).__name__}: {methods} depend{'s' * (len(time_dependent) == 1)} on the time t, but the problem is"
+            " stationary; leave t out, or make time a state whose drift is 1."
         )
 
 
@@ -121,12 +121,12 @@ def _check_closures(model: AbstractModel) -> None:
             raise ValueError(f"`{name}.closures`: `{field}` must be a pair of closures, of its low and its high face.")
 
 
-# Names of other variables and dimensions in the datasets of solutions and paths.
+# Names of further variables and dimensions in the datasets of solutions and paths.
 _RESERVED = ("value", "residual", "scc", "year", "realization", "regime", "outcome", "outside")
 
 
 def _check_names(problem: Any) -> None:
-    """Names of states and controls in what a model declares, and that a user's kinks are in the box."""
+    """Check the names of states and controls in the declarations of a model, and that the kinks of a user's model are in the box."""
     model = problem.model
     name, states, controls = type(model).__name__, model.states._fields, model.controls._fields
     taken: dict[str, str] = dict.fromkeys(_RESERVED, "something else in every dataset")
@@ -143,12 +143,12 @@ def _check_names(problem: Any) -> None:
         ("interior_controls", model.interior_controls(), "control", controls),
         ("separated", model.separated(), "additive state", model.additive._fields),
     )
-    for method, names, kind, known in declared:
+    for method, names, kind, fields in declared:
         for field in names:
-            if field not in known:
-                raise ValueError(f"`{name}.{method}`: unknown {kind} `{field}`; the {kind}s are {', '.join(known)}.")
+            if field not in fields:
+                raise ValueError(f"`{name}.{method}`: unknown {kind} `{field}`; the {kind}s are {', '.join(fields)}.")
     for field, kinks in model.breakpoints().items():
-        # the boxes of the model and of the problem: kinks outside a smaller box that is asked for play no part
+        # Kinks may lie in the box of the model or of the problem; those outside a smaller box of the problem have no effect.
         boxes = (
             dict(zip(states, box, strict=True))[field]
             for box in (problem.domain, problem.replace(box=_box(model)).domain)
@@ -158,7 +158,7 @@ def _check_names(problem: Any) -> None:
         if not isinstance(kinks, (tuple, list)):
             raise ValueError(f"`{name}.breakpoints`: `{field}` has {kinks}; give a tuple of numbers.")
         for kink in kinks:
-            # where a model of this package has a kink follows from its parameters, which may put it anywhere
+            # The kinks of the models of this package follow from their parameters and may lie anywhere.
             if not (low <= kink <= high or is_packaged(type(model))):
                 raise ValueError(
                     f"`{name}.breakpoints`: {float(kink):g} is outside the box of `{field}`, {low:g} to {high:g}; leave it out or"
@@ -206,7 +206,7 @@ class _Tracing:
         self.climate = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), model.climates)
 
     def check(self) -> Iterator[str]:
-        """Check every method; gives the names of those that depend on time."""
+        """Check every method and yield the names of the methods that depend on time."""
         model, states = self.model, type(self.model.states)
         shocks: dict[str, int] = {}
 
@@ -236,8 +236,8 @@ class _Tracing:
                 "additive_diffusion", model.additive_diffusion, noise, point("additive_diffusion", kind, (None,))
             )
         if len(set(shocks.values())) > 1:
-            found = ", ".join(f"`{self.name}.{where}` has {size}" for where, size in shocks.items())
-            raise ValueError(f"loadings must have one entry per Brownian shock, the same number everywhere: {found}.")
+            sizes = ", ".join(f"`{self.name}.{where}` has {size}" for where, size in shocks.items())
+            raise ValueError(f"loadings must have one entry per Brownian shock, the same number everywhere: {sizes}.")
         exact = model.exact_value()
         if exact is not None:
             if not isinstance(exact, AbstractValue):
@@ -288,14 +288,14 @@ class _Tracing:
                 def check(value: Any, kind: type = kind, name: str = name, outcomes: tuple = outcomes) -> None:
                     if getattr(value, "_fields", ()) != kind._fields:
                         _check_point(f"{self.name}.{name}", value, kind, ())
-                    # a state lands where every outcome does, or one entry each
-                    each = (z[0] if outcomes and _shape(z) == outcomes else z for z in value)
-                    _check_point(f"{self.name}.{name}", type(value)(*each), type(value), ())
+                    # a state is one number for all outcomes, or one entry per outcome
+                    entries = (z[0] if outcomes and _shape(z) == outcomes else z for z in value)
+                    _check_point(f"{self.name}.{name}", type(value)(*entries), type(value), ())
 
                 yield from self._of(name, lambda t, x, land=land: land(x), (self.t, self.x), check)
 
     def _observables(self) -> None:
-        """What is reported: scalars, which may depend on time, each with a description."""
+        """Observables: scalars, which may depend on time, each with a description."""
         model = self.model
         additive = type(model.additive)(*(self.t for _ in model.additive))
 
@@ -324,7 +324,7 @@ class _Tracing:
         return check
 
     def _of(self, name: str, method: Callable, inputs: tuple, check: Callable[[Any], None]) -> Iterator[str]:
-        """Trace a method, check what it returns, and give its name if that depends on time, the first input."""
+        """Trace a method, check its result, and yield its name if the result depends on time, the first input."""
 
         def traced(*inputs):
             value = method(*inputs)

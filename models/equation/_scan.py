@@ -1,4 +1,4 @@
-"""Where a function of several bounded variables is evaluated first, to find the basins of its maxima."""
+"""Scan of a function of several bounded variables, which finds the basins of its maxima."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,15 +10,15 @@ from jaxtyping import Array, Bool, Float
 
 from ..base import Scalar
 
-# Along a line: shares of a finite range near either end, and the number of shares between, evenly spread.
+# Along a line: shares of a finite range near either end, and the number of evenly spaced shares between them.
 _ENDS, _EVEN = (1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 4e-3), 49
-# Distances from a finite bound, or from zero, where the range is infinite: powers of ten.
+# Distances from a finite bound, or from zero, for an infinite range: powers of ten.
 _SMALLEST, _LARGEST = -10.0, 10.0
-# Points of a tensor grid of several variables, and how many of its local maxima are kept.
+# Points of a tensor grid of several variables, and the number of its local maxima that are kept.
 _TENSOR, _KEPT = 512, 2
-# Of the scan that checks it: how many times as many points along a line, and points of the tensor grid.
+# The finer scan that checks the result: factor on the points along a line, and points of the tensor grid.
 _FINER, _FINER_TENSOR = 16, 32_768
-# A local maximum of the scan stands out by a third of its true height or more, if its basin is as wide as the scan.
+# A local maximum of the scan has at least a third of its true height, if its basin is as wide as the spacing of the scan.
 _HIDDEN = 3.0
 
 Objective = Callable[[Float[Array, " control"]], Scalar]
@@ -35,16 +35,16 @@ class Basins(NamedTuple):
     low: Float[Array, "basin control"]
     high: Float[Array, "basin control"]
     level: Float[Array, " basin"]
-    hope: Float[Array, " basin"]  # the most that the maximum may be
-    moved: Bool[Array, "basin control"]  # which variables differ from those of the best point
+    hope: Float[Array, " basin"]  # upper estimate of the maximum
+    moved: Bool[Array, "basin control"]  # variables that differ from those of the best point
 
 
 def line(
     low: Float[Array, " control"], high: Float[Array, " control"], fineness: int = 1
 ) -> Float[Array, "point control"]:
-    """Increasing values of every variable between its bounds: dense near the bounds, the others evenly spread.
+    """Increasing values of every variable between its bounds: dense near the bounds, evenly spaced in between.
 
-    Where a bound is infinite, the values grow geometrically from the other bound, or from zero in both directions.
+    If a bound is infinite, the values grow geometrically from the other bound, or from zero in both directions.
     """
     ends, inner = np.array(_ENDS), _EVEN * fineness
     shares = np.concatenate([[0.0], ends, (np.arange(inner) + 0.5) / inner, 1.0 - ends[::-1], [1.0]])
@@ -64,9 +64,9 @@ def line(
 
 
 def scan(objective: Objective, low, high, fineness: int) -> Basins:
-    """The best point on the diagonal of the box, then along every variable in turn, and the next best local maxima on the way.
+    """The best point on the diagonal of the box and then along every variable in turn, and the next best local maxima.
 
-    With a fineness of one or more, several variables are also scanned jointly.
+    With a fineness of at least one, several variables are also scanned jointly.
     """
     values, count = line(low, high, max(fineness, 1)), len(low)
     along = jnp.eye(count, dtype=bool)
@@ -79,7 +79,7 @@ def scan(objective: Objective, low, high, fineness: int) -> Basins:
         other = jnp.argmax(jnp.where(is_peak & (jnp.arange(len(level)) != top), level, -jnp.inf))
         exists = is_peak[other] & (other != top)
         at_other = jnp.where(exists, level[other], -jnp.inf)
-        # the other variables are not at their best yet, so that levels of different lines do not compare
+        # The other variables are not optimal yet, so that levels on different lines cannot be compared.
         rival = at_other + _HIDDEN * (at_other - base[other]) >= level[top]
         hope = jnp.where(exists & rival, jnp.inf, -jnp.inf)
         start, end = points[jnp.maximum(other - 1, 0)], points[jnp.minimum(other + 1, len(points) - 1)]
@@ -90,20 +90,20 @@ def scan(objective: Objective, low, high, fineness: int) -> Basins:
         best, (place, start, end, level, hope) = sweep(values[0], along[0])
         return Basins(best, place[None], start[None], end[None], level[None], hope[None], along)
     diagonal = jnp.ones((1, count), dtype=bool)
-    best, found = jax.lax.scan(sweep, values[0], jnp.concatenate([diagonal, along, along]))
-    place, start, end, level, hope = (leaf[-count:] for leaf in found)
+    best, peaks = jax.lax.scan(sweep, values[0], jnp.concatenate([diagonal, along, along]))
+    place, start, end, level, hope = (leaf[-count:] for leaf in peaks)
     lines = Basins(best, place, start, end, level, hope, along)
-    each = int(_TENSOR ** (1.0 / count) * fineness + 1e-9)
-    if each < 2:
+    per_axis = int(_TENSOR ** (1.0 / count) * fineness + 1e-9)
+    if per_axis < 2:
         return lines
-    joint = _joint(objective, values, each, _KEPT * fineness, best)
+    joint = _joint(objective, values, per_axis, _KEPT * fineness, best)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), lines._replace(best=best[None]), joint)._replace(
         best=best
     )
 
 
 def _peaks(level: Float[Array, "..."], axis: int) -> tuple[Bool[Array, "..."], Float[Array, "..."]]:
-    """Where the levels are higher than their neighbours along an axis, and the lower of the finite neighbours."""
+    """Whether a level is higher than its neighbours along an axis, and the lower of the finite neighbours."""
     width = level.shape[axis]
     padded = jnp.pad(level, [(1, 1) if a == axis else (0, 0) for a in range(level.ndim)], constant_values=-jnp.inf)
     before, after = (jax.lax.slice_in_dim(padded, n, n + width, axis=axis) for n in (0, 2))
@@ -111,15 +111,15 @@ def _peaks(level: Float[Array, "..."], axis: int) -> tuple[Bool[Array, "..."], F
     return (level > before) & (level >= after), lower
 
 
-def _joint(objective: Objective, values, each: int, count: int, best) -> Basins:
-    """The highest local maxima on a tensor grid of a few values of every variable, but for that of the best point."""
+def _joint(objective: Objective, values, per_axis: int, count: int, best) -> Basins:
+    """The highest local maxima on a tensor grid of a few values of every variable, without that of the best point."""
     variables = values.shape[1]
-    index = np.floor((np.arange(each) + 0.5) / each * len(values)).astype(int)
+    index = np.floor((np.arange(per_axis) + 0.5) / per_axis * len(values)).astype(int)
     around = values[np.concatenate([[0], index, [-1]])]
     axes = values[index]
     mesh = jnp.meshgrid(*(axes[:, c] for c in range(variables)), indexing="ij")
     points = jnp.stack([m.ravel() for m in mesh], axis=-1)
-    level = jax.lax.map(objective, points, batch_size=2 * _TENSOR).reshape((each,) * variables)
+    level = jax.lax.map(objective, points, batch_size=2 * _TENSOR).reshape((per_axis,) * variables)
     is_peak, base = jnp.ones(level.shape, dtype=bool), level
     for axis in range(variables):
         along, lower = _peaks(level, axis)
@@ -141,24 +141,24 @@ def _joint(objective: Objective, values, each: int, count: int, best) -> Basins:
 
 
 def highest(objective: Objective, low, high, point: Float[Array, " control"]) -> Scalar:
-    """The highest value on a scan much finer than that of `scan`, through a point: it says whether a maximum was missed."""
+    """The highest value on a scan through a point that is much finer than `scan`; it shows whether a maximum was missed."""
     values, count = line(low, high, _FINER), len(low)
     lines = jnp.where(jnp.eye(count, dtype=bool)[:, None, :], values[None, :, :], point[None, None, :])
     best = jnp.max(jax.vmap(objective)(lines.reshape(-1, count)))
-    each = int(_FINER_TENSOR ** (1.0 / count))
-    if count == 1 or each < 2:
+    per_axis = int(_FINER_TENSOR ** (1.0 / count))
+    if count == 1 or per_axis < 2:
         return best
-    axes = values[np.floor((np.arange(each) + 0.5) / each * len(values)).astype(int)]
+    axes = values[np.floor((np.arange(per_axis) + 0.5) / per_axis * len(values)).astype(int)]
 
-    def at(number):
-        digits = number // each ** jnp.arange(count) % each
+    def objective_at(number):
+        digits = number // per_axis ** jnp.arange(count) % per_axis
         return objective(jnp.take_along_axis(axes, digits[None, :], axis=0)[0])
 
-    return jnp.maximum(best, jnp.max(jax.lax.map(at, jnp.arange(each**count), batch_size=2 * _TENSOR)))
+    return jnp.maximum(best, jnp.max(jax.lax.map(objective_at, jnp.arange(per_axis**count), batch_size=2 * _TENSOR)))
 
 
 def best_of(objective: Objective, points: Float[Array, "point control"]) -> tuple[Float[Array, " control"], Scalar]:
-    """Of several points the best one, and its value."""
+    """The best of several points, and its value."""
     values = jax.vmap(objective)(points)
     best = jnp.argmax(values)
     return points[best], values[best]
