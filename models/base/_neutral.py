@@ -83,6 +83,8 @@ def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights:
     **Returns:** the certainty equivalent, between the smallest value and the mean.
     """
     mean = values @ weights
+    if len(values) == 1:  # there is nothing to doubt, and less to compile
+        return mean
     deviation = values - mean
     # If the exponents are large, the sum is shifted by its largest term (log-sum-exp).
     large = aversion * jnp.max(jnp.abs(deviation)) > 1.0

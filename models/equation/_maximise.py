@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..base import Scalar
@@ -11,6 +12,8 @@ from ._scan import best_of, scan
 _ROUNDING = 1e-14
 # Number of further steps after the first such step: each step of Newton's method doubles the digits of the maximiser.
 _POLISH = 2
+# So many variables have fewer pairs of directions than reverse mode costs.
+_FORWARD = 3
 
 
 def maximise(
@@ -88,17 +91,13 @@ def maximise(
 def _climb(objective, safe, start, low, high, max_steps: int):
     """The maximum of the basin of a point by Newton steps, and its value."""
 
-    def twice(u):
-        value, slope = jax.value_and_grad(objective)(u)
-        return slope, (value, slope)
-
     def cond(carry):
         _, _, damping, step, polished, moved = carry
         return (step < max_steps) & (polished <= _POLISH) & moved & (damping < 1e18)
 
     def body(carry):
         u, value, damping, step, polished, _ = carry
-        h, (at_u, g) = jax.jacfwd(twice, has_aux=True)(u)  # one pass for all three
+        at_u, g, h = _expansion(objective, u)
         value = jnp.where(jnp.isfinite(at_u), at_u, value)
         held = ((u <= low) & (g < 0)) | ((u >= high) & (g > 0))
         free = ~held
@@ -129,9 +128,44 @@ def _climb(objective, safe, start, low, high, max_steps: int):
             moved,
         )
 
-    init = (start, safe(start), jnp.array(1e-3), jnp.array(0), jnp.array(0), jnp.array(True))
+    # the value at the start comes with its derivatives
+    init = (start, jnp.array(-jnp.inf), jnp.array(1e-3), jnp.array(0), jnp.array(0), jnp.array(True))
     u, value, *_ = jax.lax.while_loop(cond, body, init)
     return u, value
+
+
+def _expansion(
+    objective: Callable[[Float[Array, " control"]], Scalar], u: Float[Array, " control"]
+) -> tuple[Scalar, Float[Array, " control"], Float[Array, "control control"]]:
+    """Value, gradient and second derivatives at a point, in one pass.
+
+    Of few variables by forward mode along every pair of directions: without the transposed program of reverse mode, which is
+    most of what would be compiled.
+    """
+    n = len(u)
+    if n > _FORWARD:
+
+        def twice(u):
+            value, slope = jax.value_and_grad(objective)(u)
+            return slope, (value, slope)
+
+        h, (value, g) = jax.jacfwd(twice, has_aux=True)(u)
+        return value, g, h
+
+    def along(first, second):
+        (value, slope), (_, bend) = jax.jvp(lambda v: jax.jvp(objective, (v,), (first,)), (u,), (second,))
+        return value, slope, bend
+
+    directions, rows, columns = np.eye(n), *np.triu_indices(n)
+    if n == 1:
+        value, slope, bend = along(jnp.ones(1), jnp.ones(1))
+        return value, slope[None], bend[None, None]
+    value, slopes, bends = jax.vmap(along, out_axes=(None, 0, 0))(
+        jnp.asarray(directions[rows]), jnp.asarray(directions[columns])
+    )
+    pair = np.zeros((n, n), dtype=int)
+    pair[rows, columns] = pair[columns, rows] = np.arange(len(rows))
+    return value, slopes[np.diagonal(pair)], bends[pair]
 
 
 def _solve(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:

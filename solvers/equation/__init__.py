@@ -10,6 +10,7 @@ from ._branch import (
 )
 from ._godunov import (
     Local as Local,
+    Upwind as Upwind,
     after_jumps as after_jumps,
     at_node as at_node,
     evaluate_nodes as evaluate_nodes,

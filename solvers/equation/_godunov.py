@@ -107,41 +107,65 @@ def missed_gains(problem, points, value, costate, hessian, control, after) -> Fl
     return eqx.filter_vmap(of_member)(problem, value, costate, hessian, control, after)
 
 
-@compiled
+class Upwind(NamedTuple):
+    """Which one-sided slopes the equation is evaluated with; arrays, so that one compiled program serves all of them.
+
+    **Fields:**
+
+    - `signs`: for each state the sign of its drift, 0 where it has to be found.
+    - `order`: the states whose drift has to be found, in the order in which they are; entries after the first `sweeps` are not used.
+    - `sweeps`: how many searches there are.
+    """
+
+    signs: Any
+    order: Any
+    sweeps: Any
+
+    @classmethod
+    def of(cls, signs: tuple[int, ...] | None, dimension: int) -> "Upwind":
+        """From the signs of the drifts; None where both one-sided slopes are the same."""
+        known = np.ones(dimension, dtype=int) if signs is None else np.array(signs)
+        free = np.flatnonzero(known == 0)
+        # the drift of one state may depend on the costates of the others: twice around
+        sweeps = free.size if free.size < 2 else 2 * free.size
+        order = np.zeros(2 * dimension + 1, dtype=int)
+        order[:sweeps] = np.resize(free, sweeps)
+        return cls(jnp.asarray(known), jnp.asarray(order), jnp.asarray(sweeps))
+
+
 def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
     `upwind` asks for the monotone scheme: for each state the sign of its drift, 0 where that is to be found. `coupled` asks for
     the derivatives in the values after the jumps.
     """
+    return _evaluate(problem, shared, own, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
 
+
+@compiled
+def _evaluate(problem, shared, own, after, upwind: Upwind, coupled: bool) -> Local:
     def of_member(p, own, after):
         return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, own, after)
 
     return eqx.filter_vmap(of_member)(problem, own, after)
 
 
-def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
+def at_node(problem: HJBProblem, shared, own, after, upwind: Upwind, coupled: bool = False) -> Local:
+    """Policy, residual and linearisation at one node."""
     (x, blocked), (value, forward, backward, hessian) = shared, own
     t, state = jnp.asarray(_TIME), problem.state(x)
-
-    def control(costate):
-        return problem.best_control(t, state, value, costate, hessian, after)
 
     def hamiltonian(u, v, p, m, then=after):
         return problem.hamiltonian(t, state, u, v, p, m, then)
 
-    def drift_of(costate, a):
-        """The Hamiltonian of the best control, and its derivative in a costate: the worst-case drift of that state."""
-        u = control(costate)
-        h, drift = jax.value_and_grad(hamiltonian, argnums=2)(u, value, costate, hessian)
-        return h, drift[a]
+    def look(costate, along) -> _Look:
+        u = problem.best_control(t, state, value, costate, hessian, after)
+        h, drift = jax.jvp(lambda p: hamiltonian(u, value, p, hessian), (costate,), (along,))
+        return _Look(u, h, drift)
 
-    if upwind is not None:
-        costate, stuck = _godunov(drift_of, forward, backward, blocked, upwind)
-    else:
-        costate, stuck = forward, jnp.zeros(x.shape, dtype=bool)
-    u = control(costate)
+    zero = jnp.zeros(())
+    nothing = _Look(type(problem.model.controls)(*(zero for _ in problem.model.controls)), zero, zero)
+    costate, stuck, u = _godunov(look, nothing, forward, backward, blocked, upwind)
     residual, (ascent, discount, drift, variance) = jax.value_and_grad(hamiltonian, argnums=(0, 1, 2, 3))(
         u, value, costate, hessian
     )
@@ -153,86 +177,108 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: tuple[int, ...] | N
     return Local(residual, discount, drift, variance, u, ascent, value, costate, jnp.any(stuck), -flow, then)
 
 
-def _godunov(drift_of, forward, backward, blocked, signs: tuple[int, ...]):
-    r"""The costate at which the discrete Hamiltonian is maximised, state by state.
+class _Look(NamedTuple):
+    """The best control for a costate, and what the Hamiltonian and its derivative in one costate, a drift, then are."""
+
+    control: Any
+    hamiltonian: Any
+    drift: Any
+
+
+def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
+    r"""The costate at which the discrete Hamiltonian is maximised, found state by state, and the control there.
 
     $\max_u H$ is convex in the costate and its derivative there is the optimal drift. With both one-sided slopes at hand
     the monotone choice is the forward one if its drift is upward, the backward one if its drift is downward; where $V$ has a
     convex kink both may hold and the larger Hamiltonian wins; where neither does, the slope in between at which the
     drift vanishes. On a state constraint the outward slope is moved out until the drift no longer leaves. Where the drift has
     a known sign there is nothing to choose.
+
+    The control at the costate found is one more pass of the same loop, so that the maximiser is compiled once.
     """
     start = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
-    known = np.array(signs)
-    start = jnp.where(known > 0, forward, jnp.where(known < 0, backward, start))
-    free = jnp.flatnonzero(known == 0, size=int(np.sum(known == 0)))
-    nothing = jnp.zeros(forward.shape, dtype=bool)
-    if not free.size:
-        return start, nothing
+    start = jnp.where(upwind.signs > 0, forward, jnp.where(upwind.signs < 0, backward, start))
+    states = jnp.arange(start.shape[0])
 
     def sweep(n, carry):
-        costate, stuck = carry
-        a = free[n % free.size]
-        chosen, out = _one_state(lambda p: drift_of(costate.at[a].set(p), a), forward[a], backward[a], blocked[a])
-        return costate.at[a].set(chosen), stuck.at[a].set(out)
+        costate, stuck, _ = carry
+        here = states == upwind.order[n]
 
-    # what the drift of one state is may depend on the costates of the others: twice around
-    sweeps = 1 if free.size == 1 else 2 * free.size
-    return jax.lax.fori_loop(0, sweeps, sweep, (start, nothing))
+        def at(p):
+            return look(jnp.where(here, p, costate), jnp.where(here, 1.0, 0.0))
+
+        def of(leaf):
+            return jnp.sum(jnp.where(here, leaf, 0.0))
+
+        searched = n < upwind.sweeps
+        blocked_here = jnp.any(here[:, None] & blocked, axis=0)
+        chosen, out, control = _one_state(at, nothing, of(costate), of(forward), of(backward), blocked_here, searched)
+        return jnp.where(here, chosen, costate), jnp.where(here & searched, out, stuck), control
+
+    carry = start, jnp.zeros(forward.shape, dtype=bool), nothing.control
+    return jax.lax.fori_loop(0, upwind.sweeps + 1, sweep, carry)
 
 
 _MOST_DOUBLINGS, _MOST_STEPS = 40, 60
 
+# What the search for one state's slope does next.
+_FORWARD, _BACKWARD, _SEARCH, _ONCE, _DONE = range(5)
 
-def _one_state(drift_at, forward, backward, blocked):
-    """The slope of one state, the others given, and whether a drift out of a constrained face cannot be stopped.
+
+def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched):
+    """The slope of one state, the others given, whether a drift out of a constrained face cannot be stopped, and the last control.
 
     One loop evaluates the forward slope, the backward slope and, only where the drift vanishes in between, the search
     for that slope: the Hamiltonian is compiled once. On a constrained face the outward slope is moved out,
-    by doubling steps, until the drift no longer points out.
+    by doubling steps, until the drift no longer points out. Unless the slope is `searched`, the given one is evaluated.
     """
     out_high, out_low = blocked[1], blocked[0] & ~blocked[1]
     step = 1.0 + 0.5 * jnp.abs(jnp.where(out_high, backward, forward))
-    first = jnp.where(out_high, backward - step, forward)
+    first = jnp.where(searched, jnp.where(out_high, backward - step, forward), given)
 
-    def is_between(up, down):
-        return ~(up[1] > 0.0) & ~(down[1] < 0.0)
-
-    def cond(carry):
-        phase, count, _, bracket, up, down = carry
-        return (phase < 2) | (is_between(up, down) & ~bracket.found & (count < _MOST_STEPS))
+    def is_between(up: _Look, down: _Look):
+        return ~(up.drift > 0.0) & ~(down.drift < 0.0)
 
     def body(carry):
-        phase, count, p, bracket, up, down = carry
-        found = drift_at(p)
-        up = jax.tree.map(lambda new, old: jnp.where(phase == 0, new, old), found, up)
-        down = jax.tree.map(lambda new, old: jnp.where(phase == 1, new, old), found, down)
+        phase, count, p, bracket, up, down, _ = carry
+        seen = look(p)
+        up = jax.tree.map(lambda new, old: jnp.where(phase == _FORWARD, new, old), seen._replace(control=()), up)
+        down = jax.tree.map(lambda new, old: jnp.where(phase == _BACKWARD, new, old), seen._replace(control=()), down)
         # the bracket starts at the slopes that were evaluated last
-        low_side = (phase == 0) | ((phase == 2) & (found[1] < 0.0))
-        high_side = (phase == 1) | ((phase == 2) & (found[1] >= 0.0))
-        bracket = bracket.narrowed(p, found[1], low_side, high_side)
-        more_high = (phase == 0) & out_high & (found[1] > 0.0)
-        more_low = (phase == 1) & out_low & (found[1] < 0.0)
+        low_side = (phase == _FORWARD) | ((phase == _SEARCH) & (seen.drift < 0.0))
+        high_side = (phase == _BACKWARD) | ((phase == _SEARCH) & (seen.drift >= 0.0))
+        bracket = bracket.narrowed(p, seen.drift, low_side, high_side)
+        more_high = (phase == _FORWARD) & out_high & (seen.drift > 0.0)
+        more_low = (phase == _BACKWARD) & out_low & (seen.drift < 0.0)
         again = (more_high | more_low) & (count < _MOST_DOUBLINGS)
-        bracket = bracket.started((phase == 1) & ~again)
-        following = jnp.where(phase == 0, jnp.where(out_low, forward + step, backward), bracket.next_point(count))
-        doubled = jnp.where(more_high, backward + 2.0 * (p - backward), forward + 2.0 * (p - forward))
-        new_phase = jnp.where(again, phase, jnp.minimum(phase + 1, 2))
-        new_count = jnp.where(again | (phase == 2), count + 1, 0)
+        bracket = bracket.started((phase == _BACKWARD) & ~again)
         # the first point of the search is asked for with a count of zero
-        following = jnp.where((phase == 1) & ~again, bracket.next_point(jnp.zeros_like(count)), following)
-        return new_phase, new_count, jnp.where(again, doubled, following), bracket, up, down
+        asked, count = jnp.where(phase == _SEARCH, count, 0), jnp.where(again | (phase == _SEARCH), count + 1, 0)
+        open_still = is_between(up, down) & ~bracket.found & (count < _MOST_STEPS)
+        after_both = jnp.where((phase == _ONCE) | ~open_still, _DONE, _SEARCH)
+        following = jnp.where(phase == _FORWARD, _BACKWARD, after_both)
+        doubled = jnp.where(more_high, backward + 2.0 * (p - backward), forward + 2.0 * (p - forward))
+        onward = jnp.where(phase == _FORWARD, jnp.where(out_low, forward + step, backward), bracket.next_point(asked))
+        return (
+            jnp.where(again, phase, following),
+            count,
+            jnp.where(again, doubled, onward),
+            bracket,
+            up,
+            down,
+            seen.control,
+        )
 
-    nothing = jnp.zeros(()), jnp.zeros(())
-    bracket = Bracket(first, backward, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
-    carry = jnp.array(0), jnp.array(0), first, bracket, nothing, nothing
-    _, _, _, bracket, up, down = jax.lax.while_loop(cond, body, carry)
-    goes_up, goes_down = up[1] > 0.0, down[1] < 0.0
-    side = jnp.where(goes_up & (~goes_down | (up[0] >= down[0])), forward, backward)
+    zero, unseen = jnp.zeros(()), nothing._replace(control=())
+    bracket = Bracket(first, backward, zero, zero, zero)
+    carry = jnp.where(searched, _FORWARD, _ONCE), jnp.array(0), first, bracket, unseen, unseen, nothing.control
+    _, _, _, bracket, up, down, control = jax.lax.while_loop(lambda carry: carry[0] != _DONE, body, carry)
+    goes_up, goes_down = up.drift > 0.0, down.drift < 0.0
+    side = jnp.where(goes_up & (~goes_down | (up.hamiltonian >= down.hamiltonian)), forward, backward)
     # the only slope that exists on a constrained face is the inner one
     side = jnp.where(out_high & goes_down, backward, jnp.where(out_low & goes_up, forward, side))
     stuck = (out_high & goes_up & ~goes_down) | (out_low & goes_down & ~goes_up)
     # on a constrained face, the end of the bracket at which the drift does not leave
     root = jnp.where(out_high, bracket.low, jnp.where(out_low, bracket.high, bracket.root))
     chosen = jnp.where(is_between(up, down), root, jnp.where(stuck, 0.0, side))
-    return chosen, stuck
+    return jnp.where(searched, chosen, given), stuck, control

@@ -52,7 +52,7 @@ class Policy(eqx.Module):
 
     def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
         """Both at once."""
-        return _saddle(self, *jax.tree.map(jnp.asarray, (t, x)))
+        return _saddle(self, *_strong((t, x)))
 
     def inside(self, x: Point) -> Point:
         """The nearest state of the computational box."""
@@ -65,7 +65,12 @@ class Policy(eqx.Module):
 
     def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
         """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
-        return _at(self, *jax.tree.map(jnp.asarray, (t, x, additive))).social_cost_of_carbon
+        return _at(self, *_strong((t, x, additive))).social_cost_of_carbon
+
+
+def _strong(point: Any) -> Any:
+    """Python's numbers as arrays of one type: the program is not compiled again for a time that is written as 0.0."""
+    return jax.tree.map(lambda z: jnp.asarray(z, dtype=jnp.result_type(float)), point)
 
 
 # Compiled, because one state costs half a second operation by operation.
@@ -146,7 +151,7 @@ class Solution(eqx.Module):
             assert abs(here.slopes.state + 1.025312 * model.initial_state().state) < 1e-5
             ```
         """
-        start = jax.tree.map(jnp.asarray, (t, x, additive))
+        start = _strong((t, x, additive))
         return _at(self.policy, *start)
 
     def on(self, points: Float[Array, "point state"], *, stacked: bool = False) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """Climate-economic control problems under uncertainty: model, HJB equation, solution, paths, scenario.
 
-Importing abatax switches JAX to double precision (float64). The parts below are loaded when first used.
+Importing abatax switches JAX to double precision (float64) and lets it keep compiled programs in the user's cache folder
+(`use_compilation_cache`). The parts below are loaded when first used.
 """
 
 import importlib as _importlib
@@ -8,12 +9,20 @@ import os as _os
 import sys as _sys
 from typing import TYPE_CHECKING
 
+from ._compilation_cache import (
+    use_compilation_cache as use_compilation_cache,
+    use_default_compilation_cache as _use_default_compilation_cache,
+)
+
 # A value function discounted at 1 % per year needs more digits than float32 has. If JAX has not been imported yet, its
 # environment variable is as good as importing it, and costs nothing.
 if "jax" in _sys.modules:
     _sys.modules["jax"].config.update("jax_enable_x64", True)
 else:
     _os.environ["JAX_ENABLE_X64"] = "1"
+
+# Compiled programs are kept for the next process; a switch turns that off (see the module).
+_use_default_compilation_cache()
 
 if TYPE_CHECKING:
     from . import (
@@ -57,6 +66,7 @@ __all__ = [
     "simulate",
     "solve",
     "solvers",
+    "use_compilation_cache",
     "validate",
     "validation",
 ]

@@ -1,9 +1,7 @@
 """The command line: thin verbs over the package. Heavy imports happen inside the verbs, so that --help is quick."""
 
 import io
-import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -226,21 +224,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    _use_compilation_cache()
     app()
-
-
-# ---------------------------------------------------------------------------------------------------------
-
-
-def _use_compilation_cache() -> None:
-    """Compiled kernels are kept in the user's cache folder: the second start takes half the time."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(home) / "abatax" / "xla"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    # what cannot be kept is compiled again
-    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
 
 
 if __name__ == "__main__":

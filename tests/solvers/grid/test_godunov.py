@@ -9,7 +9,7 @@ from helpers import small_model
 
 from abatax import HJBProblem
 from abatax.models import Ambiguity, LinearQuadratic
-from abatax.solvers.equation import at_node
+from abatax.solvers.equation import Upwind, at_node
 
 # The scan of the controls is fine enough to find a maximum of the sizes below to this much (curvature 1, step 1e-3).
 SCAN = 1e-5
@@ -24,7 +24,7 @@ def at_nodes(model, x, blocked, value, forward, backward, hessian):
     problem = HJBProblem(model)
 
     def at(x, blocked, *own):
-        return at_node(problem, (x, blocked), own, (), (0,) * x.shape[0])
+        return at_node(problem, (x, blocked), own, (), Upwind.of((0,) * x.shape[0], x.shape[0]))
 
     return jax.vmap(at)(x, blocked, value, forward, backward, hessian)
 
