@@ -48,6 +48,17 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
+def pytest_collection_modifyitems(items):
+    """Of a test that names representative cases only these run in `make test`; the others are marked slow."""
+    for item in items:
+        marker = item.get_closest_marker("representative")
+        if marker is None:
+            continue
+        case = item.name.partition("[")[2].rstrip("]")
+        if not any(kept in case for kept in marker.args):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
     """Kept until there are too many: many modules solve the same small problems."""

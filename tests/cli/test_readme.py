@@ -32,6 +32,7 @@ def test_the_ten_line_example_prints_what_the_readme_says():
     assert run(EXAMPLES[0]) == expected_after(EXAMPLES[0])
 
 
+@pytest.mark.slow
 def test_the_validation_example_prints_errors_within_bounds():
     table = run(EXAMPLES[1])
     assert "error_emissions" in table and "domain_change_emissions" in table and "CHECK" not in table

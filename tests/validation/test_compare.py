@@ -273,6 +273,7 @@ def test_tuning_draws_are_reproducible_and_the_least_residual_wins():
     assert found.trial == trials[0] and (found.residual, found.trials, found.failed) == (0.1, 4, 1)
 
 
+@pytest.mark.slow
 def test_tuning_is_counted_and_its_choice_is_in_the_table():
     table = tiny(solvers=["gauss_newton"], architectures=["mlp"], seeds=1, tuning=2).table
     assert table.tuning_trials[0] == 2 and table.tuning_seconds[0] > 0.0

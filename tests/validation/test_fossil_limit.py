@@ -54,6 +54,7 @@ def far_slope(model, carbon):
 
 
 @pytest.mark.parametrize("weight, penalty", CASES)
+@pytest.mark.representative("0.5-inf")
 def test_slope_at_the_far_end_is_that_of_the_limit(weight, penalty):
     model = make(weight, penalty)
     limit = FossilLimit(model)

@@ -82,6 +82,7 @@ def path_of(model, *continuations):
 
 
 @pytest.mark.parametrize("rate, continuations", [(0.0, ()), (0.1, (afterwards,)), (0.6, (afterwards,))])
+@pytest.mark.representative("0.0-continuations0")
 def test_value_costate_and_control_are_those_of_the_riccati_equation(rate, continuations):
     path = path_of(leaving(rate), *continuations)
     p = riccati(rate)
@@ -98,6 +99,7 @@ def test_without_continuations_nothing_jumps():
     np.testing.assert_allclose(path_of(leaving(0.6)).value, -0.5 * riccati(0.0) * START**2, rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_beyond_the_box_a_continuation_is_worth_what_it_is_at_the_edge():
     # x lands at x/2, which is 0.75 at the start: the box cuts what the continuation says of anything above 0.3
     inside = OpenLoop(leaving(0.6), (afterwards,), box=((-0.3, 0.3),), **PRECISE)

@@ -40,6 +40,7 @@ NUMBERED = [
 
 
 @pytest.mark.parametrize("number", NUMBERED)
+@pytest.mark.representative("0-linear_quadratic", "18-ak_climate")
 def test_no_estimate_is_below_the_true_error(number, ratios):
     case = calibration.CASES[number]
     ratios[number] = calibration.ratios(case)
@@ -115,6 +116,7 @@ def test_a_solution_of_another_grid_or_problem_is_refused(first_order):
         reference(other, SOLVER, solution=first_order.solution)
 
 
+@pytest.mark.slow
 def test_validate_tells_the_errors_of_its_reference(first_order):
     solution = ab.solve(PROBLEM, dataclasses.replace(SOLVER, order=4))
     report = validate(solution, first_order, paths=ab.simulate(solution, years=2, num_paths=4))

@@ -24,6 +24,7 @@ T = jnp.zeros(())
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
 @pytest.mark.parametrize("penalty", [float("inf"), 0.3])
+@pytest.mark.representative("inf-1")
 def test_the_riccati_solution_satisfies_the_equation_and_is_stable(dimension, penalty):
     ambiguity = ab.models.Ambiguity.from_penalties(shocks=penalty)
     model = ab.models.LinearQuadratic(dimension=dimension, ambiguity=ambiguity)
@@ -42,6 +43,7 @@ def test_too_strong_ambiguity_has_no_riccati_solution():
 
 
 @pytest.mark.parametrize("cost", [0.0, 0.05])
+@pytest.mark.representative("0.0")
 def test_the_pieces_of_ak_climate_satisfy_the_whole_equation(cost):
     model = ab.models.AKClimate(productivity=ab.models.Productivity(cost=cost))
     problem, value = ab.HJBProblem(model), AKExact(model)
@@ -51,6 +53,7 @@ def test_the_pieces_of_ak_climate_satisfy_the_whole_equation(cost):
 
 
 @pytest.mark.parametrize("rate, tolerance", [(0.01, 1e-9), (0.02, 1e-9), (0.03, 1e-8)])
+@pytest.mark.representative("0.01-1e-09")
 def test_the_pieces_do_not_depend_on_nodes_or_interval(rate, tolerance):
     model = ab.models.AKClimate(preferences=ab.models.TimeAdditive(rate), productivity=None)
     problem = ab.HJBProblem(model)
@@ -78,6 +81,7 @@ def report():
     return validate(solution, solver=solver, paths=paths)
 
 
+@pytest.mark.slow
 def test_the_report_measures_at_least_second_order(report):
     assert report["order_emissions"] >= 2.0
     assert report["order_slope_temperature"] >= 2.0
@@ -91,6 +95,7 @@ def test_estimates_of_the_error_do_not_flatter(report):
         assert report[f"error_{quantity}"] < 1e-5
 
 
+@pytest.mark.slow
 def test_one_coarser_grid_does_not_flatter_either():
     model = ab.models.AKClimate(productivity=None)
     solver = ab.solvers.FiniteDifference(points=(9, 33))
@@ -117,6 +122,7 @@ def test_points_of_paths_are_states_before_any_jump():
     np.testing.assert_array_equal(np.sort(few), np.sort(before))
 
 
+@pytest.mark.slow
 def test_one_coarser_grid_needs_a_grid_that_can_be_coarsened():
     solver = ab.solvers.FiniteDifference(points=7)
     solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver)
@@ -140,6 +146,7 @@ def test_a_constant_is_scored_beside_the_error():
     assert l2 == constant == pytest.approx(1.0 / np.sqrt(5.0)) and largest == pytest.approx(1.0 / 3.0)
 
 
+@pytest.mark.slow
 def test_a_missing_closure_is_noticed_when_the_box_moves():
     class Careless(ab.models.AKClimate):
         """No margin, and a reflecting face where warming flows out."""

@@ -199,6 +199,7 @@ def paths():
 
 
 @pytest.mark.parametrize("name", WELFARE)
+@pytest.mark.representative("cbopt")
 def test_2023_welfare(paths, name):
     assert paths(name).stats["error"] < 1e-11
     np.testing.assert_allclose(paths(name).welfare, WELFARE[name], rtol=1e-13)

@@ -95,6 +95,7 @@ def test_euler_steps_of_five_years_are_the_periods_of_dice(model):
     assert float(rates.time) == 1.0
 
 
+@pytest.mark.slow
 def test_shocks_and_doubt_are_options():
     model = Dice2016Continuous()
     problem, x = HJBProblem(model), model.initial_state()

@@ -62,6 +62,7 @@ def test_doubtful_value_and_slope_are_those_of_the_root(penalty):
     np.testing.assert_allclose(slope(jnp.asarray(5.0), penalty), exact, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_further_derivatives_are_those_of_differences():
     y, h = jnp.asarray(2.3), 1e-4  # beyond the threshold, where the rate of the event still rises
     found = jax.jit(lambda z: slope(z, 0.1))

@@ -107,6 +107,7 @@ def test_a_box_reaches_the_regimes_that_had_the_same_one():
     assert solution.destinations[0].problem.region == ((-2.0, 2.5),)
 
 
+@pytest.mark.slow
 def test_a_box_does_not_reach_regimes_with_a_region_of_their_own():
     problem = HJBProblem(ab.models.UncertainDamages(), box={"temperature": (0.0, 2.4)})
     solution = ab.solve(problem, ab.solvers.FiniteDifference(points=41))

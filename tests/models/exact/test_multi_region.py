@@ -75,6 +75,7 @@ def test_the_sum_of_pieces_satisfies_the_equation(exact, regions):
         assert points.shape == (16, regions + 1) and np.max(np.abs(residuals)) < RESIDUAL
 
 
+@pytest.mark.slow
 def test_doubt_that_leaves_the_pieces_apart():
     doubts = Ambiguity(shocks=1.0, climate=1e4)
     smooth = small_model("multi_region", doubts, productivity=Productivity(), **UNEQUAL)  # no flow cost
@@ -90,6 +91,7 @@ def test_doubt_that_leaves_the_pieces_apart():
 
 
 @pytest.mark.parametrize("averse", [False, True])
+@pytest.mark.representative("True")
 def test_equation_and_policy_do_not_depend_on_coordinates(averse):
     ambiguity = distrusting("multi_region") if averse else Ambiguity()
     model = small_model("multi_region", ambiguity, coupling=0.07, **UNEQUAL)

@@ -55,6 +55,7 @@ def test_path_without_emissions_is_the_published_table(green):
     np.testing.assert_allclose(transition.corner(), corner, atol=PUBLISHED)
 
 
+@pytest.mark.slow
 def test_solved_without_emissions_is_the_published_table():
     # as many points as it takes: the equation without noise is of first order
     model = settled(volatility=0.0, carbon_intensity=0.0)

@@ -100,6 +100,7 @@ def test_least_squares_of_a_singular_matrix():
 
 @pytest.mark.parametrize("penalty", [np.inf, 0.2])
 @pytest.mark.parametrize("dimension, solver", [(1, Features(degree=4)), (2, Features(degree=3, random=10))])
+@pytest.mark.representative("1-solver0-inf")
 def test_quadratic_is_exact(dimension, solver, penalty):
     model = LinearQuadratic(dimension=dimension, ambiguity=Ambiguity(shocks=1.0 / penalty))
     solution = solve(HJBProblem(model), solver)
@@ -161,6 +162,7 @@ def test_climate_economy_in_two_states(solver, tolerance):
     assert solution.stats["unresolved"] < 2e-6
 
 
+@pytest.mark.slow
 def test_more_degrees_are_better():
     temperature = np.linspace(0.3, 3.9, 40)
     points, errors = np.stack([np.full(40, 6.0), temperature], axis=-1), []

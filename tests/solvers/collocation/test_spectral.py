@@ -73,6 +73,7 @@ def test_axis_has_kinks_and_ends_as_nodes():
 
 @pytest.mark.parametrize("penalty", [np.inf, 0.2])
 @pytest.mark.parametrize("dimension, start", [(1, 1), (2, 1), (1, 0)])
+@pytest.mark.representative("1-1-inf")
 def test_quadratic_is_exact(dimension, penalty, start):
     model = LinearQuadratic(dimension=dimension, ambiguity=Ambiguity(shocks=1.0 / penalty))
     solution = solve(HJBProblem(model), Spectral(points=5, start=start))
@@ -124,6 +125,7 @@ def test_too_few_points_are_unresolved():
 # -- spectral convergence ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_error_falls_geometrically():
     problem, temperature = HJBProblem(AKClimate(productivity=None), extension=1.5), np.linspace(0.3, 3.9, 40)
     points = np.stack([np.full(40, 6.0), temperature], axis=-1)
@@ -209,6 +211,7 @@ def test_names_and_options_of_the_command_line():
     assert make_solver("features", {"random": "40", "interactions": "1"}) == Features(random=40, interactions=1)
 
 
+@pytest.mark.slow
 def test_saved_and_read_back(tmp_path):
     solver = Spectral(points=(4, 17))
     solution = solve(HJBProblem(AKClimate(productivity=None)), solver)

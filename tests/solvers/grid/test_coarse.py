@@ -35,6 +35,7 @@ def test_networks_take_away_what_few_nodes_leave():
 
 
 @pytest.mark.parametrize("solver", [GAUSS, *FIRST_ORDER])
+@pytest.mark.representative("solver0")
 def test_what_is_exact_is_not_blurred(solver):
     """Nine nodes hold a quadratic value to rounding: networks begin with no correction, and keep what leaves least."""
     solution = ab.solve(ab.HJBProblem(MODEL), solver)

@@ -132,6 +132,7 @@ def test_an_investor_whose_wealth_leaves_the_box_consumes_the_discount_rate(disc
     np.testing.assert_allclose(policy(again, np.linspace(0.0, 2.0, 21)), discount_rate, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_whether_debt_is_allowed_decides_and_must_be_said():
     solution = ab.solve(SAVER, throw=False)
     assert result_name(solution.result) == "open_face"

@@ -123,6 +123,7 @@ def test_states_with_noise_or_with_a_drift_of_both_signs_are_not_time_like():
 
 
 @pytest.mark.parametrize("sign", [pytest.param(1, marks=pytest.mark.slow), -1])
+@pytest.mark.representative("-1")
 def test_marching_reaches_the_exact_slope_with_its_order(sign):
     model = Depletion(sign=sign)
     problem = HJBProblem(model)

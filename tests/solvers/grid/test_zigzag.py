@@ -89,6 +89,7 @@ def jump_of_utility():
 
 
 @pytest.mark.parametrize("points", [41, 161])
+@pytest.mark.representative("41")
 def test_a_value_never_exceeds_the_highest_utility_for_ever(points):
     solution = solve(HJBProblem(jump_of_utility()), FiniteDifference(points=points), throw=False)
     highest = max(float(solution.value(TIME, State(jnp.array(x)))) for x in solution.nodes[0])

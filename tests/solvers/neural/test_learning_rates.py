@@ -8,6 +8,7 @@ from abatax.solvers.neural import _deep_galerkin, learning_rates
 from abatax.validation.comparison import UNBOUNDED
 
 
+@pytest.mark.slow
 def test_learning_rates_rise_and_fall_within_the_budget(monkeypatch):
     seen = []
 

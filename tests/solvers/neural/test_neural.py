@@ -30,6 +30,7 @@ REACH = {"gauss_newton": (GAUSS, 2e-3), "deep_galerkin": (ADAM, 1e-2), "policy_i
 
 @pytest.mark.parametrize("model", [MODEL, AVERSE], ids=["neutral", "averse"])
 @pytest.mark.parametrize("name", REACH)
+@pytest.mark.representative("gauss_newton-neutral")
 def test_reaches_the_closed_form(name, model):
     solver, most = REACH[name]
     found = errors(ab.solve(ab.HJBProblem(model), solver, throw=False))
@@ -37,6 +38,7 @@ def test_reaches_the_closed_form(name, model):
 
 
 @pytest.mark.parametrize("name", REACH)
+@pytest.mark.representative("gauss_newton")
 def test_every_seed_finds_the_stabilising_root(name):
     solver, _ = REACH[name]
     solver = dataclasses.replace(solver, steps=10 if name == "gauss_newton" else 4)
@@ -115,6 +117,7 @@ def test_half_of_the_trajectories_begin_where_simulations_do():
 @pytest.mark.parametrize(
     "optimizer", ["soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "muon", "lbfgs"))]
 )
+@pytest.mark.representative("adam")
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
     fitted = ab.solve(
@@ -225,6 +228,7 @@ def test_a_network_knows_the_kinks_of_the_model():
     assert axes == (0,) and low < kink < high and -1.0 < places[0] < 1.0
 
 
+@pytest.mark.slow
 def test_a_basis_adds_the_asymptote_to_what_is_learnt():
     # before damages are revealed what is known is what comes after, here a paraboloid for each of two outcomes
     jump = ab.models.DamageJump([0.0, 0.2], highest_rate=4.0)

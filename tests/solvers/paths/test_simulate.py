@@ -134,6 +134,7 @@ def test_worst_case_of_the_event(solutions):
     np.testing.assert_allclose(found, np.exp(-(waiting_cost(0.1, 1.0) - COSTS / DELTA)), rtol=EXACT)
 
 
+@pytest.mark.slow
 def test_the_value_at_the_end_of_paths_is_that_of_their_regime(solutions):
     case = (0.1, 0.0)
     paths = simulate(solutions[case], years=30, num_paths=64)

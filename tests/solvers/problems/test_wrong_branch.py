@@ -23,6 +23,7 @@ def boxed(volatility, half_width, dimension=1):
 @pytest.mark.parametrize(
     "volatility, half_width, dimension", [(1.0, 1.0, 1), (3.0, 3.0, 1), (2.0, 3.0, 1), (1.0, 1.0, 2), (2.0, 3.0, 2)]
 )
+@pytest.mark.representative("1.0-1.0-1")
 def test_noise_that_leaves_the_box_leaves_the_solution_open(volatility, half_width, dimension):
     # the equation with free rows at the faces has solutions of residual zero that are wrong by 12 to 30 % in their slopes
     problem = boxed(volatility, half_width, dimension)
@@ -37,6 +38,7 @@ def test_noise_that_leaves_the_box_leaves_the_solution_open(volatility, half_wid
 
 
 @pytest.mark.parametrize("volatility", [0.3136, 0.3658])
+@pytest.mark.representative("0.3136")
 def test_a_layer_at_a_constraint_is_not_the_solution(volatility):
     # 3.5 and 3 standard deviations: right in the middle, but slopes at the faces are 15 % off, with a residual of zero
     model = ab.models.QuadraticRegulator(
@@ -111,6 +113,7 @@ class _WrongAsymptote(AKClimate):
         return CapitalTemperature(super().closures()[0], (Inflow(), slope))
 
 
+@pytest.mark.slow
 def test_a_closure_of_the_wrong_sign_is_a_false_branch():
     solution = solve(HJBProblem(_WrongAsymptote(productivity=None)), FiniteDifference(points=(7, 31)), throw=False)
     assert not solution.converged
@@ -169,6 +172,7 @@ COLLOCATION += [Features(degree=12, interactions=1), Features(degree=12, interac
 
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
 @pytest.mark.parametrize("solver", COLLOCATION)
+@pytest.mark.representative("solver0-_WallAtTheTop")
 def test_collocation_does_not_believe_false_branches_either(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False, max_steps=60)
     assert not solution.converged
@@ -178,6 +182,7 @@ def test_collocation_does_not_believe_false_branches_either(model, solver):
 
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize("solver", [Spectral, Features])
+@pytest.mark.representative("Spectral-1")
 def test_collocation_flags_a_marginal_value_of_the_wrong_sign(solver, start):
     options = {"points": 9} if solver is Spectral else {"degree": 8}
     solution = solve(HJBProblem(_Increasing()), solver(start=start, **options), throw=False)
@@ -215,6 +220,7 @@ FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=
 
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
 @pytest.mark.parametrize("solver", [*NETWORKS, *(pytest.param(s, marks=pytest.mark.slow) for s in FIRST_ORDER)])
+@pytest.mark.representative("solver0-_WallAtTheTop")
 def test_networks_do_not_believe_false_branches_either(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
     assert not solution.converged
@@ -223,11 +229,13 @@ def test_networks_do_not_believe_false_branches_either(model, solver):
 
 
 @pytest.mark.parametrize("volatility, half_width", [(1.0, 1.0), (3.0, 3.0)])
+@pytest.mark.slow
 def test_networks_know_when_noise_leaves_the_solution_open(volatility, half_width):
     assert not solve(boxed(volatility, half_width), NETWORKS[0], throw=False).converged
 
 
 @pytest.mark.parametrize("coarse", [0, 9])
+@pytest.mark.slow
 def test_networks_flag_a_marginal_value_of_the_wrong_sign(coarse):
     solver = GaussNewton(parameters=60, points=64, steps=20, coarse=coarse)
     solution = solve(HJBProblem(_Increasing()), solver, throw=False)

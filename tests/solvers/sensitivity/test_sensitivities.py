@@ -78,6 +78,7 @@ def damages():
         ("ambiguity.jumps", lambda m: m.ambiguity.jumps, ()),
     ],
 )
+@pytest.mark.representative("ambiguity.jumps")
 def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     model, solver, found = damages
     step = 3e-4 * float(where(model)[index])  # the error of a central difference is of second order in it
@@ -118,6 +119,7 @@ def test_a_functional_of_ones_own_at_another_state():
     assert float(found.sel(functional="cost", parameter="state_cost")) == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_numerical_controls_have_the_derivative_of_the_closed_form():
     from abatax.solvers.sensitivity import smooth_control
 

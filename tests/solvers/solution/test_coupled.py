@@ -54,6 +54,7 @@ def group_of(model):
 # -- values with closed forms ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_recurrent_jump_with_several_outcomes_has_the_closed_form(pushed):
     # each outcome lands elsewhere, and pushes an additive state as well; the value is a parabola, which both stages continue
     np.testing.assert_allclose(values(pushed), shaken_value(PUSHED, X), rtol=1e-7)
@@ -112,6 +113,7 @@ def test_regimes_told_apart_by_static_fields_are_one_family():
     np.testing.assert_allclose(values(solution.coupled.member(1)), -0.5 * p[1] * X**2 - c[1], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_disasters_of_pindyck_and_wang():
     text = (Path(__file__).parents[3] / "docs" / "jumps.md").read_text(encoding="utf-8")
     page: dict[str, Any] = {"__name__": "page"}

@@ -54,6 +54,7 @@ def test_beyond_its_box_a_solution_is_straightened_and_mended():
     np.testing.assert_allclose(at_states(warm, x)[0], at_states(solve(wide, solver), x)[0], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_networks_may_start_from_a_grid():
     problem = HJBProblem(LinearQuadratic())
     guess = solve(problem, FiniteDifference(points=41))
