@@ -23,6 +23,7 @@ from .networks import (
     GatedMLP as GatedMLP,
     Highway as Highway,
     Monotone as Monotone,
+    NetworkOptions as NetworkOptions,
     PirateNet as PirateNet,
     RandomFeatures as RandomFeatures,
     ResNet as ResNet,

@@ -3,10 +3,13 @@
 import dataclasses
 import math
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from ..models import nearest
 from ..models.base import shortened
+from ..neural_operators import NetworkOptions, architecture_options
+from ..neural_operators.networks import SCALE
 from .base import AbstractSolver
 from .collocation import Features, Spectral
 from .discrete import AbstractPathSolver, InteriorPoint
@@ -34,6 +37,7 @@ def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
     return SOLVERS[name]
 
 
+_NETWORK = "network."
 _TRUTH = {"true": True, "false": False}
 
 
@@ -43,6 +47,8 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
     **Raises:** `ValueError` naming an option that is unknown or of the wrong kind.
     """
     cls = solver_class(name)
+    options = dict(options)
+    network = _network_options(cls, options)
     plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float, str))}
     # one for every state
     several = {
@@ -68,12 +74,48 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
             what = "be one value" if key not in several else "have at least one value"
             raise ValueError(f"`solver.{key}` is {shortened(str(value))}; it must {what}.")
         given[key] = numbers[0] if len(numbers) == 1 else numbers
-    return cls(**given)
+    return cls(**given, **network)
+
+
+def _network_options(cls: type, options: dict[str, Any]) -> dict[str, NetworkOptions]:
+    """The options of the network, which are taken out: `network.depth` of the command line, or the table `network` of a file."""
+    table = options.pop("network", {})
+    if not isinstance(table, Mapping):
+        raise ValueError(
+            f"`solver.network` is {shortened(repr(table))}; set its options, as in `solver.network.depth=2`."
+        )
+    chosen = dict(table)
+    for key in [key for key in options if key.startswith(_NETWORK)]:
+        chosen[key.removeprefix(_NETWORK)] = options.pop(key)
+    if not chosen:
+        return {}
+    defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+    if "network" not in defaults:
+        raise ValueError(f"unknown field `solver.{_NETWORK}{next(iter(chosen))}`: this solver trains no network.")
+    name = str(options.get("architecture", defaults["architecture"]))
+    known = architecture_options(name) | {SCALE: 1.0}
+    typed = {option: _like(known.get(option), option, value) for option, value in chosen.items()}
+    network = NetworkOptions(**typed)
+    network.check(name)
+    return {"network": network}
+
+
+def _like(default: Any, option: str, value: Any) -> Any:
+    """An option of a network as a value of the kind of its default."""
+    if not isinstance(value, str) or isinstance(default, str) or default is None:
+        return value
+    try:
+        return _TRUTH[value.strip().lower()] if isinstance(default, bool) else type(default)(value)
+    except (TypeError, ValueError, KeyError, OverflowError):
+        wanted = {int: "a whole number", bool: "true or false"}.get(type(default), "a number")
+        raise ValueError(f"`solver.network.{option}` is {shortened(repr(value))}; it must be {wanted}.") from None
 
 
 def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:
     """The plain options of a solver, as `make_solver` takes them."""
     values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
-    return {
+    plain = {
         k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, str, tuple))
     }
+    network = values.get("network")
+    return plain | ({"network": network.to_dict()} if isinstance(network, NetworkOptions) and network.items else {})

@@ -23,3 +23,4 @@ from ._registry import (
 from ._resnet import ResNet as ResNet
 from ._separable import Separable as Separable
 from ._siren import Siren as Siren
+from ._specification import SCALE as SCALE, NetworkOptions as NetworkOptions

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Float
 
 from ...models import HJBProblem
+from ...neural_operators import NetworkOptions
 from ..base import NONFINITE, compiled
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
@@ -42,8 +43,8 @@ class DeepGalerkin(AbstractNeural):
 
     **Arguments:**
 
-    - `architecture`, `parameters`, `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`, `sampling`,
-      `time_step`: see [`GaussNewton`][].
+    - `architecture`, `network`, `parameters`, `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`,
+      `sampling`, `time_step`: see [`GaussNewton`][].
     - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
     - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`; the first and the last rise at first, for a fiftieth of
       them and 1000 steps of the optimiser at most.
@@ -70,6 +71,7 @@ class DeepGalerkin(AbstractNeural):
 
     architecture: str = eqx.field(static=True, default="gated_mlp")
     parameters: int = eqx.field(static=True, default=1200)
+    network: NetworkOptions = NetworkOptions()
     points: int = eqx.field(static=True, default=0)
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)

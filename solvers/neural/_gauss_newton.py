@@ -4,6 +4,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from ...neural_operators import NetworkOptions
 from ..base import STALLED
 from ..grid import one_thread
 from ._network_basis import descend
@@ -36,6 +37,8 @@ class GaussNewton(AbstractNeural):
     **Arguments:**
 
     - `architecture`: a name of `ab.neural_operators.ARCHITECTURES`.
+    - `network`: options of the architecture, `ab.neural_operators.NetworkOptions(depth=2)`; on the command line
+      `--set solver.network.depth=2`.
     - `parameters`: of each network, about.
     - `points`: inside the box, a quarter as many on the faces; 0 for a number that suits the states.
     - `focus`: share of the points inside that is spread over the region of interest.
@@ -74,6 +77,7 @@ class GaussNewton(AbstractNeural):
 
     architecture: str = eqx.field(static=True, default="gated_mlp")
     parameters: int = eqx.field(static=True, default=1200)
+    network: NetworkOptions = NetworkOptions()
     points: int = eqx.field(static=True, default=0)
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)

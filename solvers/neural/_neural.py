@@ -10,8 +10,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
-from ... import neural_operators
 from ...models import HJBProblem
+from ...neural_operators import NetworkOptions
 from ..base import (
     CODES,
     CONVERGED,
@@ -96,6 +96,7 @@ class AbstractNeural(AbstractSolver):
 
     architecture: eqx.AbstractVar[str]
     parameters: eqx.AbstractVar[int]
+    network: eqx.AbstractVar[NetworkOptions]
     points: eqx.AbstractVar[int]
     focus: eqx.AbstractVar[float]
     joint: eqx.AbstractVar[bool]
@@ -127,7 +128,7 @@ class AbstractNeural(AbstractSolver):
         if not 0.0 <= self.time_step < math.inf:
             raise ValueError(f"`solver.time_step` is {self.time_step}; it must be >= 0 years and finite.")
         check_tolerance(self.tolerance)
-        neural_operators.architecture(self.architecture)
+        self.network.check(self.architecture)
         check_sampling(self.sampling)
 
     @property
@@ -213,7 +214,7 @@ class AbstractNeural(AbstractSolver):
 
         def make(number, inputs):
             key_of = jr.fold_in(key, number)
-            return neural_operators.make_network(self.architecture, inputs, parameters=self.parameters, key=key_of)
+            return self.network.make(self.architecture, inputs, parameters=self.parameters, key=key_of)
 
         return make
 

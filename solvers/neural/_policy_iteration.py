@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
-from ... import neural_operators
 from ...models import HJBProblem
+from ...neural_operators import NetworkOptions
 from ..base import NONFINITE, compiled
 from ._network_policy import NetworkPolicy, scaled_policy
 from ._neural import AbstractNeural
@@ -43,7 +43,7 @@ class PolicyIteration(AbstractNeural):
     **Arguments:**
 
     - `method`: `dgm_pia` or `actor_critic`.
-    - `architecture`, `parameters`: of both networks.
+    - `architecture`, `parameters`, `network`: of both networks (see [`GaussNewton`][]).
     - `optimizer` (`adam`, `adamw`, `muon`, `soap`), `schedule`, `learning_rate`, `batch`, and all others: see [`DeepGalerkin`][].
 
     **Raises:** `ValueError` if an option is out of its range.
@@ -65,6 +65,7 @@ class PolicyIteration(AbstractNeural):
     method: str = eqx.field(static=True, default="dgm_pia")
     architecture: str = eqx.field(static=True, default="gated_mlp")
     parameters: int = eqx.field(static=True, default=1200)
+    network: NetworkOptions = NetworkOptions()
     points: int = eqx.field(static=True, default=0)
     focus: float = eqx.field(static=True, default=0.5)
     joint: bool = eqx.field(static=True, default=True)
@@ -110,7 +111,7 @@ class PolicyIteration(AbstractNeural):
         """Networks for the policy, one per network of the value, leaves stacked over the family."""
         value = workspace.basis.template
         size = len(workspace.problem.model.controls)
-        net = neural_operators.make_network(
+        net = self.network.make(
             self.architecture, value.inputs.size, size, parameters=self.parameters, key=jr.key(size)
         )
         family = workspace.family

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 import abatax as ab
 from abatax.cli import app
+from abatax.neural_operators.networks import SCALE
 from abatax.scenarios.run import _comparison_run
 from abatax.scenarios.words import sentences
 from abatax.scenarios.words._comparison_text import _significance
 from abatax.solvers import AbstractProgress
 from abatax.validation.comparison import (
-    SCALE,
     Trial,
     _compare,
     draw_trial,
@@ -29,7 +29,6 @@ from abatax.validation.comparison import (
     rows_of,
     summary_of,
     tune,
-    variant,
 )
 from abatax.validation.exact import QuadraticValue
 
@@ -278,19 +277,6 @@ def test_tuning_is_counted_and_its_choice_is_in_the_table():
     table = tiny(solvers=["gauss_newton"], architectures=["mlp"], seeds=1, tuning=2).table
     assert table.tuning_trials[0] == 2 and table.tuning_seconds[0] > 0.0
     assert set(json.loads(table.options[0])) == {"architecture", "solver"}
-
-
-def test_a_variant_has_its_options_and_its_scale_and_leaves_no_name_behind(getkey):
-    key, before = getkey(), dict(ab.neural_operators.ARCHITECTURES)
-    make = ab.neural_operators.make_network
-    plain = make("mlp", 2, parameters=41, depth=1, key=key)
-    with variant("mlp", {"depth": 1, SCALE: 2.0}) as name:
-        scaled = make(name, 2, parameters=41, key=key).network
-    np.testing.assert_allclose(scaled.layers[0].weight, 2.0 * plain.layers[0].weight, rtol=1e-15)
-    np.testing.assert_array_equal(scaled.layers[0].bias, plain.layers[0].bias)
-    assert ab.neural_operators.ARCHITECTURES == before
-    with pytest.raises(ValueError, match="no option of architecture `mlp`"), variant("mlp", {"gate": "swiglu"}):
-        pass
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,6 @@ def case(request):
     return problem, reference(problem, finite, method=fine), spectral
 
 
-@pytest.mark.representative("linear_quadratic", "ak_climate")
 def test_finite_differences_and_collocation_agree_to_the_smaller_of_their_reported_errors(case):
     problem, known, solutions = case
     points = region_points(problem)

@@ -12,4 +12,3 @@ from ._comparison_table import rows_of as rows_of, summary_of as summary_of
 from ._loss import policy_loss as policy_loss
 from ._target import Target as Target, make_target as make_target
 from ._tuning import Trial as Trial, draw_trial as draw_trial, tune as tune
-from ._variant import SCALE as SCALE, variant as variant

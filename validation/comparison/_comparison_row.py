@@ -25,7 +25,6 @@ from ._budgeted import UNBOUNDED, Budgeted
 from ._loss import policy_loss
 from ._target import Target
 from ._tuning import SHARE, Trial, Tuned, seed_of, with_options
-from ._variant import variant
 
 _FIRST, _GROWTH = 0.05, 1.5  # seconds of the first sample of a curve, and the factor to the next
 _FRESH = 21  # seed of the points by whose residual trials are judged
@@ -124,13 +123,12 @@ def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem,
     how: dict[str, Any] = {"key": key, "throw": False, "watch": watch, "max_seconds": seconds}
     if not isinstance(entry.solver, AbstractNeural):
         return solve(problem, entry.solver, **how)
-    with variant(entry.architecture, trial.architecture) as name:
-        # schedules of learning rates end with the steps; where seconds decide they stay at their height
-        steps = budget.steps or UNBOUNDED
-        long = {"steps": steps, "patience": UNBOUNDED, "parameters": budget.parameters}
-        long = {option: value for option, value in long.items() if option not in entry.fixed}
-        solver = with_options(entry.solver, trial, name, **long)
-        return solve(problem, Budgeted(solver, steps), max_steps=UNBOUNDED, **how)
+    # schedules of learning rates end with the steps; where seconds decide they stay at their height
+    steps = budget.steps or UNBOUNDED
+    long = {"steps": steps, "patience": UNBOUNDED, "parameters": budget.parameters}
+    long = {option: value for option, value in long.items() if option not in entry.fixed}
+    solver = with_options(entry.solver, trial, entry.architecture, **long)
+    return solve(problem, Budgeted(solver, steps), max_steps=UNBOUNDED, **how)
 
 
 def _parts(solution: Solution) -> list[dict[str, Any]]:

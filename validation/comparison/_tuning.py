@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import neural_operators
+from ...neural_operators.networks import SCALE
 from ...solvers import AbstractNeural
 from ...solvers.base import compile_clock
-from ._variant import SCALE
 
 SHARE = 0.25  # of the budget, for every trial
 _SEED = 982_451  # of the draws and of the trials, apart from the seeds of the comparison
@@ -121,7 +121,8 @@ def tune(
 
 def with_options(solver: AbstractNeural, trial: Trial, architecture: str, **budget: Any) -> AbstractNeural:
     """The solver with the options of a trial."""
-    return dataclasses.replace(solver, architecture=architecture, **trial.solver, **budget)
+    network = solver.network.with_options(trial.architecture)
+    return dataclasses.replace(solver, architecture=architecture, network=network, **trial.solver, **budget)
 
 
 def seed_of(number: int) -> int:

@@ -1,0 +1,76 @@
+"""How a network is made: its architecture, its size and its options, as one object."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from ..layers import AbstractNetwork, OutSize, nearest
+from ._registry import architecture_options, make_network
+
+SCALE = "initial_scale"  # an option of every architecture: a factor on all weight matrices at the start
+
+
+class NetworkOptions(eqx.Module):
+    """Options of an architecture beyond its name and number of parameters, such as `depth`, `activation` or `initial_scale`.
+
+    **Arguments:** the options, by name. `initial_scale` multiplies every weight matrix at the start. With `width` the number of
+    parameters follows from the width.
+
+    !!! example
+
+        ```python
+        import jax.random as jr
+
+        import abatax as ab
+
+        options = ab.neural_operators.NetworkOptions(depth=1, activation="silu")
+        net = options.make("mlp", 2, parameters=41, key=jr.key(0))
+        assert ab.neural_operators.count_parameters(net) == 41
+        ```
+    """
+
+    items: tuple[tuple[str, Any], ...] = eqx.field(static=True)
+
+    def __init__(self, **options: Any):
+        self.items = tuple(sorted(options.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name."""
+        return dict(self.items)
+
+    def with_options(self, options: Mapping[str, Any]) -> "NetworkOptions":
+        """These options, those given replaced."""
+        return NetworkOptions(**{**self.to_dict(), **options})
+
+    def check(self, name: str) -> None:
+        """**Raises:** `ValueError` naming an option that the architecture does not have, or whose value is of another kind."""
+        known = architecture_options(name) | {SCALE: 1.0}
+        for option, value in self.items:
+            if option not in known:
+                raise ValueError(
+                    f"unknown option `solver.network.{option}` of architecture `{name}`: {nearest(option, known)}"
+                )
+            default = known[option]
+            numbers = isinstance(value, (int, float)) and isinstance(default, float) and not isinstance(value, bool)
+            if not (numbers or type(value) is type(default)):
+                raise ValueError(
+                    f"`solver.network.{option}` is {value!r}; it must be like its default {default!r} in `{name}`."
+                )
+
+    def make(
+        self, name: str, in_size: int, out_size: OutSize = "scalar", *, parameters: int, key: PRNGKeyArray
+    ) -> AbstractNetwork:
+        """A network of an architecture with about so many parameters and these options."""
+        options = self.to_dict()
+        scale = float(options.pop(SCALE, 1.0))
+        count = None if "width" in options else parameters
+        network = make_network(name, in_size, out_size, parameters=count, key=key, **options)
+        return jax.tree.map(lambda leaf: leaf * scale if scale != 1.0 and _is_matrix(leaf) else leaf, network)
+
+
+def _is_matrix(leaf: Any) -> bool:
+    return eqx.is_inexact_array(leaf) and jnp.ndim(leaf) >= 2
