@@ -32,8 +32,7 @@ from typer.testing import CliRunner
 import abatax.scenarios.run._comparison_run as comparison
 import abatax.solvers._driver as driver
 from abatax.cli import app
-from abatax.models import MODELS, parameters_of
-from abatax.models._registry import default_model
+from abatax.models import MODELS, default_model, parameters_of
 from abatax.scenarios import flatten
 from abatax.solvers import SOLVERS
 

@@ -1,18 +1,20 @@
 """Models: states, controls, dynamics, preferences and ambiguity, and the HJB equation that they define."""
 
+from ..common import nearest as nearest
 from ._configuration import (
     build as build,
     configure as configure,
+    own_classes as own_classes,
     parameters_of as parameters_of,
     portable_parameters as portable_parameters,
 )
+from ._own_classes import class_label as class_label, imported_class as imported_class
 from ._parameter_units import parameter_units as parameter_units
 from ._registry import BLOCKS as BLOCKS, MODELS as MODELS, default_model as default_model, model_class as model_class
 from .base import (
     AbstractBlock as AbstractBlock,
     Variable as Variable,
     measured_in as measured_in,
-    nearest as nearest,
     robust_mean as robust_mean,
     scaled_expm1 as scaled_expm1,
     tilted_weights as tilted_weights,

@@ -1,7 +1,8 @@
 """The models and blocks that have a name on the command line and in files."""
 
+from ..common import choose
 from . import climate, dice, economy, equation, exact, published, transition
-from .base import AbstractBlock, nearest
+from .base import AbstractBlock
 from .dice import Dice2016, Dice2016Continuous, Dice2023
 from .equation import AbstractDiscreteModel, AbstractModel
 from .exact import AKClimate, LinearQuadratic, MultiRegion
@@ -53,6 +54,4 @@ def model_class(name: str) -> type[AbstractModel] | type[AbstractDiscreteModel]:
 
     **Raises:** `ValueError` with the nearest known name.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model `{name}`: {nearest(name, MODELS)}")
-    return MODELS[name]
+    return choose("model", name, MODELS)

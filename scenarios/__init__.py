@@ -1,6 +1,6 @@
 """From solutions to what analysts and readers use: quantiles, IAMC tables, NetCDF files, figures, the result page."""
 
-from .._writing import complete_file as complete_file
+from ..common import complete_file as complete_file
 from .figures import (
     DICE_2023 as DICE_2023,
     EPA_2023 as EPA_2023,

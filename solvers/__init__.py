@@ -2,8 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from ._driver import SolverError as SolverError, Watched as Watched, solve as solve
-from ._registry import SOLVERS as SOLVERS, solver_class as solver_class
+from ._driver import SolverError as SolverError, Watched as Watched, reshape_leading as reshape_leading, solve as solve
+from ._kinds import check_kind as check_kind, default_solver as default_solver, pose as pose
+from ._registry import (
+    SOLVERS as SOLVERS,
+    make_solver as make_solver,
+    solver_class as solver_class,
+    solver_options as solver_options,
+)
 from .base import (
     RESULTS as RESULTS,
     AbstractProgress as AbstractProgress,
@@ -66,12 +72,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str):
     # xarray and pandas take a second to import: only who labels arrays pays for it
-    if name in ("grid_dataset", "paths_dataset", "regime_datasets"):
-        from ..scenarios.labels import _datasets
+    if name in ("grid_dataset", "paths_dataset", "regime_datasets", "trajectory_dataset"):
+        from ..scenarios import labels
 
-        return getattr(_datasets, name)
-    if name == "trajectory_dataset":
-        from ..scenarios.labels import trajectory_dataset
-
-        return trajectory_dataset
+        return getattr(labels, name)
     raise AttributeError(f"module `abatax.solvers` has no attribute `{name}`")

@@ -1,5 +1,6 @@
 """Tools that do not depend on models: types, checks, parameters, units, root finding and fingerprints."""
 
+from ...common import shortened as shortened
 from ._block import AbstractBlock as AbstractBlock
 from ._checks import (
     MOST_COPIES as MOST_COPIES,
@@ -27,4 +28,3 @@ from ._root import increasing_root as increasing_root
 from ._types import Point as Point, Scalar as Scalar, ScalarLike as ScalarLike
 from ._units import CO2_PER_CARBON as CO2_PER_CARBON, USD_PER_TCO2 as USD_PER_TCO2, USD_PER_TONNE as USD_PER_TONNE
 from ._variable import Variable as Variable
-from ._words import nearest as nearest, shortened as shortened

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..base import Scalar, nearest
+from ...common import nearest
+from ..base import Scalar
 
 PERIODS = 81
 

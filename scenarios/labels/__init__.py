@@ -1,7 +1,11 @@
-"""Labelled data: datasets with units, quantiles, CF and IAMC conventions, NetCDF and CSV files."""
+"""Labelled data: datasets with units, quantiles, CF and IAMC conventions, and NetCDF and CSV files."""
 
 from ._belongs import check_mark as check_mark, check_same as check_same
-from ._cf import scenario_dataset as scenario_dataset
+from ._cf import (
+    command_line as command_line,
+    scenario_dataset as scenario_dataset,
+    with_global_attributes as with_global_attributes,
+)
 from ._csv import write_csv as write_csv
 from ._datasets import (
     grid_dataset as grid_dataset,

@@ -1,4 +1,4 @@
-"""Whether data belong to a solution: by the fingerprint that both carry."""
+"""Checks that data belong to a solution, by the fingerprint of the solution that both contain."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,19 +10,19 @@ from ...solvers.solution import MARK
 
 
 def check_mark(path: Path, attributes: Mapping[Any, Any], run: Mapping[str, Any], remedy: str) -> None:
-    """Raise unless a file carries the fingerprint of the solution that run.json describes.
+    """Raise unless a file contains the fingerprint of the solution that run.json describes.
 
     **Raises:** `ValueError`: one line with the file and the remedy.
     """
     mark = attributes.get(MARK)
     if not isinstance(mark, str):
-        raise ValueError(f"{path} does not say to which solution it belongs (`{MARK}` is missing); {remedy}.")
+        raise ValueError(f"{path} does not state to which solution it belongs (`{MARK}` is missing); {remedy}.")
     if mark != run[MARK]:
         raise ValueError(f"{path} belongs to another solution than {path.with_name('run.json')}; {remedy}.")
 
 
 def check_same(run: Mapping[str, Any], **datasets: xr.Dataset | None) -> None:
-    """Raise if a dataset says that it belongs to another solution than the contents of a run.json.
+    """Raise if a dataset has the fingerprint of another solution than the contents of a run.json.
 
     **Raises:** `ValueError` naming the dataset.
     """

@@ -1,18 +1,18 @@
-"""Tables as files in which text stays text: a spreadsheet must not run a name as a formula."""
+"""CSV tables in which text remains text: a spreadsheet must not evaluate a name as a formula."""
 
 import os
 from typing import Any
 
 import pandas as pd
 
-from ..._writing import complete_file
+from ...common import complete_file
 
-# Spreadsheets take text that begins so for a formula (OWASP, CSV injection).
+# Spreadsheets evaluate text with these first characters as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def is_formula(value: Any) -> bool:
-    """Whether a spreadsheet would take a cell for a formula; a number written as text is none.
+    """Whether a spreadsheet would evaluate a cell as a formula; a number written as text is not a formula.
 
     !!! example
 
@@ -32,7 +32,7 @@ def is_formula(value: Any) -> bool:
 
 
 def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV; the file appears when it is complete. Text that a spreadsheet would run gets an apostrophe in front."""
+    """Write a table as CSV; the file appears when it is complete. An apostrophe precedes text that a spreadsheet would evaluate."""
     as_text = table.rename(columns=_text)
     for number, column in enumerate(as_text.columns):
         if not pd.api.types.is_numeric_dtype(table.dtypes.iloc[number]):

@@ -1,4 +1,4 @@
-"""Labelled arrays: the end of the way of the data inside the solver layer."""
+"""Labelled data of solutions and of simulated paths."""
 
 from importlib.metadata import version
 from typing import Any
@@ -36,9 +36,9 @@ _WORST_CASE = {
 
 
 def variable_attributes(variable: Variable) -> dict[str, Any]:
-    """What a labelled array says of itself."""
-    given = {"long_name": variable.name, "units": variable.unit, "iamc": variable.iamc, "symbol": variable.symbol}
-    return {key: text for key, text in given.items() if text}
+    """The attributes of a labelled array: name, unit, IAMC name and symbol."""
+    described = {"long_name": variable.name, "units": variable.unit, "iamc": variable.iamc, "symbol": variable.symbol}
+    return {key: text for key, text in described.items() if text}
 
 
 def _described(model) -> dict[str, Variable]:
@@ -65,10 +65,10 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
 
     **Arguments:**
 
-    - `solution`: not stacked (`Solution.member` takes one of a family).
-    - `nodes`: for each state where to evaluate; the solution's own nodes if left out.
+    - `solution`: a single solution, not a family (`Solution.member` selects one of a family).
+    - `nodes`: the nodes of each state; by default the nodes of the solution.
 
-    **Returns:** a Dataset whose dims are the names of the states; units as attributes.
+    **Returns:** a Dataset with the names of the states as dimensions and units as attributes.
     """
     nodes = solution.nodes if nodes is None else nodes
     shape = tuple(len(n) for n in nodes)
@@ -77,31 +77,31 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
 
 
 def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
-    """For each regime after a jump a Dataset with a leading dim `outcome`, by the path of regimes that leads there.
+    """For each regime after a jump a Dataset with a leading dimension `outcome`, by the path of regimes that leads there.
 
-    A second jump adds a dim `outcome_2`, and so on.
+    A second jump adds a dimension `outcome_2`, and so on.
     """
     lifted = reshape_family(solution, (1,), 0)
-    found: dict[str, xr.Dataset] = {}
-    _collect(lifted, (), (), found)
-    return found
+    datasets: dict[str, xr.Dataset] = {}
+    _collect(lifted, (), (), datasets)
+    return datasets
 
 
 def group_name(way: tuple) -> str:
-    """The NetCDF group of a family, from the jumps and regimes that lead to it: their names."""
+    """The NetCDF group of a family: the names of the regimes that lead to it."""
     return "/".join(BESIDE if number == BESIDE else regime for number, regime in way)
 
 
-def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[str, xr.Dataset]) -> None:
-    """Add the regimes after `stacked`, whose leaves have one leading axis, and those that it leads back to."""
+def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, datasets: dict[str, xr.Dataset]) -> None:
+    """Add the regimes after `stacked`, a family with one leading axis, and the coupled regimes that lead back to it."""
     size = int(np.prod(lead, dtype=int))
     if (beside := stored_beside(stacked)) is not None:
         members = family_size(beside)
         fields = _evaluate(beside, beside.nodes, stacked=True)
         arrays = {name: v.reshape(members, *(len(n) for n in beside.nodes)) for name, v in fields.items()}
         way = (*path, (BESIDE, beside.problem.model.regime))
-        found[group_name(way)] = _label(beside, beside.nodes, arrays, ("regime",))
-        _collect(beside, (members,), way, found)
+        datasets[group_name(way)] = _label(beside, beside.nodes, arrays, ("regime",))
+        _collect(beside, (members,), way, datasets)
         return
     jumps = eqx.filter_vmap(lambda model: model.jumps())(stacked.problem.model)
     for number, (jump, destination) in enumerate(zip(jumps, stacked.destinations, strict=True)):
@@ -120,12 +120,12 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, found: dict[
         dataset["probability"].attrs.update(long_name="prior probability of the outcome", units="1")
         dataset.attrs["jump"] = jump.name
         regime = (*path, (number, flat.problem.model.regime))
-        found[group_name(regime)] = dataset
-        _collect(flat, shape, regime, found)
+        datasets[group_name(regime)] = dataset
+        _collect(flat, shape, regime, datasets)
 
 
 def _evaluate(solution: Solution, nodes, *, stacked: bool = False) -> dict[str, np.ndarray]:
-    """Fields at all nodes of a grid, the last state fastest; slopes are left to who needs them."""
+    """Fields without slopes at all nodes of a grid; the index of the last state varies fastest."""
     mesh = np.meshgrid(*(np.asarray(n) for n in nodes), indexing="ij")
     points = jnp.asarray(np.stack([m.ravel() for m in mesh], axis=-1))
     fields = solution.on(points, stacked=stacked)
@@ -159,7 +159,7 @@ def _label(solution: Solution, nodes, arrays: dict[str, np.ndarray], leading: tu
 
 
 def paths_dataset(paths: Paths) -> xr.Dataset:
-    """Simulated paths with dims realization and year.
+    """Simulated paths with the dimensions `realization` and `year`.
 
     Variables: every state, control, observable, `scc`, `regime`, `outcome`, and `jump_year_<jump>` by realization.
     """

@@ -1,19 +1,19 @@
-"""Dimensions of groups in one file: `xarray.open_datatree` wants those of one name to be the same down the tree."""
+"""Names of dimensions in nested groups: `xarray.open_datatree` requires equal dimensions in a group and its subgroups."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
-_OWN = "dimension"  # attribute of a renamed coordinate: its name in the dataset
+_ORIGINAL_NAME = "dimension"  # attribute of a renamed coordinate: its name in the dataset
 
 
 def aligned(groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """The same groups; a dimension that differs from that of a group above has the name of its own group appended."""
-    made: dict[str, xr.Dataset] = {}
+    """The same groups; if a dimension differs from a group above, the name of its group is appended to its name."""
+    renamed_groups: dict[str, xr.Dataset] = {}
     for name in sorted(groups, key=lambda path: path.count("/") + bool(path)):
         data = groups[name]
-        above = [made[other] for other in made if other == "" or name.startswith(f"{other}/")]
+        above = [group for other, group in renamed_groups.items() if other == "" or name.startswith(f"{other}/")]
         differ = {
             dim: f"{dim}_{name.rpartition('/')[2]}"
             for dim in data.dims
@@ -22,17 +22,21 @@ def aligned(groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
         data = data.rename(differ)
         for dim, renamed in differ.items():
             if renamed in data.coords:
-                data[renamed].attrs = data[renamed].attrs | {_OWN: str(dim)}
-        made[name] = data
-    return {name: made[name] for name in groups}
+                data[renamed].attrs = data[renamed].attrs | {_ORIGINAL_NAME: str(dim)}
+        renamed_groups[name] = data
+    return {name: renamed_groups[name] for name in groups}
 
 
 def with_own_dims(data: xr.Dataset) -> xr.Dataset:
-    """A group as it was given to [`aligned`][]."""
-    own = {name: variable.attrs[_OWN] for name, variable in data.coords.items() if _OWN in variable.attrs}
-    data = data.rename(own)
-    for name in own.values():
-        data[name].attrs = {key: value for key, value in data[name].attrs.items() if key != _OWN}
+    """The group before [`aligned`][] renamed its dimensions."""
+    original = {
+        name: variable.attrs[_ORIGINAL_NAME]
+        for name, variable in data.coords.items()
+        if _ORIGINAL_NAME in variable.attrs
+    }
+    data = data.rename(original)
+    for name in original.values():
+        data[name].attrs = {key: value for key, value in data[name].attrs.items() if key != _ORIGINAL_NAME}
     return data
 
 

@@ -1,4 +1,4 @@
-"""The IAMC table: one row per variable, one column per year, as integrated-assessment tools read it."""
+"""The IAMC table with one row per variable and one column per year, the format of integrated-assessment tools."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ._csv import is_formula, write_csv
 from ._quantiles import summarise
 from ._units import convert, iamc_unit
@@ -17,22 +17,22 @@ from ._units import convert, iamc_unit
 INDEX = ["Model", "Scenario", "Region", "Variable", "Unit"]
 STYLES = ("current", "ar6")
 
-# Stems that carry the climate model in the name, as in AR6. The prefix "AR6 climate diagnostics" is for temperatures
-# recentred on the assessed warming of 1995-2014, which these are not.
+# Variables whose name contains the climate model, as in AR6. The prefix "AR6 climate diagnostics" does not apply, since
+# temperatures are not recentred on the assessed warming of 1995-2014.
 _CLIMATE = ("Surface Temperature (GSAT)", "Atmospheric Concentrations", "Effective Radiative Forcing")
 
-# The variable list of the IAMC community gives this stock a unit per year; it is exported as listed.
+# The IAMC variable list assigns a unit per year to this stock; it is exported with the listed unit.
 _LISTED_PER_YEAR = ("Capital Stock",)
 
 _FORBIDDEN = re.compile(r"[;:\"`\n\r\t]")
 
 
 def scenario_names(data: xr.Dataset) -> tuple[str, str]:
-    """Model and scenario names made from the attributes of paths or of their summary.
+    """Model and scenario names from the attributes of paths or of their summary.
 
-    **Returns:** for example `("abatax uncertain_damages 0.1.0", "ambiguity averse")`; paths under the worst-case measure
-    are a scenario of their own, `ambiguity averse [worst-case measure]`. A model's own scenario (`cbopt` of `dice2023`) is the name
-    as it is; a deterministic model without one gives `optimum`.
+    **Returns:** for example `("abatax uncertain_damages 0.1.0", "ambiguity averse")`. Paths under the worst-case measure
+    are a separate scenario, `ambiguity averse [worst-case measure]`. If a model has named scenarios (`cbopt` of `dice2023`), this
+    name is used; the scenario of a deterministic model without them is `optimum`.
 
     !!! example
 
@@ -45,13 +45,13 @@ def scenario_names(data: xr.Dataset) -> tuple[str, str]:
         assert scenarios.scenario_names(data) == ("abatax ak_climate 0.1.0", "ambiguity neutral")
         ```
     """
-    given = data.attrs
-    model = " ".join(["abatax", *(str(given[key]) for key in ("model", "abatax_version") if key in given)])
-    doubt = f"ambiguity {given['ambiguity']}" if "ambiguity" in given else "optimum"
-    scenario = str(given.get("scenario", doubt))
-    if given.get("measure", "baseline") != "baseline":
-        scenario += f" [{given['measure']} measure]"
-    if given.get("shocks", "on") == "off":
+    attributes = data.attrs
+    model = " ".join(["abatax", *(str(attributes[key]) for key in ("model", "abatax_version") if key in attributes)])
+    planner = f"ambiguity {attributes['ambiguity']}" if "ambiguity" in attributes else "optimum"
+    scenario = str(attributes.get("scenario", planner))
+    if attributes.get("measure", "baseline") != "baseline":
+        scenario += f" [{attributes['measure']} measure]"
+    if attributes.get("shocks", "on") == "off":
         scenario += " [without shocks]"
     return model, scenario
 
@@ -68,19 +68,19 @@ def to_iamc(
 ) -> pd.DataFrame:
     """The wide IAMC table of a scenario.
 
-    A variable with an attribute `iamc` becomes several rows. Its plain name carries the **median** of the simulated
-    paths, `<variable>|Mean` their mean and `<variable>|5.0th Percentile` and so on the quantiles, each year by itself:
-    percentiles are no paths and do not add up across variables. Climate variables have no plain row; the climate model
-    is part of their name, as in `Surface Temperature (GSAT)|TCRE|50.0th Percentile`. Join scenarios (ambiguity on and
-    off, worst-case measure) with `pandas.concat`.
+    A variable with an attribute `iamc` has several rows. The row with the plain name is the **median** of the simulated
+    paths, `<variable>|Mean` is their mean, and `<variable>|5.0th Percentile` and similar rows are quantiles, pointwise in time:
+    percentiles are not paths and do not add up across variables. Climate variables have no plain row; their name contains the
+    climate model, as in `Surface Temperature (GSAT)|TCRE|50.0th Percentile`. Scenarios (with and without ambiguity aversion,
+    worst-case measure) are joined with `pandas.concat`.
 
     **Arguments:**
 
     - `data`: simulated paths, or their summary.
-    - `model`, `scenario`: names in the table; made by [`scenario_names`][] if left out.
+    - `model`, `scenario`: names in the table; by default from [`scenario_names`][].
     - `region`: IAMC region.
-    - `style`: `current` (`USD_2010`) or `ar6` (`US$2010`, for data bases of that time).
-    - `price_year_out`: price year of exported money; the attribute `price_year` of `data` is that of its prices.
+    - `style`: `current` (`USD_2010`) or `ar6` (`US$2010`, for databases of AR6).
+    - `price_year_out`: price year of exported money; the attribute `price_year` of `data` is the price year of its values.
     - `climate_model`: name of the climate model in climate variables.
 
     **Returns:** columns Model, Scenario, Region, Variable, Unit and one per year (integers).
@@ -144,7 +144,7 @@ def _lines(summary: xr.Dataset, name: Hashable, stem: str, climate_model: str):
 
 def _integer_years(years: np.ndarray) -> list[int]:
     if np.any(years != np.floor(years)):
-        raise ValueError(f"`year` holds {years[years != np.floor(years)][0]}; the IAMC table takes whole years.")
+        raise ValueError(f"`year` is {years[years != np.floor(years)][0]}; the IAMC table takes whole years.")
     return [int(year) for year in years]
 
 
@@ -162,7 +162,7 @@ def _check_names(table: pd.DataFrame) -> None:
     if len(repeated):
         model, scenario = repeated.iloc[0][INDEX[:2]]
         same = pd.DataFrame(table[(table[INDEX[0]] == model) & (table[INDEX[1]] == scenario)])
-        if same.duplicated(INDEX[:4], keep=False).all():  # every row, and not one variable
+        if same.duplicated(INDEX[:4], keep=False).all():  # every row is repeated, not only one variable
             raise ValueError(
                 f"the scenario `{scenario}` of the model `{model}` is joined twice; join it once, or name one differently:"
                 " to_iamc(..., scenario=NAME)."
@@ -173,9 +173,9 @@ def _check_names(table: pd.DataFrame) -> None:
 
 
 def _normalised(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns in order and every year once, as an integer: read back, headers are text.
+    """The table with ordered columns and every year once, as an integer; in a table that was read from a file headers are text.
 
-    **Raises:** `ValueError` naming the column that is missing or no year, or the row in which one year has two values.
+    **Raises:** `ValueError` naming the column that is missing or not a year, or the variable with two values in one year.
     """
     table = table.reset_index(drop=True)
     names = [str(column) for column in table.columns]
@@ -191,7 +191,7 @@ def _normalised(table: pd.DataFrame) -> pd.DataFrame:
         clash = np.asarray(before.notna() & values.notna() & (before != values))
         if clash.any():
             variable = table["Variable"].tolist()[int(np.argmax(clash))]
-            raise ValueError(f"column {year} is there twice, with different values of `{variable}`; keep one of them.")
+            raise ValueError(f"column {year} occurs twice, with different values of `{variable}`; keep one of them.")
         years[year] = before.where(before.notna(), values)
     ordered = {year: years[year] for year in sorted(years)}
     columns: dict[Any, Any] = {column: table[column] for column in INDEX} | ordered
@@ -206,7 +206,7 @@ def _year(column: Hashable) -> int:
     except ValueError:
         number = float("nan")
     if number != number // 1 or abs(number) > _LATEST:  # also if it is not a number
-        raise ValueError(f"column {column!r} is no year; an IAMC table has {', '.join(INDEX)} and years.")
+        raise ValueError(f"column {column!r} is not a year; an IAMC table has {', '.join(INDEX)} and years.")
     return int(number)
 
 
@@ -217,24 +217,24 @@ def _numeric(column: Hashable, values: pd.Series) -> pd.Series:
     try:
         numbers = pd.Series(pd.to_numeric(values), index=values.index)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"column {column} holds something else than numbers ({error}).") from None
+        raise ValueError(f"column {column} contains values that are not numbers ({error}).") from None
     if np.any(np.isinf(np.asarray(numbers, dtype=float))):
-        raise ValueError(f"column {column} holds an infinite value; it cannot be exported.")
+        raise ValueError(f"column {column} contains an infinite value; it cannot be exported.")
     return numbers
 
 
 def write_iamc_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write an IAMC table as CSV; several scenarios are joined with `pandas.concat` first.
 
-    CSV has no place for metadata: write [`meta`][] to a file beside it. Text that a spreadsheet would take for a formula (it
-    begins with `=`, `+`, `-` or `@`) gets an apostrophe in front.
+    A CSV file does not contain metadata: write [`meta`][] to a second file. An apostrophe precedes text that a spreadsheet would
+    evaluate as a formula (text that begins with `=`, `+`, `-` or `@`).
 
     **Arguments:**
 
-    - `table`: from [`to_iamc`][], read back, or several joined; headers of years may be numbers or text.
+    - `table`: from [`to_iamc`][], from a file, or several joined tables; headers of years may be numbers or text.
     - `path`: the file; it appears when it is complete.
 
-    **Raises:** `ValueError` naming a column that is missing or no year, or a value that is there twice or forbidden.
+    **Raises:** `ValueError` naming a column that is missing or not a year, or a value that is repeated or forbidden.
 
     !!! example
 
@@ -260,9 +260,9 @@ def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.
 
     **Arguments:**
 
-    - `table`: as in [`write_iamc_csv`][]; text stays text, whatever it begins with.
+    - `table`: as in [`write_iamc_csv`][]; every text remains a text.
     - `path`: the file; it appears when it is complete.
-    - `meta`: from [`meta`][], one row per scenario; the sheet is left out without it.
+    - `meta`: from [`meta`][], one row per scenario; without it the workbook has no sheet `meta`.
 
     **Raises:** as [`write_iamc_csv`][].
 
@@ -292,7 +292,7 @@ def write_iamc_xlsx(table: pd.DataFrame, path: str | os.PathLike[str], meta: pd.
 
 
 def _as_text(sheet: Any) -> None:
-    """Cells that a spreadsheet would take for formulas stay text, when they are edited too."""
+    """Mark cells that a spreadsheet would evaluate as formulas as text, which they remain when they are edited."""
     for row in sheet.iter_rows():
         for cell in row:
             if is_formula(cell.value):

@@ -1,4 +1,4 @@
-"""One row per scenario that says what the numbers of an IAMC table are and how they were made."""
+"""Metadata of scenarios: one row per scenario that describes the numbers of an IAMC table and their computation."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _THRESHOLDS = (1.5, 2.0, 3.0, 4.0)
 
 
 def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested parameters as pairs of a dotted name and a value; lists stay whole.
+    """Nested parameters as pairs of a dotted name and a value; lists are not split.
 
     !!! example
 
@@ -48,13 +48,13 @@ def meta(
 ) -> pd.DataFrame:
     """The row of the `meta` sheet of a scenario.
 
-    Names are those of the AR6 scenario data base where it has the indicator. The category (C1 to C8) needs an assessed
-    climate emulator, so it is `not assessed`.
+    Names follow the AR6 scenario database if it has the indicator. The category (C1 to C8) requires an assessed
+    climate emulator and is therefore `not assessed`.
 
     **Arguments:**
 
     - `run`: contents of run.json.
-    - `paths`: simulated paths, or their summary (then exceedance probabilities and net-zero years are left out).
+    - `paths`: simulated paths, or their summary (without exceedance probabilities and net-zero years).
     - `model`, `scenario`: as in [`to_iamc`][].
     - `climate_model`: name of the climate model in climate indicators.
 
@@ -89,10 +89,10 @@ def meta(
         **_net_zero(paths),
         "Decision rule": f"ambiguity {given.get('ambiguity', 'not stated')}",
         "Probability measure of the paths": given.get("measure", "not stated"),
-        "Plain variable name": "median of the simulated paths, each year by itself",
+        "Plain variable name": "median of the simulated paths, pointwise in time",
         "Stocks": "start of the year",
         "Flows": "annual rate at the start of the year",
-        "Capital Stock": "a stock; its unit carries /yr because the variable list does",
+        "Capital Stock": "a stock; its unit contains /yr as in the variable list",
         "Currency": "US dollar",
         "Price year of the model": given.get("price_year", "not stated"),
         "GDP basis": given.get("gdp_basis", "MER"),
@@ -111,13 +111,13 @@ def meta(
         "Residual max over discount rate": run.get("residual_max", "not stated"),
     }
     row |= {f"Parameter {name}": _text(value) for name, value in flatten(parameters)}
-    # an empty column would vanish when the sheet is read
+    # readers of the sheet drop empty columns
     row = {key: "not stated" if value is None or _is_nan(value) else value for key, value in row.items()}
     return pd.DataFrame([row])
 
 
 def _text(value: Any) -> Any:
-    # words that readers of a sheet would take for numbers or for empty cells
+    # readers of a sheet interpret these words as numbers or as empty cells
     if value is None or value in ("inf", "-inf", "nan"):
         return {None: "none", "inf": "infinite", "-inf": "minus infinite", "nan": "not a number"}[value]
     return value if isinstance(value, (str, int, float)) else json.dumps(value)
@@ -154,7 +154,7 @@ def _climate(paths: xr.Dataset, climate_model: str) -> dict[str, Any]:
 
 
 def _net_zero(paths: xr.Dataset) -> dict[str, Any]:
-    """Quantiles of the first year without net emissions; a path that never gets there counts as later than all."""
+    """Quantiles of the first year without net emissions; paths that do not reach net zero have an infinite year."""
     if "emissions" not in paths or "realization" not in paths.dims:
         return {}
     reached = paths["emissions"].transpose("realization", "year").values <= 0.0

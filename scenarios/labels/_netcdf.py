@@ -1,4 +1,4 @@
-"""NetCDF files: complete or absent, plain attributes, groups for further regimes."""
+"""NetCDF files with plain attributes and groups for further regimes; a file is either complete or absent."""
 
 import errno
 import json
@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ._group_dims import aligned, with_own_dims
 from ._udunits import with_native_units, with_udunits
 
-# The NetCDF library dies where two threads are in it.
+# The NetCDF library is not thread-safe: two threads in it end the process.
 _ONE_THREAD = threading.RLock()
 
-MARK = "abatax_version"  # the global attribute by which our files are known
+MARK = "abatax_version"  # the global attribute that identifies files of abatax
 
 
 def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, str | int | float]:
-    """Attributes that every file format takes: text and numbers stay, everything else becomes JSON text.
+    """Attributes that every file format accepts: text and numbers are kept, all other values become JSON text.
 
     !!! example
 
@@ -51,18 +51,18 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
     """Write one dataset, or several as groups, to a NetCDF-4 file.
 
     The file appears under its name when it is complete. Attributes become plain ([`plain_attributes`][]); data are
-    compressed without loss; JAX arrays become numpy arrays. A dataset without the attribute `abatax_version` gets it.
+    compressed without loss; JAX arrays become numpy arrays. The attribute `abatax_version` is added if it is missing.
 
-    `units` in the file are in UDUNITS, as the CF conventions ask; where the model's unit is another one (money, tonnes of
-    carbon), it is in `unit_native`. In a group whose nodes differ from those of the group above, the dimension has the name of
-    the group appended (`temperature_after_damage`), so that `xarray.open_datatree` aligns them. [`open_netcdf`][] undoes both.
+    `units` in the file follow UDUNITS, as the CF conventions require; if the model's unit differs (money, tonnes of
+    carbon), it is in `unit_native`. If the nodes of a group differ from the group above, the name of the group is appended to the
+    dimension (`temperature_after_damage`), so that `xarray.open_datatree` aligns them. [`open_netcdf`][] reverses both changes.
 
     **Arguments:**
 
     - `data`: a dataset, or datasets by group name. The name `""` is the root, `a/b` a group in a group.
     - `path`: the file.
 
-    **Raises:** `ValueError` if a variable has a name that NetCDF does not take; `OSError` if the file cannot be written.
+    **Raises:** `ValueError` if a variable has a name that NetCDF does not accept; `OSError` if the file cannot be written.
 
     !!! example
 
@@ -90,7 +90,7 @@ def write_netcdf(data: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.Pat
         try:
             for name, group in aligned({"": root} | groups).items():
                 _write(group, beside, name or None)
-        except RuntimeError as error:  # of the library, which does not say why; a full disk is what it meets
+        except RuntimeError as error:  # the library does not state the reason; the usual one is a full disk
             reason = " ".join(str(error).split())
             raise OSError(errno.EIO, f"the NetCDF library cannot write it ({reason})", str(path)) from None
 
@@ -109,7 +109,7 @@ def _write(data: xr.Dataset, path: Path, group: str | None) -> None:
 
 
 def plain_dataset(data: xr.Dataset) -> xr.Dataset:
-    """A copy in numpy arrays, with plain attributes and without the encoding of a file it came from."""
+    """A copy with numpy arrays and plain attributes, without the encoding of a file."""
 
     def plain(variable: xr.DataArray) -> xr.Variable:
         return xr.Variable(variable.dims, np.asarray(variable.values), plain_attributes(variable.attrs))
@@ -125,11 +125,11 @@ def open_netcdf(path: str | os.PathLike[str], group: str = "") -> xr.Dataset:
     **Arguments:**
 
     - `path`: the file.
-    - `group`: name of the group; the root if left out.
+    - `group`: name of the group; the root by default.
 
-    **Returns:** the dataset; attributes that are not text or numbers come back as JSON text.
+    **Returns:** the dataset; attributes other than text and numbers are returned as JSON text.
 
-    **Raises:** `ValueError` in one line if the file is absent, damaged, not written by abatax, or has no such group.
+    **Raises:** `ValueError` in one line if the file is absent, damaged or not written by abatax, or if it has no such group.
 
     !!! example
 
@@ -160,8 +160,8 @@ def open_netcdf_groups(path: str | os.PathLike[str]) -> dict[str, xr.Dataset]:
     with _readable(path), _ONE_THREAD:
         with netCDF4.Dataset(path) as file:
             names = list(_group_names(file))
-            ours = MARK in file.ncattrs()
-        if ours:
+            of_abatax = MARK in file.ncattrs()
+        if of_abatax:
             return {name: _read(path, name) for name in names}
     raise ValueError(f"{path}: not written by abatax (it has no attribute `{MARK}`).")
 
@@ -183,14 +183,14 @@ def open_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What a library says of a file that it cannot read becomes one line."""
+    """Errors of the library about a file that it cannot read become one line."""
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file.")
     try:
         yield
     except (OSError, RuntimeError, AttributeError, KeyError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a readable NetCDF file, or damaged ({reason}); make it again.") from None
+        raise ValueError(f"{path}: not a readable NetCDF file, or damaged ({reason}); write it again.") from None
 
 
 def _group_names(file: Any, prefix: str = ""):
@@ -200,12 +200,12 @@ def _group_names(file: Any, prefix: str = ""):
 
 
 def _read(path: Path, group: str) -> xr.Dataset:
-    # Times stay numbers: `year` is a calendar year, and units such as "yr" are no request to decode dates.
+    # Times remain numbers: `year` is a calendar year, and units such as "yr" do not describe dates to be decoded.
     with xr.open_dataset(
         path, group=group or None, engine="netcdf4", decode_times=False, decode_timedelta=False, cache=False
     ) as data:
         data = data.load().drop_encoding()
     for holder in (data, *data.variables.values()):
-        # NetCDF hands numbers back as numpy scalars
+        # NetCDF returns numbers as numpy scalars
         holder.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in holder.attrs.items()}
     return with_native_units(with_own_dims(data))

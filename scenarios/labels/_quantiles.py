@@ -1,4 +1,4 @@
-"""Simulated paths summarised year by year: quantiles, means, and the probability that a jump has happened."""
+"""Summaries of simulated paths by year: quantiles, means, and the probability that a jump has occurred."""
 
 from collections.abc import Hashable, Sequence
 
@@ -12,21 +12,21 @@ _JUMP = "jump_year_"
 
 
 def summarise(paths: xr.Dataset, quantiles: Sequence[float] = QUANTILES) -> xr.Dataset:
-    """Quantiles, means and their Monte Carlo errors of simulated paths, year by year.
+    """Quantiles, means and Monte Carlo errors of simulated paths by year.
 
-    Quantiles are pointwise in time: the 95 % line is no path, and quantiles of parts do not add up to the quantile of
+    Quantiles are pointwise in time: the 95 % quantile is not a path, and quantiles of components do not add up to the quantile of
     their sum.
 
     **Arguments:**
 
-    - `paths`: dims `realization` and `year`; jump dates `jump_year_<jump>` by realization (NaN: no jump).
+    - `paths`: dimensions `realization` and `year`; dates of jumps `jump_year_<jump>` by realization (NaN: no jump).
     - `quantiles`: increasing, between 0 and 1.
 
     **Returns:** a Dataset with the attributes of `paths`. For each variable `x`, in its own units: `x` (quantile, year),
-    and by year `x_mean`, `x_mean_error` and `x_median_error`, Monte Carlo standard errors (that of the median from the
+    and by year `x_mean` with the Monte Carlo standard errors `x_mean_error` and `x_median_error` (the latter is estimated from the
     spread of the neighbouring order statistics). For each jump `probability_<jump>` by year, the share of paths on which
-    it has happened by the start of the year, and `probability_<jump>_error`. The attribute `share_outside` is the share
-    of paths that left the computational box, where `paths` says so.
+    it has occurred by the start of the year, and `probability_<jump>_error`. The attribute `share_outside` is the share
+    of paths that left the computational box, if `paths` contains `outside`.
 
     **Raises:** `ValueError` if a dimension is missing or the quantiles are not increasing.
 
@@ -65,10 +65,10 @@ def _statistics(name: Hashable, variable: xr.DataArray, levels: Float[np.ndarray
     sample = np.asarray(variable.values, dtype=float)
     count, attributes = sample.shape[0], dict(variable.attrs)
     words = str(attributes.get("long_name", name))
-    # NaN (a run that broke off) stays NaN: a quantile of what is left would hide it.
+    # NaN on one path makes the statistics NaN: a quantile of the remaining paths would hide the failure.
     with np.errstate(invalid="ignore"):
         mean_error = np.std(sample, axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(sample.shape[1])
-        # paths that are all alike differ by rounding
+        # identical paths differ by rounding errors
         mean_error = np.where(mean_error <= 1e-12 * np.abs(np.mean(sample, axis=0)), 0.0, mean_error)
         return {
             name: (("quantile", "year"), np.quantile(sample, levels, axis=0), attributes),
@@ -88,7 +88,7 @@ def _error_attributes(attributes: dict, words: str) -> dict:
 
 
 def _median_error(sample: Float[np.ndarray, "path year"]) -> Float[np.ndarray, " year"]:
-    """Half the distance of the order statistics one binomial standard deviation below and above the median."""
+    """Half the distance between the order statistics one binomial standard deviation below and above the median."""
     count = sample.shape[0]
     width = 0.5 / np.sqrt(count)
     low, high = np.quantile(sample, [max(0.5 - width, 0.0), min(0.5 + width, 1.0)], axis=0)
@@ -96,9 +96,9 @@ def _median_error(sample: Float[np.ndarray, "path year"]) -> Float[np.ndarray, "
 
 
 def _jump_probability(jump: str, dates: xr.DataArray, years: np.ndarray) -> dict:
-    happened = np.asarray(dates.values)[:, None] <= years[None, :]  # NaN compares as False: never
-    probability = np.mean(happened, axis=0)
-    error = np.sqrt(probability * (1.0 - probability) / happened.shape[0])
+    occurred = np.asarray(dates.values)[:, None] <= years[None, :]  # comparisons with NaN are False: no jump
+    probability = np.mean(occurred, axis=0)
+    error = np.sqrt(probability * (1.0 - probability) / occurred.shape[0])
     words = jump.replace("_", " ")
     name = f"probability_{jump}"
     attributes = {

@@ -1,4 +1,4 @@
-"""A path in discrete time, labelled."""
+"""Labelled data of a path in discrete time."""
 
 from importlib.metadata import version
 
@@ -13,16 +13,17 @@ _PUBLISHED = Variable("social cost of carbon by the convention of the source", "
 
 
 def trajectory_dataset(path: Trajectory) -> xr.Dataset:
-    """States, controls, what is observed and the social cost of carbon along a path.
+    """States, controls, observables and the social cost of carbon along a path.
 
-    A state is what a period starts from; a state that the climate of the same period has changed is shown changed, as
+    States are values at the start of a period; a state that the climate module updates within the period has its updated value, as
     in the source.
 
     **Arguments:**
 
-    - `path`: what `solve` or `follow` returned.
+    - `path`: the result of `solve` or `follow`.
 
-    **Returns:** a Dataset with the dim `year`, the first year of every period; units as attributes, `price_year` of money.
+    **Returns:** a Dataset with the dimension `year`, the first year of every period; units and the `price_year` of money are
+    attributes.
 
     !!! example
 
@@ -39,7 +40,9 @@ def trajectory_dataset(path: Trajectory) -> xr.Dataset:
     described |= {"scc": SCC, "scc_published": _PUBLISHED}
     fields |= {"scc": path.scc, "scc_published": path.scc_published}
     for name, price in path.multipliers.items():
-        described[f"multiplier_{name}"] = Variable(f"welfare that a limit on {name} costs", f"1/{described[name].unit}")
+        described[f"multiplier_{name}"] = Variable(
+            f"marginal welfare cost of the limit on {name}", f"1/{described[name].unit}"
+        )
         fields[f"multiplier_{name}"] = price
     dataset = xr.Dataset(
         {name: ("year", np.asarray(array), variable_attributes(described[name])) for name, array in fields.items()},

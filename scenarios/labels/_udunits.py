@@ -1,16 +1,16 @@
-"""Units of the models in the words of UDUNITS, which the CF conventions ask of NetCDF files."""
+"""Units of the models in the spelling of UDUNITS, which the CF conventions require in NetCDF files."""
 
 import re
 
 import xarray as xr
 
-NATIVE = "unit_native"  # the unit as the model states it
-_CONVENTION = "unit_convention"  # global attribute of files whose units were translated on writing
-_WORDS = (
-    f"`units` is in UDUNITS, which knows no currency, no CO2 and no logarithm; `{NATIVE}` is the unit of the numbers."
+NATIVE = "unit_native"  # the unit of the model
+_CONVENTION = "unit_convention"  # global attribute of files with translated units
+_EXPLANATION = (
+    f"`units` follows UDUNITS, which has no currency, no CO2 and no logarithm; `{NATIVE}` is the unit of the numbers."
 )
 
-# Species belong in names: a gigatonne of carbon is a gigatonne.
+# UDUNITS has no species: the unit of a gigatonne of carbon is a gigatonne, and the species is part of the long name.
 _BASES: dict[str, tuple[str, str]] = {
     "1": ("1", ""),
     "%": ("percent", ""),
@@ -40,7 +40,7 @@ _PART = re.compile(r"([A-Za-z%]+[A-Za-z0-9]*?|1)(?:\^?(-?\d))?")
 
 
 def udunits(unit: str) -> tuple[str | None, str]:
-    """The UDUNITS spelling of a unit, None if it has none, and the species in it.
+    """The UDUNITS spelling of a unit (None if UDUNITS cannot express it) and the species in the unit.
 
     !!! example
 
@@ -70,7 +70,7 @@ def udunits(unit: str) -> tuple[str | None, str]:
 
 
 def _split(text: str) -> tuple[str, int]:
-    """A base and its power: `m2` is the second power of `m`; the digit of CO2 is none."""
+    """A base and its power: `m2` is the second power of `m`, but the digit of CO2 is part of its name."""
     if text in _BASES:
         return text, 1
     match = _PART.fullmatch(text)
@@ -78,7 +78,7 @@ def _split(text: str) -> tuple[str, int]:
 
 
 def with_udunits(data: xr.Dataset) -> xr.Dataset:
-    """A copy whose `units` UDUNITS understands; what it does not know counts as dimensionless, its unit is in `unit_native`."""
+    """A copy with `units` that follow UDUNITS (`1` if UDUNITS has no such unit) and the unit of the model in `unit_native`."""
     data, translated = data.copy(), False
     for variable in data.variables.values():
         unit = variable.attrs.get("units")
@@ -88,11 +88,11 @@ def with_udunits(data: xr.Dataset) -> xr.Dataset:
         if spelling != unit:
             variable.attrs = variable.attrs | {"units": spelling, NATIVE: unit}
             translated = True
-    return data.assign_attrs({_CONVENTION: _WORDS}) if translated else data
+    return data.assign_attrs({_CONVENTION: _EXPLANATION}) if translated else data
 
 
 def with_native_units(data: xr.Dataset) -> xr.Dataset:
-    """What [`with_udunits`][] was given."""
+    """The dataset before [`with_udunits`][] translated its units."""
     if _CONVENTION not in data.attrs:
         return data
     data = data.copy()

@@ -1,16 +1,16 @@
-"""One internal unit system, and its conversion to what IAMC tools and policy readers use."""
+"""Conversion between the internal units and the units of IAMC tools and policy documents."""
 
-import difflib
 import re
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
+from ...common import nearest
 from ...models.base import CO2_PER_CARBON
 
 # Price level of US dollars of a year, 2015 = 1: the GDP deflator of the package iam_units (definitions.txt, 2026.8.5),
-# which IAMC tools use for USD_2010, USD_2015 and the like. Years after 2022 are not defined there.
+# which IAMC tools use for USD_2010, USD_2015 and similar units. It does not define years after 2022.
 PRICE_LEVEL: dict[int, float] = {
     2000: 0.7453,
     2001: 0.7621,
@@ -46,8 +46,8 @@ class _Unit(NamedTuple):
     money: int = 0
 
 
-# CO2 is a species, so its mass is a kind of its own: one may go from carbon to CO2, never from CO2 to tonnes.
-# Temperatures are differences: a degree Celsius and a kelvin are then the same.
+# CO2 is a species, and its mass is a separate kind: carbon converts to CO2, but CO2 does not convert to tonnes.
+# Temperatures are differences, for which a degree Celsius equals a kelvin.
 _UNITS: dict[str, _Unit] = {
     "GtC/yr": _Unit("emissions", 1000.0 * CO2_PER_CARBON),
     "GtCO2/yr": _Unit("emissions", 1000.0),
@@ -81,14 +81,14 @@ V = TypeVar("V", float, Float[np.ndarray, "..."])
 
 
 def split_price_year(unit: str) -> tuple[str, int | None]:
-    """A unit in plain spelling, and the price year written in it: `USD_2010/t CO2` is `US$/tCO2` of 2010."""
-    found = _DATED.search(unit)
+    """A unit in plain spelling, and the price year in its name: `USD_2010/t CO2` is `US$/tCO2` of 2010."""
+    match = _DATED.search(unit)
     plain = _DATED.sub("US$", unit).replace(" CO2", "CO2")
-    return plain, int(found.group(1)) if found else None
+    return plain, int(match.group(1)) if match else None
 
 
 def deflator(year_from: int, year_to: int) -> float:
-    """Dollars of `year_to` per dollar of `year_from`, by the deflator of IAMC tools.
+    """Dollars of `year_to` per dollar of `year_from`, according to the deflator of IAMC tools.
 
     **Arguments:**
 
@@ -107,12 +107,12 @@ def deflator(year_from: int, year_to: int) -> float:
     for year in (year_from, year_to):
         if year not in PRICE_LEVEL and year_from != year_to:
             low, high = min(PRICE_LEVEL), max(PRICE_LEVEL)
-            raise ValueError(f"price year {year}: the deflator is known for {low} to {high} only.")
+            raise ValueError(f"price year {year}: the deflator is defined for {low} to {high} only.")
     return 1.0 if year_from == year_to else PRICE_LEVEL[year_to] / PRICE_LEVEL[year_from]
 
 
 def temperature_baseline(words: str) -> str:
-    """The years whose mean temperature is zero, as the name of a variable states them; 1850-1900 where it does not.
+    """The base period of a temperature according to the name of its variable; 1850-1900 if the name states none.
 
     !!! example
 
@@ -127,18 +127,18 @@ def temperature_baseline(words: str) -> str:
 
 
 def conversion_factor(unit_from: str, unit_to: str, price_year: int | None = None) -> float:
-    """The number by which a value in `unit_from` is multiplied to be in `unit_to`; see [`convert`][]."""
+    """The factor that converts a value in `unit_from` to `unit_to`; see [`convert`][]."""
     if unit_from == unit_to:
         return 1.0
     (plain_from, year_from), (plain_to, year_to) = split_price_year(unit_from), split_price_year(unit_to)
     for given, plain in ((unit_from, plain_from), (unit_to, plain_to)):
         if plain not in _UNITS:
-            raise ValueError(f"unknown unit `{given}`: {_nearest(plain, list(_UNITS))}")
+            raise ValueError(f"unknown unit `{given}`: {nearest(plain, _UNITS)}")
     source, target = _UNITS[plain_from], _UNITS[plain_to]
     if source.kind != target.kind:
         same = [name for name, unit in _UNITS.items() if unit.kind == source.kind]
         raise ValueError(
-            f"cannot convert `{unit_from}` ({source.kind}) to `{unit_to}` ({target.kind}): {_nearest(plain_to, same)}"
+            f"cannot convert `{unit_from}` ({source.kind}) to `{unit_to}` ({target.kind}): {nearest(plain_to, same)}"
         )
     factor = source.factor / target.factor
     if not source.money:
@@ -153,21 +153,21 @@ def conversion_factor(unit_from: str, unit_to: str, price_year: int | None = Non
 
 
 def convert(value: V, unit_from: str, unit_to: str, price_year: int | None = None) -> V:
-    """A value in another unit.
+    """A value converted to another unit.
 
-    Internal units are `GtC/yr`, `trillion US$/yr`, `US$/tCO2` and `degC` (above a base period); exported ones are
-    `Mt CO2/yr`, `billion USD_2010/yr`, `USD_2010/t CO2` and `K`. Money moves between price years by [`deflator`][].
+    Internal units are `GtC/yr`, `trillion US$/yr`, `US$/tCO2` and `degC` (above a base period); exported units are
+    `Mt CO2/yr`, `billion USD_2010/yr`, `USD_2010/t CO2` and `K`. Money is converted between price years by [`deflator`][].
 
     **Arguments:**
 
     - `value`: a number or an array.
-    - `unit_from`, `unit_to`: units; the price year may be written in them (`USD_2010`, `US$2010`).
-    - `price_year`: price year of units that do not state one (`US$`).
+    - `unit_from`, `unit_to`: units, which may contain the price year (`USD_2010`, `US$2010`).
+    - `price_year`: price year of units without one (`US$`).
 
     **Returns:** the value in `unit_to`.
 
-    **Raises:** `ValueError` in one line, with the nearest known unit, if a unit is unknown, the two do not measure the
-    same thing, or a price year is missing.
+    **Raises:** `ValueError` in one line, with the nearest known unit, if a unit is unknown, the two units measure different
+    quantities, or a price year is missing.
 
     !!! example
 
@@ -216,8 +216,3 @@ def iamc_unit(unit: str, price_year: int = 2010) -> str | None:
         "rate": "%/yr",
     }
     return exported[_UNITS[plain].kind] if plain in _UNITS else None
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"the nearest known is `{close[0]}`."

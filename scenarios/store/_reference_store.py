@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._writing import check_writable, remove_leftovers
+from ...common import check_writable, remove_leftovers
 from ...models import HJBProblem
 from ...models.base import fingerprint
 from ...solvers import AbstractProgress, FiniteDifference, Solution

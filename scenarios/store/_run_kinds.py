@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...models.base import shortened
+from ...common import shortened
 
 _NEEDED = ("converged", "advice")
 

@@ -19,16 +19,22 @@ import jax
 import numpy as np
 import xarray as xr
 
-from ..._writing import complete_file
-from ...models import HJBProblem, build, model_class, parameter_units, portable_parameters
-from ...models._configuration import own_classes
-from ...models._own_classes import class_label, imported_class
+from ...common import complete_file
+from ...models import (
+    HJBProblem,
+    build,
+    class_label,
+    imported_class,
+    model_class,
+    own_classes,
+    parameter_units,
+    portable_parameters,
+)
 from ...models.base import fingerprint
-from ...solvers import AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets
-from ...solvers._registry import solver_options
+from ...solvers import AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets, solver_options
 from ...solvers.base import DamagedArchiveError, ForeignArchiveError, read_archive, write_archive
 from ...solvers.solution import MARK, describe, question_hash, question_of, restore, solution_fingerprint
-from ..labels import check_mark, flatten, open_attributes, write_netcdf
+from ..labels import check_mark, command_line, flatten, open_attributes, with_global_attributes, write_netcdf
 from ._run_kinds import check_kinds
 
 FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
@@ -51,7 +57,7 @@ def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any
         **found_of(solution),
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind, "cores": os.cpu_count()},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "source": problem.model.source,
         **given,
@@ -119,10 +125,12 @@ def save(
     for name in ("solution.nc", "run.json"):
         if (folder / name).exists() and not force:
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
-    portable_parameters(solution.problem.model)  # refuse what could not be read back
+    model = solution.problem.model
+    portable_parameters(model)  # refuses fields that could not be read back
     groups, numbers = tables_of(solution)
     mark = solution_fingerprint(solution)
-    groups[""] = groups[""].assign_attrs({MARK: mark})
+    title = f"Solution of the climate-economic model {model.name}"
+    groups[""] = with_global_attributes(groups[""].assign_attrs({MARK: mark}), title, references=model.source)
     arrays: dict[str, np.ndarray] = {}
     described = describe(solution, arrays) if isinstance(solution, Solution) else None  # a path is exact by year
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from ._archive import (
     write_archive as write_archive,
 )
 from ._checkpoint import Checkpoint as Checkpoint
+from ._chunks import chunks as chunks
 from ._compiled import release_programs as release_programs
 from ._jit import compiled as compiled
 from ._memory import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._writing import complete_file
+from ...common import complete_file
 
 _MAGIC = b"abatax archive 1\n"  # the number is raised when a reader of an older file would go wrong
 

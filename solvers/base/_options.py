@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...models.base import shortened
+from ...common import shortened
 
 
 def check_tolerance(tolerance: Any) -> None:

@@ -84,31 +84,9 @@ class RESULTS(eqx.Enumeration):
     )
 
 
-_NAMES = (
-    "successful",
-    "max_steps_reached",
-    "max_seconds_reached",
-    "nonfinite",
-    "outward_drift",
-    "stalled",
-    "unsettled",
-    "oscillating",
-    "pinned",
-    "missed_maximum",
-    "wrong_sign",
-    "undetermined",
-    "infinite_value",
-    "open_face",
-    "no_descent",
-    "unresolved",
-    "extrapolated",
-    "untrained",
-)
-
-
 def result_name(result: RESULTS) -> str:
     """The name of a result code, as stored in files."""
-    return next(name for name in _NAMES if bool(result == getattr(RESULTS, name)))
+    return next(name for name, item in RESULTS._name_to_item.items() if bool(result == item))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def result_advice(result: RESULTS) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ...models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
-from ..base import compiled
+from ..base import chunks, compiled
 from ..equation import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ..solution import Landing, is_coupled, landings
 
@@ -255,8 +255,7 @@ class CollocationWorkspace(Generic[Basis]):
         """Indices of equally many points, the last repeated, and how many of them are new."""
         own = self._chunk(len(self.basis.points))
         chunk = own if own <= _SHARED else self._chunk(size if size == len(self.basis.points) else _SMALLEST)
-        for start in range(0, size, chunk):
-            yield np.minimum(np.arange(start, start + chunk), size - 1), min(chunk, size - start)
+        return chunks(size, chunk)
 
     def _chunk(self, size: int) -> int:
         return min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))

@@ -1,7 +1,6 @@
 import abc
 import dataclasses
 import time
-from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -56,8 +55,6 @@ class InteriorPoint(AbstractPathSolver):
         assert abs(path.welfare - 4517.314681152316) < 1e-8
         ```
     """
-
-    name: ClassVar[str] = "interior_point"
 
     tolerance: float = eqx.field(static=True, default=1e-8)
 

@@ -296,19 +296,18 @@ class _Chooser:
 
     def controls_at(self, workspace: Workspace, points, own) -> Float[np.ndarray, "control family point"]:
         """The best controls for given values and derivatives, by the kernel that is compiled for the solve."""
-        chunk, pieces = workspace.chunk, []
-        for begin in range(0, len(points), chunk):
-            index = np.minimum(np.arange(begin, begin + chunk), len(points) - 1)
+        pieces = []
+        for index, keep in workspace.chunks(len(points)):
             at = jnp.asarray(points[index])
             local = evaluate_nodes(
                 workspace.bare,
-                (at, jnp.zeros((chunk, points.shape[1], 2), dtype=bool)),
+                (at, jnp.zeros((len(index), points.shape[1], 2), dtype=bool)),
                 tuple(jnp.asarray(z[:, index]) for z in own),
                 after_jumps(workspace.followed, at),
                 None,
                 False,
             )
-            pieces.append(np.stack([np.asarray(u)[:, : len(points) - begin] for u in local.control]))
+            pieces.append(np.stack([np.asarray(u)[:, :keep] for u in local.control]))
         return np.concatenate(pieces, axis=-1)
 
     def change(self, trial: _Trial, other: _Trial) -> float:

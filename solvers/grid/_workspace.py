@@ -3,6 +3,7 @@
 import functools as ft
 import itertools
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from ...models import ClosedFormControl, EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
+from ..base import chunks
 from ..equation import (
     Flow,
     Local,
@@ -113,9 +115,8 @@ class Workspace:
         grid = self.grid(level)
         found = np.zeros((2, self.family, grid.size))
         on = np.flatnonzero(grid.on_face(axis, side))
-        for start in range(0, on.size, self.chunk):  # the same shape on every level: compiled once
-            index = on[np.minimum(np.arange(start, start + self.chunk), on.size - 1)]
-            new = index[: on.size - start]
+        for chosen, keep in self.chunks(on.size):  # the same shape on every level: compiled once
+            index, new = on[chosen], on[chosen[:keep]]
             both = face_slope(self.faced, axis, side, jnp.asarray(grid.points[index]))
             found[:, :, new] = np.stack(both)[..., : new.size]
         return found
@@ -161,9 +162,9 @@ class Workspace:
         finest = self.grid(self.solver.levels - 1).size
         return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
 
-    def chunks(self, size: int) -> list[Int[np.ndarray, " node"]]:
-        """Indices of so many points in chunks of one shape: the last index is repeated."""
-        return [np.minimum(np.arange(start, start + self.chunk), size - 1) for start in range(0, size, self.chunk)]
+    def chunks(self, count: int) -> Iterator[tuple[Int[np.ndarray, " node"], int]]:
+        """Indices of `count` points in groups for one call of the kernel, see `base.chunks`."""
+        return chunks(count, self.chunk)
 
     @ft.cache  # noqa: B019
     def coupling(self, level: int, high: bool) -> tuple[Interpolated, ...]:
@@ -188,7 +189,7 @@ class Workspace:
         self, points: Float[np.ndarray, "node state"]
     ) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
         """Values after each jump that does not lead back, from any points."""
-        pieces = [after_jumps(self.followed, jnp.asarray(points[index])) for index in self.chunks(len(points))]
+        pieces = [after_jumps(self.followed, jnp.asarray(points[index])) for index, _ in self.chunks(len(points))]
         joined = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
         return tuple(leaf[:, : len(points)] for leaf in joined)
 
@@ -213,7 +214,7 @@ class Workspace:
     def equation(self, shared, own, after, signs: tuple[int, ...] | None) -> Local:
         """Policies, residuals and linearisations at any points, `signs` as for `evaluate_nodes`."""
         size, pieces = len(shared[0]), []
-        for index in self.chunks(size):
+        for index, _ in self.chunks(size):
             out = evaluate_nodes(
                 self.bare,
                 tuple(jnp.asarray(a[index]) for a in shared),
@@ -238,8 +239,8 @@ class Workspace:
             hessian = grid.differentiate(self.scheme(level, high), values, self.faces(level), high).hessian
         own = (values, local.costate, hessian, local.control, self.after(level, high, values))
         size = np.ptp(values, axis=1) + 1e-6 * np.max(np.abs(values), axis=1)
-        for start in range(0, index.size, _CHUNK_CHECKED):
-            part = index[np.minimum(np.arange(start, start + _CHUNK_CHECKED), index.size - 1)]
+        for chosen, _ in chunks(index.size, _CHUNK_CHECKED):
+            part = index[chosen]
             pieces = jax.tree.map(lambda leaf, part=part: jnp.asarray(leaf[:, part]), own)
             gains = np.asarray(missed_gains(self.bare, jnp.asarray(grid.points[part]), *pieces))
             if np.any(gains > (_MISSED * self.discount_rate * size)[:, None]):

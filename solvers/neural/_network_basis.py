@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +15,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from ...models import HJBProblem
-from ..base import compiled
+from ..base import chunks, compiled
 from ..collocation import AbstractScattered, plain_features
 from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 
@@ -121,7 +121,7 @@ class NetworkBasis(AbstractScattered):
 
     def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
         """A compiled function of all members at some points, a few at a time."""
-        pieces = [function(value, part) for part in _chunks(points)]
+        pieces = [function(value, points[index]) for index, _ in chunks(len(points), _CHUNK)]
         return tuple(np.concatenate(leaves, axis=1)[:, : len(points)] for leaves in zip(*pieces, strict=True))
 
     def respond(self, unknowns, move):
@@ -148,8 +148,9 @@ class NetworkBasis(AbstractScattered):
 
     def jacobian(self, value: NetworkValue, member: int, discount, drift, variance, points) -> np.ndarray:
         """How the linearised equation at points of one member answers to its parameters: point unknown."""
-        parts = zip(*(_chunks(a) for a in (points, discount, drift, variance)), strict=True)
-        return np.concatenate([np.asarray(_rows(value, np.array(member), *part)) for part in parts])[: len(points)]
+        member_index, arrays = np.array(member), (points, discount, drift, variance)
+        parts = (tuple(a[index] for a in arrays) for index, _ in chunks(len(points), _CHUNK))
+        return np.concatenate([np.asarray(_rows(value, member_index, *part)) for part in parts])[: len(points)]
 
     def landed_rows(self, unknowns, member, weight, inside, distance):
         parabola = 0.5 * weight[:, None, None] * distance[:, :, None] * distance[:, None, :]
@@ -283,12 +284,6 @@ def damped(system: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
         )
     except sla.LinAlgError:
         return np.full_like(gradient, np.nan)
-
-
-def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Equally many rows at a time, the last repeated."""
-    for first in range(0, len(array), _CHUNK):
-        yield array[np.minimum(np.arange(first, first + _CHUNK), len(array) - 1)]
 
 
 @compiled

@@ -130,16 +130,13 @@ class RegimeAdjoint:
             workspace.scheme(0, self.high), self.values, workspace.faces(0), self.high
         )
         own = (self.values, local.costate, slopes.hessian, local.control, workspace.known_after(0))
-        chunk, size = workspace.chunk, workspace.grid(0).size
         total, pieces = None, []
-        for number, index in enumerate(workspace.chunks(size)):
-            start = number * chunk
-            real = np.arange(start, start + chunk) < size
+        for index, kept in workspace.chunks(workspace.grid(0).size):
+            real = np.arange(len(index)) < kept
             here = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[:, i]), own)
             here = (*here, jnp.asarray(np.where(real, weights[:, index], 0.0)))
             model, after = _equation(workspace.bare, jnp.asarray(workspace.grid(0).points[index]), here)
             total = _add(total, model)
-            kept = min(chunk, size - start)
             pieces.append(jax.tree.map(lambda leaf, n=kept: np.asarray(leaf)[:, :n], after))
         return total, jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
 
@@ -174,9 +171,8 @@ class RegimeAdjoint:
     def _through_landing(self, after: tuple) -> tuple[Any, Any]:
         """The derivative of weighted values after jumps in the model (where one lands) and in the values' own parameters."""
         workspace, total = self.workspace, (None, None)
-        chunk, size = workspace.chunk, workspace.grid(0).size
-        for number, index in enumerate(workspace.chunks(size)):
-            real = (np.arange(chunk) + number * chunk < size)[:, None]
+        for index, kept in workspace.chunks(workspace.grid(0).size):
+            real = (np.arange(len(index)) < kept)[:, None]
             here = tuple(jnp.asarray(leaf[:, index] * real) for leaf in after)
             found = _landing(workspace.followed, jnp.asarray(workspace.grid(0).points[index]), here)
             total = tuple(map(_add, total, found))

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ...models import CarbonModel, HJBProblem, WorstCase
 from ...models.base import Point, Scalar
-from ..base import compiled
+from ..base import chunks, compiled
 from ._policy import MAXIMISER, AbstractRule, Value
 
 # 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
@@ -104,10 +104,8 @@ def fields_at(
     problem.check_constants()
     bare = HJBProblem(problem.model, continuations=problem.continuations)
     edges, states, pieces = jnp.asarray(problem.domain), np.asarray(points), []
-    for start in range(0, len(states), _CHUNK):
-        index = np.minimum(np.arange(start, start + _CHUNK), len(states) - 1)
+    for index, keep in chunks(len(states), _CHUNK):
         fields = (_of_family if stacked else _of_one)(bare, value, rule, edges, jnp.asarray(states[index]))
-        keep = min(_CHUNK, len(states) - start)
         pieces.append({name: np.asarray(v)[..., :keep] for name, v in fields.items()})
     return {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
 

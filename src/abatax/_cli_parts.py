@@ -1,4 +1,4 @@
-"""What the commands share: options, where results go, errors in one line."""
+"""Shared parts of the commands: options, folders of results, errors in one line."""
 
 import errno
 import os
@@ -22,9 +22,9 @@ Set = Annotated[
         help="Change a field; repeatable. Model fields (ambiguity.shocks=1), box.STATE=LOW,HIGH, solver.OPTION=VALUE.",
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder to write; runs/MODEL-TIMESTAMP if left out.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of all randomness.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the results; runs/MODEL-TIMESTAMP by default.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all random numbers.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by solve or run.")]
 
 
@@ -32,7 +32,7 @@ _UsageError: Any = typer.BadParameter.mro()[1]
 
 
 class OneLineErrors(TyperGroup):
-    """Commands whose misuse is told in one line, as every other error is."""
+    """Commands that report usage errors in one line, like all other errors."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         if not standalone_mode:
@@ -53,12 +53,12 @@ class OneLineErrors(TyperGroup):
 
 
 def default_folder(out: Path | None, model: str) -> Path:
-    """The folder asked for, or one named by the model and the time."""
+    """The folder `out`, or by default a folder named after the model and the time."""
     return out if out is not None else Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def finish(folder: Path, converged: bool, advice: str, name: str = "") -> None:
-    """Say where the files are; end with exit code 3 if a solve did not converge."""
+    """Print the location of the files; end with exit code 3 if a solve did not converge."""
     say(f"{'Report' if name.endswith('.html') else 'Written'}: {folder / name}")
     if not converged:
         say(f"NOT CONVERGED: {advice}")
@@ -73,7 +73,7 @@ def say(*lines: str) -> None:
 
 @contextmanager
 def reporting() -> Iterator[None]:
-    """Errors in one line: exit code 2 for a request that is wrong, 1 where the machine fails; others keep their traceback."""
+    """Report errors in one line: exit code 2 for wrong inputs, 1 for failures of the machine; other errors have a traceback."""
     try:
         yield
     except (typer.Exit, BrokenPipeError):
@@ -87,7 +87,7 @@ def reporting() -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
-# Errors of the machine and not of the request.
+# Errors of the machine, not of the input.
 _FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
 _NO_MEMORY = "RESOURCE_EXHAUSTED", "Out of memory"
 
@@ -97,7 +97,7 @@ class _MachineError(Exception):
 
 
 def _exit_code(error: BaseException) -> int | None:
-    """The exit code of an error that one line explains; None if it needs its traceback."""
+    """The exit code of an error that is reported in one line; None for an error with a traceback."""
     if isinstance(error, OSError):
         return FAILED if error.errno in _FULL else REFUSED
     if isinstance(error, (MemoryError, _MachineError)) or (
@@ -110,17 +110,17 @@ def _exit_code(error: BaseException) -> int | None:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or _says(error, *_NO_MEMORY):
-        return f"memory ran out; take fewer points, members or paths. {text}".rstrip()
+        return f"the memory is exhausted; use fewer points, members or paths. {text}".rstrip()
     if isinstance(error, OSError) and error.errno in _FULL:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}; nothing half-written is kept. Free some space, or choose another folder."
+        return f"{where}{error.strerror}; incomplete files are removed. Free some space, or choose another folder."
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return text
 
 
 def _shortened(text: str, most: int = 1500) -> str:
-    """A value of any length may have been given; what to do stands at the end."""
+    """A message in which the middle of a long text is omitted; the remedy at the end is kept."""
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
@@ -129,26 +129,26 @@ def _says(error: BaseException, *texts: str) -> bool:
 
 
 def _withdraw() -> None:
-    """Leave no trace of a command that was refused after it had begun to write."""
-    if "abatax._writing" in sys.modules:
-        sys.modules["abatax._writing"].discard_incomplete()
+    """Remove incomplete files of a command that was refused after it had begun to write."""
+    if "abatax.common" in sys.modules:
+        sys.modules["abatax.common"].discard_incomplete()
 
 
 def check_device() -> None:
-    """Raise, before anything else is done, if the device that the environment asks for is not there."""
+    """Raise, before any other step, if the device that the environment requests is missing."""
     import jax
 
     try:
         jax.devices()
-    except Exception:  # of a kind that depends on what is missing
-        asked = os.environ.get("JAX_PLATFORMS", "")
+    except Exception:  # the type depends on the missing part
+        platforms = os.environ.get("JAX_PLATFORMS", "")
         raise _MachineError(
-            f"JAX_PLATFORMS is {asked!r}, and there is no such device here; unset it, or set it to cpu."
+            f"JAX_PLATFORMS is {platforms!r}, and this machine has no such device; unset it, or set it to cpu."
         ) from None
 
 
 def live_progress():
-    """What a terminal shows while solvers work."""
+    """The progress display of a terminal."""
     from .solvers import RichProgress
 
     return RichProgress()

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-import abatax._writing
+import abatax.common
 import abatax.scenarios.store._storage as storage
 from abatax.cli import app
 from abatax.scenarios import ReferenceStore
@@ -42,7 +42,7 @@ def test_a_name_that_the_output_cannot_encode_is_escaped():
 @pytest.mark.parametrize("code, words", [(errno.ENOSPC, "No space left on device"), (errno.EDQUOT, "quota")])
 def test_a_full_disk(tmp_path, monkeypatch, code, words):
     def write(data, path):
-        with abatax._writing.complete_file(path) as beside:
+        with abatax.common.complete_file(path) as beside:
             beside.write_bytes(b"half")
             raise OSError(code, os.strerror(code), str(path))
 

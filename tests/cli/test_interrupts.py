@@ -22,7 +22,7 @@ _COMMAND = """
 import sys, time
 from pathlib import Path
 import abatax._cli_parts, abatax._interrupt as interrupt
-from abatax._writing import complete_file
+from abatax.common import complete_file
 interrupt.watch_for_interrupts()
 interrupt.after_an_interrupt(lambda: "the outlook.")
 with abatax._cli_parts.reporting(), complete_file(Path(sys.argv[1], "new", "file.txt")) as beside:
@@ -74,7 +74,7 @@ def _slowness():
 _WAITING = """
 import sys, time
 import abatax.__main__
-from abatax.solvers.base._checkpoint import Checkpoint
+from abatax.solvers.base import Checkpoint
 save = Checkpoint.save
 def waiting(self, state, step):
     save(self, state, step)
@@ -91,7 +91,7 @@ def test_an_interrupted_solve_goes_on(tmp_path):
     code, errors, _ = _interrupted(_started(_WAITING, *command))
     lines = errors.splitlines()
     assert code == 130 and len(lines) == 1
-    assert lines[0].startswith("Interrupted: what is finished is kept; the same command with --out")
+    assert lines[0].startswith("Interrupted: finished steps are kept; the same command with --out")
     assert (tmp_path / "run" / ".checkpoint" / "initial.checkpoint").exists()
     assert CliRunner().invoke(app, command).exit_code == 0
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json", "solution.nc"]

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-import abatax._writing as writing
-from abatax._writing import check_writable, complete_file, remove_leftovers
+import abatax.common._writing as writing
+from abatax.common import check_writable, complete_file, remove_leftovers
 from abatax.scenarios.run import prepare_folder, tidy
 
 

@@ -20,8 +20,8 @@ from abatax.models import (
     TCREClimate,
     TimeAdditive,
     Variable,
+    build,
 )
-from abatax.models._configuration import build
 from abatax.solvers import FiniteDifference, solution_fingerprint
 
 SOLVER = FiniteDifference(points=21)

@@ -1,6 +1,7 @@
 """A run.json repeats the run that wrote it, to the last bit."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -39,9 +40,21 @@ def test_solve_repeats_the_run(first, tmp_path):
     assert all(runs[0][name] == runs[1][name] for name in same) and runs[0]["seed"] == 5
 
 
+def test_the_solution_has_the_global_attributes_of_the_cf_conventions(first):
+    with xr.open_dataset(first / "solution.nc") as file:
+        given = file.attrs
+    assert (
+        given["Conventions"] == "CF-1.11"
+        and given["title"] == "Solution of the climate-economic model linear_quadratic"
+    )
+    assert given["source"].startswith("abatax ")
+    command = scenarios.read_run(first)["command"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ " + re.escape(command), given["history"])
+
+
 def test_changes_come_on_top(first):
     settings = scenarios.read_settings(first / "run.json")
-    changed = scenarios._settings.apply(settings, ["feedback=-0.3", "solver.points=21", "box.state=-1,1"])
+    changed = scenarios.run.apply(settings, ["feedback=-0.3", "solver.points=21", "box.state=-1,1"])
     model = changed.problem().model
     assert float(np.ravel(model.feedback)[0]) == -0.3 and float(model.volatility) == 0.4
     assert changed.make_solver().points == 21 and changed.problem().region == ((-1.0, 1.0),)
@@ -56,7 +69,10 @@ def test_run_repeats_paths_and_horizon(tmp_path):
     assert call("run", config, "--out", tmp_path / "first").exit_code == 0
     assert call("run", tmp_path / "first" / "run.json", "--out", tmp_path / "again").exit_code == 0
     one, two = (scenarios.open_netcdf(tmp_path / name / "paths.nc") for name in ("first", "again"))
+    dates = [data.attrs.pop("history") for data in (one, two)]
     xr.testing.assert_identical(one, two)
+    assert all(date.endswith(scenarios.read_run(tmp_path / "first")["command"]) for date in dates)
+    assert one.attrs["Conventions"] == "CF-1.11" and "Simulated paths" in one.attrs["title"]
     assert dict(one.sizes) == {"realization": 7, "year": 6}
 
 
@@ -81,7 +97,7 @@ def test_the_question_of_every_model_is_repeated(name, tmp_path):
 
 
 def _solver_entry(settings):
-    from abatax.solvers._registry import SOLVERS, solver_options
+    from abatax.solvers import SOLVERS, solver_options
 
     solver = settings.make_solver()
     return {"name": next(n for n, kind in SOLVERS.items() if kind is type(solver)), **solver_options(solver)}
@@ -89,7 +105,7 @@ def _solver_entry(settings):
 
 @pytest.mark.parametrize("name", sorted(ab.solvers.SOLVERS))
 def test_the_options_of_every_solver_are_repeated(name):
-    from abatax.solvers._registry import make_solver, solver_options
+    from abatax.solvers import make_solver, solver_options
 
     solver = make_solver(name, {})
     assert make_solver(name, json.loads(json.dumps(solver_options(solver)))) == solver

@@ -1,4 +1,4 @@
-"""Solvers, architectures and seeds on one problem, on an equal budget, against one reference."""
+"""Comparison of solvers, architectures and seeds on one problem with an equal budget against one reference."""
 
 import json
 import math
@@ -10,14 +10,21 @@ import numpy as np
 from ...models import HJBProblem, nearest
 from ...models.base import fingerprint
 from ...neural_operators import ARCHITECTURES, architecture
-from ...solvers import AbstractNeural, AbstractProgress, AbstractSolver, solver_class
-from ...solvers._registry import SOLVERS, make_solver, solver_options
+from ...solvers import (
+    SOLVERS,
+    AbstractNeural,
+    AbstractProgress,
+    AbstractSolver,
+    make_solver,
+    solver_class,
+    solver_options,
+)
 from ...solvers.base import release_programs
 from ._comparison_row import Budget, Entry, Record, residual_of_trial, run_entry
 from ._target import Target
 from ._tuning import UNTUNED, Trial, Tuned, tune
 
-# Options that the comparison itself sets, and what to use instead.
+# Options that the comparison itself sets, and the options of the comparison that replace them.
 _RESERVED = {
     "architecture": "--architectures",
     "parameters": "--parameters",
@@ -27,10 +34,10 @@ _RESERVED = {
 
 
 class Comparison(NamedTuple):
-    """What a comparison found.
+    """The result of a comparison.
 
-    **Fields:** `records`, one for each row; `target`, the reference; `budget`; `about`, what was asked, for files.
-    `print` it for the main columns.
+    **Fields:** `records`, one for each row; `target`, the reference; `budget`; `about`, the settings of the comparison for files.
+    `print` shows the main columns.
     """
 
     records: tuple[Record, ...]
@@ -40,20 +47,20 @@ class Comparison(NamedTuple):
 
     @property
     def table(self):
-        """One row for each solver, architecture and seed (a pandas DataFrame)."""
+        """A pandas DataFrame with one row for each solver, architecture and seed."""
         from ._comparison_table import table_of
 
         return table_of(self)
 
     @property
     def summary(self):
-        """One row for each solver and architecture: medians and spreads over seeds, ranks, tests (a pandas DataFrame)."""
+        """A pandas DataFrame with medians and spreads over seeds, ranks and tests for each solver and architecture."""
         from ._comparison_table import summary_of
 
         return summary_of(self.table, self.target.solver)
 
     def to_dataset(self):
-        """Table, curves, slices and residual maps, labelled (an xarray Dataset)."""
+        """An xarray Dataset with the table, curves, slices and residual maps."""
         from ._comparison_table import dataset_of
 
         return dataset_of(self)
@@ -66,20 +73,21 @@ class Comparison(NamedTuple):
 def entries_of(
     solvers: Sequence[str], architectures: Sequence[str] | str, options: Mapping[str, Any] | None = None
 ) -> tuple[Entry, ...]:
-    """Who takes part: every neural solver with every architecture, every other solver once.
+    """The entries of a comparison: every neural solver with every architecture, every other solver once.
 
-    **Arguments:** `architectures`: names, or `"all"`. `options`: of the neural solvers; each takes those that it has.
+    **Arguments:** `architectures`: names, or `"all"`. `options`: options of the neural solvers; each solver takes the options
+    that it has.
 
     **Raises:** `ValueError` with the nearest known name.
     """
     options = dict(options or {})
     names = tuple(ARCHITECTURES) if architectures in ("all", ["all"], ("all",)) else tuple(architectures)
-    for kind, given in (("solver", tuple(solvers)), ("architecture", names)):
-        if not given:
+    for kind, choice in (("solver", tuple(solvers)), ("architecture", names)):
+        if not choice:
             raise ValueError(f"no {kind} is given; name one or more.")
-        twice = next((name for name in given if given.count(name) > 1), None)
-        if twice:
-            raise ValueError(f"{kind} `{twice}` is given twice; name it once.")
+        repeated = next((name for name in choice if choice.count(name) > 1), None)
+        if repeated:
+            raise ValueError(f"{kind} `{repeated}` is given twice; name it once.")
     for name in names:
         architecture(name)
     classes = {name: solver_class(name) for name in solvers}
@@ -95,9 +103,9 @@ def entries_of(
         if name not in neural:
             entries.append(Entry(name, "", _hjb(make_solver(name, {}))))
             continue
-        own = {k: v for k, v in options.items() if k in solver_options(make_solver(name, {}))}
-        solver = _hjb(make_solver(name, own))
-        entries += [Entry(name, a, solver, tuple(own)) for a in names]
+        applicable = {k: v for k, v in options.items() if k in solver_options(make_solver(name, {}))}
+        solver = _hjb(make_solver(name, applicable))
+        entries += [Entry(name, a, solver, tuple(applicable)) for a in names]
     return tuple(entries)
 
 
@@ -120,7 +128,7 @@ def check_numbers(seeds: int, budget: float | None, steps: int | None, parameter
         if value > most:
             raise ValueError(f"`{name}` is {value}; it must be at most {most}.")
     if (budget is None) == (steps is None):
-        raise ValueError("give `budget` in seconds or `steps`, one of them: it is what all runs have in common.")
+        raise ValueError("give either `budget` in seconds or `steps`, which all runs have in common.")
     if budget is not None and not (0.0 < budget < math.inf):
         raise ValueError(f"`budget` is {budget}; it must be a number of seconds > 0.")
     return Budget(None if budget is None else float(budget), steps, parameters)
@@ -138,9 +146,9 @@ def run_comparison(
     mark: Any,
     progress: AbstractProgress,
 ) -> Comparison:
-    """Run what is not kept yet; a failure of one is listed and does not stop the others.
+    """Run all rows that are not finished yet; a failed run is listed and does not stop the others.
 
-    **Arguments:** `kept`: finished rows and searches by a hash of what was asked, as plain data. `mark`: what else the hash covers.
+    **Arguments:** `kept`: finished rows and searches as plain data, by a hash of their settings. `mark`: further contents of the hash.
     """
     entries = tuple(entries)
     truth = {name: np.asarray(field) for name, field in target.truth.items()}
@@ -148,14 +156,14 @@ def run_comparison(
     records = []
     for entry in entries:
         release_programs()
-        asked = (common, entry, architecture(entry.architecture) if entry.architecture else None)
-        tuned = _tuned(entry, budget, problem, tuning, kept, fingerprint((asked, tuning)), progress)
+        settings = (common, entry, architecture(entry.architecture) if entry.architecture else None)
+        tuned = _tuned(entry, budget, problem, tuning, kept, fingerprint((settings, tuning)), progress)
         for seed in range(seeds if entry.architecture else 1):
-            key = fingerprint((asked, tuned.trial, tuned.trials, seed))
+            key = fingerprint((settings, tuned.trial, tuned.trials, seed))
             if key not in kept:
                 try:
                     record = run_entry(entry, seed, budget, target, problem, tuned, progress)
-                except Exception as error:  # whatever it is, the others go on, and it is listed
+                except Exception as error:  # any failure is listed, and the other runs continue
                     failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
                     progress.done(f"{entry.label} {seed}", failure)
                     records.append(_failed(entry, seed, tuned, failure))
@@ -183,18 +191,18 @@ def _tuned(entry: Entry, budget: Budget, problem: HJBProblem, trials: int, kept,
     if key not in kept:
 
         def residual(trial: Trial, number: int) -> float:
-            left = residual_of_trial(entry, trial, number, budget, problem)
-            progress.update(f"{entry.label} tuning", "", number + 1, {"residual": left})
-            return left
+            size = residual_of_trial(entry, trial, number, budget, problem)
+            progress.update(f"{entry.label} tuning", "", number + 1, {"residual": size})
+            return size
 
         kept[key] = tune(entry.architecture, entry.solver, trials, residual, entry.fixed).to_dict()
         progress.done(f"{entry.label} tuning", f"{trials} trials")
-    found: dict[str, Any] = dict(kept[key])
-    return Tuned(**{**found, "trial": Trial(**found["trial"])})
+    plain: dict[str, Any] = dict(kept[key])
+    return Tuned(**{**plain, "trial": Trial(**plain["trial"])})
 
 
 def _options(entry: Entry, tuned: Tuned) -> dict[str, Any]:
-    """What a search chose; empty for the defaults."""
+    """The options that a search chose; empty for the defaults."""
     return {"architecture": tuned.trial.architecture, "solver": tuned.trial.solver} if entry.architecture else {}
 
 
@@ -214,18 +222,20 @@ def _failed(entry: Entry, seed: int, tuned: Tuned, failure: str) -> Record:
 
 
 def _hjb(solver: Any) -> AbstractSolver:
-    assert isinstance(solver, AbstractSolver)  # `entries_of` has refused the others
+    assert isinstance(solver, AbstractSolver)  # `entries_of` refuses other solvers
     return solver
 
 
 def _check_options(neural: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Every option belongs to some solver that takes part."""
-    known = sorted({option for name in neural for option in solver_options(make_solver(name, {}))})
+    """Raise unless every option belongs to a solver of the comparison."""
+    valid = sorted({option for name in neural for option in solver_options(make_solver(name, {}))})
     for option in options:
         if option in _RESERVED:
             raise ValueError(f"`solver.{option}` is set by the comparison: use {_RESERVED[option]}.")
         if not neural:
             kinds = ", ".join(n for n, c in SOLVERS.items() if issubclass(c, AbstractNeural))
-            raise ValueError(f"`solver.{option}` is for neural solvers ({kinds}), and none of them takes part.")
-        if option not in known:
-            raise ValueError(f"unknown field `solver.{option}`: {nearest(option, known)}")
+            raise ValueError(
+                f"`solver.{option}` is an option of neural solvers ({kinds}), and none of them is compared."
+            )
+        if option not in valid:
+            raise ValueError(f"unknown field `solver.{option}`: {nearest(option, valid)}")

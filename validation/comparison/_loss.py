@@ -9,7 +9,7 @@ import numpy as np
 
 from ...models import CarbonModel, HJBProblem
 from ...solvers import Solution, simulate
-from ...solvers.base import compiled
+from ...solvers.base import chunks, compiled
 from ...solvers.solution import evaluate
 from ._target import Target
 
@@ -70,8 +70,7 @@ def _along(target: Target, flat: Any) -> tuple[np.ndarray, np.ndarray]:
     """Loss per year and gain from 1 % of consumption, over 1 %, at every state."""
     count = jax.tree.leaves(flat)[0].shape[0]
     pieces = []
-    for first in range(0, count, _CHUNK):
-        index = np.minimum(np.arange(first, first + _CHUNK), count - 1)
+    for index, _ in chunks(count, _CHUNK):
         part = jax.tree.map(lambda a, index=index: jnp.asarray(np.asarray(a)[index]), flat)
         pieces.append(jax.tree.map(np.asarray, _at_states(target.problem, target.value, *part)))
     gaps, gains = (np.concatenate(both)[:count] for both in zip(*pieces, strict=True))

@@ -11,9 +11,16 @@ from one_state_cases import Cliff
 
 from abatax import HJBProblem, solve
 from abatax.models import Ambiguity, LinearQuadratic
-from abatax.solvers import RESULTS, AbstractProgress, FiniteDifference, SolverError, result_advice, result_name
+from abatax.solvers import (
+    RESULTS,
+    AbstractProgress,
+    FiniteDifference,
+    SolverError,
+    make_solver,
+    result_advice,
+    result_name,
+)
 from abatax.solvers._driver import _answer, _Options
-from abatax.solvers._registry import make_solver
 
 SOLVER = FiniteDifference(points=41)
 PROBLEM = HJBProblem(LinearQuadratic())

@@ -112,7 +112,7 @@ def test_a_list_that_contains_itself_ends():
 
 def test_processes_agree():
     code = (
-        "import abatax as ab; from abatax.models.base._fingerprint import fingerprint;"
+        "import abatax as ab; from abatax.models.base import fingerprint;"
         "print(fingerprint((ab.HJBProblem(ab.models.AKClimate()), ab.solvers.FiniteDifference(), {'a', 'b', 'c'})))"
     )
     marks = set()

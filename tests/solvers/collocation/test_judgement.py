@@ -8,8 +8,7 @@ from one_state_cases import Consumption, Level, Proportional, Slope, State, TwoA
 
 from abatax import HJBProblem, solve
 from abatax.models import LinearQuadratic, TimeAdditive
-from abatax.solvers import Features, FiniteDifference, GaussNewton, Spectral, result_name
-from abatax.solvers._driver import reshape_leading
+from abatax.solvers import Features, FiniteDifference, GaussNewton, Spectral, reshape_leading, result_name
 from abatax.solvers.base import flat, value_ranges
 from abatax.solvers.collocation import LOOSE, CollocationWorkspace, chain_of, looseness
 

@@ -19,8 +19,7 @@ from one_state_cases import Cliff
 import abatax as ab
 from abatax import HJBProblem, solve
 from abatax.models import AKClimate, Ambiguity, LinearQuadratic
-from abatax.solvers import Features, FiniteDifference, Spectral, result_name
-from abatax.solvers._registry import make_solver
+from abatax.solvers import Features, FiniteDifference, Spectral, make_solver, result_name
 from abatax.solvers.collocation import Polynomials
 from abatax.solvers.solution import chebyshev_axis, chebyshev_values
 from abatax.validation import AKExact, quantities, relative_errors

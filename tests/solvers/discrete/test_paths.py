@@ -120,7 +120,7 @@ def test_concave_quadratics_with_bounds_and_limits(seed):
 def test_too_few_steps_are_a_result_code():
     path = ab.solve(ab.models.Dice2016(), max_steps=2, throw=False)
     assert not path.converged and "max_steps" in path.advice
-    with pytest.raises(ab.solvers._driver.SolverError):
+    with pytest.raises(ab.solvers.SolverError):
         ab.solve(ab.models.Dice2016(), max_steps=2)
 
 

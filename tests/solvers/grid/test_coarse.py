@@ -10,8 +10,7 @@ import pytest
 from helpers import TIME, errors
 
 import abatax as ab
-from abatax.solvers import DeepGalerkin, FiniteDifference, GaussNewton, PolicyIteration, result_name
-from abatax.solvers._registry import make_solver
+from abatax.solvers import DeepGalerkin, FiniteDifference, GaussNewton, PolicyIteration, make_solver, result_name
 from abatax.solvers.collocation import family_at
 from abatax.validation import region_points
 

@@ -220,7 +220,7 @@ def test_margins_end_where_the_functions_of_the_model_end():
         model.bounds,
         TimeAdditive(),
     )
-    problem = ab.solvers._solution.reshape_leading(ab.HJBProblem(model), (1,), 0)
+    problem = ab.solvers.solution.reshape_leading(ab.HJBProblem(model), (1,), 0)
     assert 0.8 < finite_reach(problem, (0, 0), 50.0) < 1.0
     assert finite_reach(problem, (0, 1), 50.0) == 50.0
 
@@ -235,7 +235,7 @@ def test_a_face_through_which_nothing_moves_is_shut():
         (1e-3, 1.0),
         TimeAdditive(),
     )
-    problem = ab.solvers._solution.reshape_leading(ab.HJBProblem(fishery), (1,), 0)
+    problem = ab.solvers.solution.reshape_leading(ab.HJBProblem(fishery), (1,), 0)
     assert is_shut(problem, (0, 0)) and not is_shut(problem, (0, 1))
 
 

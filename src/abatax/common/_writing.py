@@ -1,4 +1,4 @@
-"""Files appear under their name only when they are complete; what a stopped process leaves behind is removed later."""
+"""Complete files: a file appears under its name when it is complete; incomplete files of stopped processes are removed later."""
 
 import os
 import re
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_INCOMPLETE: set[Path] = set()  # what this process is writing now
-_MADE: list[Path] = []  # folders that this process has made, parents first
-_DAY = 86_400.0  # seconds; no single file takes as long to write
+_INCOMPLETE: set[Path] = set()  # files that this process is writing
+_MADE: list[Path] = []  # folders that this process has created, parents first
+_DAY = 86_400.0  # seconds; no file takes this long to write
 _NAME = re.compile(r"\..+-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)\.partial(\..*)?")
 
 
 @contextmanager
 def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the name `path` when the block ends without an error.
+    """A temporary path in the folder of `path`, which is renamed to `path` when the block ends without an error.
 
     !!! example
 
@@ -35,7 +35,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    # The suffix stays last: writers choose the format by it.
+    # The suffix remains at the end, since writers choose the format by it.
     beside = path.with_name(f".{path.stem}-{_host()}-{os.getpid()}.partial{path.suffix}")
     _INCOMPLETE.add(beside)
     try:
@@ -49,7 +49,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents, and remember those that did not exist."""
+    """Create a folder and its parents, and record the folders that did not exist."""
     for parent in reversed((folder, *folder.parents)):
         if not parent.exists():
             parent.mkdir(exist_ok=True)
@@ -58,9 +58,9 @@ def make_folder(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Try whether files can be written to a folder, which need not exist; nothing is left behind.
+    """Check that files can be written to a folder, which need not exist; no file remains.
 
-    **Raises:** `OSError` if they cannot.
+    **Raises:** `OSError` if the folder is not writable.
     """
     already = len(_MADE)
     try:
@@ -69,14 +69,14 @@ def check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     finally:
-        for made in reversed(_MADE[already:]):
+        for created in reversed(_MADE[already:]):
             with suppress(OSError):
-                made.rmdir()
+                created.rmdir()
         del _MADE[already:]
 
 
 def discard_incomplete() -> None:
-    """Remove what this process has not finished to write, and the folders that it has made if they are empty."""
+    """Remove incomplete files of this process, and the folders that it has created if they are empty."""
     for path in tuple(_INCOMPLETE):
         with suppress(OSError):
             _remove(path)
@@ -96,26 +96,26 @@ def remove_leftovers(*folders: Path) -> None:
 
 
 def _is_abandoned(path: Path, name: re.Match[str]) -> bool:
-    """Whether nobody writes a file any more. A number of a process may have been given to another one since."""
+    """Whether no process writes a file any more; the number of a process may belong to a later process."""
     if time.time() - path.stat().st_mtime > _DAY:
         return True
     return name["host"] == _host() and (int(name["process"]) == os.getpid() or not _runs(int(name["process"])))
 
 
 def _runs(process: int) -> bool:
-    if os.name == "nt":  # there the call below would end the process
+    if os.name == "nt":  # on Windows the call below would end the process
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # somebody else's, or no answer
+    except (OSError, OverflowError):  # a process of another user, or no answer
         return True
     return True
 
 
 def _host() -> str:
-    """Processes are told apart by number on one machine only, and folders may be shared between machines."""
+    """A hash of the machine's name: numbers of processes are unique on one machine only, and machines may share folders."""
     import platform
 
     return f"{zlib.crc32(platform.node().encode()):08x}"
