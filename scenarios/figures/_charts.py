@@ -1,4 +1,4 @@
-"""Charts of a scenario, each on axes that are given."""
+"""Charts of a scenario, each drawn on given axes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ..labels import convert
 from ..words import at_year, on_screen
 from ._style import AVERSE, LINES, NEUTRAL, REFERENCE, WORST_CASE, dress, label_ends
 
-# For scale only: neither has ambiguity aversion. Year to US$/tCO2, price year, source.
+# Published values for scale, without ambiguity aversion: US$/tCO2 by year, price year, source.
 EPA_2023 = (
     {2020: 193.0, 2025: 212.0, 2030: 230.0, 2050: 308.0},
     2020,
@@ -31,13 +31,13 @@ def fan(
     neutral: xr.Dataset | None = None,
     bands: bool = True,
 ) -> None:
-    """A fan chart: median, 17 to 83 % and 5 to 95 % of the paths, named on the plot.
+    """A fan chart with labels on the plot: median, 17 to 83 % and 5 to 95 % of the paths.
 
     **Arguments:**
 
     - `ax`: matplotlib axes.
     - `summary`: from [`summarise`][].
-    - `name`: the variable; drawn in the unit that a reader sees.
+    - `name`: the variable, which is drawn in its unit on screen.
     - `label`: name of the median line.
     - `neutral`: summary without ambiguity aversion, whose median is drawn dashed.
     - `bands`: whether to draw the bands.
@@ -76,10 +76,10 @@ def fan(
 
 
 def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> None:
-    """The social cost of carbon with ambiguity aversion on and off, on the same axes, with two published ones for scale.
+    """The social cost of carbon with and without ambiguity aversion on the same axes, with two published series for scale.
 
-    Lines are means over the paths; the band is 5 to 95 % of the paths with ambiguity aversion. Diamonds: [`EPA_2023`][];
-    squares: [`DICE_2023`][]; all in the price year of the screen.
+    Lines are means over the paths; the band is 5 to 95 % of the paths with ambiguity aversion. Diamonds are [`EPA_2023`][] and
+    squares are [`DICE_2023`][], in US dollars of the price year on screen.
 
     **Arguments:**
 
@@ -89,8 +89,8 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
     from matplotlib.patheffects import withStroke
 
     labels, lines = [], []
-    own = str(averse.attrs.get("ambiguity", "averse"))
-    for summary, colour, words in ((averse, AVERSE, own), (neutral, NEUTRAL, "neutral")):
+    planner = str(averse.attrs.get("ambiguity", "averse"))
+    for summary, colour, words in ((averse, AVERSE, planner), (neutral, NEUTRAL, "neutral")):
         if summary is None:
             continue
         years = summary["year"].values
@@ -127,9 +127,9 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
 def jump_dates(
     ax: Any, jump: str, baseline: xr.Dataset, worst: xr.Dataset | None = None
 ) -> list[tuple[str, float, float]]:
-    """In which decade a jump happens: bars of the baseline and the worst-case probability, side by side.
+    """The distribution of the date of a jump by decade: bars of the baseline and the worst-case probability, side by side.
 
-    The last pair is the probability that it has not happened by the last year.
+    The last pair is the probability that the jump has not occurred by the last year.
 
     **Arguments:**
 
@@ -137,7 +137,7 @@ def jump_dates(
     - `jump`: name of the jump.
     - `baseline`, `worst`: summaries of paths under the two measures.
 
-    **Returns:** for each pair its name and the two probabilities in percent (NaN without `worst`).
+    **Returns:** for each pair the period and the two probabilities in percent (NaN without `worst`).
     """
     years = baseline["year"].values
     edges = sorted({int(years[0]), int(years[-1]), *range(int(years[0]) // 10 * 10 + 10, int(years[-1]), 10)})
@@ -156,14 +156,14 @@ def jump_dates(
     ax.bar(place - shift, columns[0], width, color="white", edgecolor=AVERSE, linewidth=1.2, label="baseline model")
     if worst is not None:
         ax.bar(place + shift, columns[1], width, color=WORST_CASE, hatch="////", edgecolor="white", linewidth=0,
-               label="worst case guarded against")  # fmt: skip
+               label="worst case")  # fmt: skip
         ax.legend(frameon=False, fontsize=7.5, loc="upper center", handlelength=1.3)
     for bar, column in zip((place[-1] - shift, place[-1] + shift), columns, strict=True):
         if np.isfinite(column[-1]):
             ax.annotate(
                 f"{column[-1]:.0f}", (bar, column[-1]), (0, 1), textcoords="offset points", ha="center", fontsize=7
             )
-    dress(ax, f"When the {jump.replace('_', ' ')} happens\n% of simulated paths")
+    dress(ax, f"Date of the {jump.replace('_', ' ')}\n% of simulated paths")
     ax.set_xticks(place, names, rotation=35, ha="right", fontsize=7.5, rotation_mode="anchor")
     ax.margins(x=0.02, y=0.25 if worst is not None else 0.1)
     return [(name, float(a), float(b)) for name, a, b in zip(names, *columns, strict=True)]
@@ -176,7 +176,7 @@ def sentence(data: xr.Dataset, name: str) -> str:
 
 
 def _include_zero(ax: Any) -> None:
-    """Start at zero unless that would waste more than half of the height."""
+    """Let the vertical axis start at zero unless this would leave more than half of the height empty."""
     low, high = ax.get_ylim()
     if 0.0 < low < 0.5 * high:
         ax.set_ylim(0.0, high)

@@ -12,19 +12,19 @@ from ..words import Records, label_of, share, significant
 from ._figures import SavedFigure, store_figure
 from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
 
-# Apart for every kind of colour vision on white, contrast above 4.5; line styles tell them apart in grey.
+# Colours can be distinguished with every type of colour vision and have a contrast above 4.5; line styles distinguish them in grey.
 COLOURS = ("#3b2a7a", "#a8480a", "#14694a", "#8a1c5c", "#1c5f94", "#6b5a00")
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)))
-_LEAST = 1e-17  # where an error of zero is drawn on a logarithmic axis
-_MOST = len(COLOURS)  # pairs that one figure with lines shows, the best first
+_LEAST = 1e-17  # position of an error of zero on a logarithmic axis
+_MOST = len(COLOURS)  # number of pairs in a figure with lines, the best first
 
 
 def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, SavedFigure]:
-    """Draw and write every figure that the comparison has data for.
+    """Draw and write all figures for which the comparison has data.
 
-    **Arguments:** `folder`: gets `<name>.svg`, `<name>.png` and `<name>.csv`.
+    **Arguments:** `folder`: the folder for `<name>.svg`, `<name>.png` and `<name>.csv`.
 
-    **Returns:** by name: `policy_error`, `error_time`, `slice_<state>`, `residual_map`.
+    **Returns:** figures by name: `policy_error`, `error_time`, `slice_<state>`, `residual_map`.
     """
     ranked = [row for row in rows_of(comparison.summary) if row["rank"]]
     if not ranked:
@@ -34,7 +34,7 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
     if timed is not None:
         figures["error_time"] = timed
     middle = {label_of(row): _median_run(comparison, row) for row in ranked[:_MOST]}
-    for state in comparison.target.states[:4]:  # of many regions the first say enough
+    for state in comparison.target.states[:4]:  # models with many regions have similar states
         figures[f"slice_{state}"] = _slice(comparison, middle, state, folder)
     if any(record.residuals for record in middle.values()):
         figures["residual_map"] = _maps(comparison, middle, folder)
@@ -42,7 +42,7 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
 
 
 def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
-    """Every seed as a dot, medians as bars across, the constant policy as a line."""
+    """A chart of policy errors with seeds as dots, medians as bars and the constant policy as a line."""
     constant = comparison.target.constant_errors()["constant_policy_error"]
     panel = new_panel(height=max(1.2, 0.26 * len(ranked) + 0.75), columns=1)
     ax = panel.axes[0]
@@ -51,8 +51,8 @@ def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
     names = [label_of(row) for row in ranked]
     for place, row in enumerate(ranked):
-        own = np.maximum([r.row["policy_error"] for r in _records(comparison, row)], _LEAST)
-        ax.plot(own, np.full(len(own), place), "o", ms=4.0, mfc="none", mec=COLOURS[0], clip_on=False)
+        errors = np.maximum([r.row["policy_error"] for r in _records(comparison, row)], _LEAST)
+        ax.plot(errors, np.full(len(errors), place), "o", ms=4.0, mfc="none", mec=COLOURS[0], clip_on=False)
         ax.plot([max(row["policy_error"], _LEAST)] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
     ax.axvline(constant, color=COLOURS[1], lw=1.2, ls=(0, (5, 2)))
     ax.set_xscale("log")
@@ -63,15 +63,15 @@ def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
     ax.set_title("Relative error of the policy (dashed: the best constant policy)", loc="left", fontsize=8.5)
     best, last = ranked[0], ranked[-1]
     alt = f"Policy error of {len(names)} solvers and architectures, from {share(best['policy_error'])} ({names[0]})"
-    alt += f" to {share(last['policy_error'])} ({names[-1]}); a constant policy scores {share(constant)}."
-    caption = "Circles: single seeds. Bars: their median. Left is better; the scale is logarithmic."
+    alt += f" to {share(last['policy_error'])} ({names[-1]}); the error of a constant policy is {share(constant)}."
+    caption = "Circles: single seeds. Bars: their median. The scale is logarithmic."
     shown = ("solver", "architecture", "seed", "policy_error", "constant_policy_error")
     data = pd.DataFrame([{name: r.row[name] for name in shown} for r in comparison.records if not r.row["failure"]])
     return store_figure(panel, folder, "policy_error", "Error of the policy", alt, caption, data)
 
 
 def _curves(comparison: Comparison, ranked: Records, folder) -> SavedFigure | None:
-    """Medians over the seeds of the error so far, at common times."""
+    """A chart of the policy error against time, as the median over the seeds."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel = new_panel(height=1.25 * HEIGHT)
@@ -105,7 +105,7 @@ def _curves(comparison: Comparison, ranked: Records, folder) -> SavedFigure | No
     ax.set_yscale("log")
     ax.margins(x=0.03)
     ax.axhline(comparison.target.constant_errors()["constant_policy_error"], color=REFERENCE, lw=0.9)
-    ax.set_xlabel("seconds (compilation apart)")
+    ax.set_xlabel("seconds (without compilation)")
     ax.set_title("Relative error of the policy (line: the best constant policy)", loc="left", fontsize=8.5)
     panel.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5, handlelength=2.8)
     data = pd.concat(pieces, ignore_index=True)
@@ -113,25 +113,25 @@ def _curves(comparison: Comparison, ranked: Records, folder) -> SavedFigure | No
         f"{piece['pair'].iloc[0]} from {share(piece['policy error'].iloc[0])} to {share(piece['policy error'].iloc[-1])}"
         for piece in pieces[:_MOST]
     )
-    caption = "Median over the seeds, of the first regime. The first seconds are the monotone start that decides on the branch."
-    caption += f" Shown are the best {_MOST}." if len(pieces) > _MOST else ""
+    caption = "Median over the seeds in the first regime. The first seconds are the monotone start, which determines the branch."
+    caption += f" The figure shows the best {_MOST} pairs." if len(pieces) > _MOST else ""
     return store_figure(panel, folder, "error_time", "Error against time", alt + ".", caption, data)
 
 
 def _median_curve(runs: list[Record]) -> tuple[np.ndarray, np.ndarray]:
-    """The median of step functions of time, from the time on that all have a first sample."""
+    """The median of step functions of time, beginning when all of them have a first sample."""
     times = np.unique(np.concatenate([r.curve["seconds"] for r in runs]))
     times = times[times >= max(r.curve["seconds"][0] for r in runs)]
     values = []
     for r in runs:
-        own = np.asarray(r.curve["seconds"])
-        index = np.clip(np.searchsorted(own, times, side="right") - 1, 0, len(own) - 1)
+        seconds = np.asarray(r.curve["seconds"])
+        index = np.clip(np.searchsorted(seconds, times, side="right") - 1, 0, len(seconds) - 1)
         values.append(np.asarray(r.curve["policy_error"])[index])
     return times, np.median(values, axis=0)
 
 
 def _slice(comparison: Comparison, middle: dict[str, Record], state: str, folder) -> SavedFigure:
-    """Value and every control along a state, the reference in grey below."""
+    """A chart of the value and every control along a state, with the reference as a grey band."""
     target = comparison.target
     reference = target.slices(target.problem, target.value)[state]
     names = ["value", *target.controls]
@@ -152,7 +152,7 @@ def _slice(comparison: Comparison, middle: dict[str, Record], state: str, folder
             columns[f"{label} {name}"] = record.slices[state][name]
         low, high = np.min(reference[name]), np.max(reference[name])
         room = 0.25 * (high - low) or 0.1 * abs(high) or 1.0
-        ax.set_ylim(low - room, high + room)  # what is far off leaves the axes, and does not squeeze the others
+        ax.set_ylim(low - room, high + room)  # distant lines leave the axes and do not compress the others
         dress(ax, _words(comparison, name), whole=False)
     for ax in panel.axes[-min(len(names), 3) :]:
         ax.set_xlabel(_words(comparison, state))
@@ -161,13 +161,13 @@ def _slice(comparison: Comparison, middle: dict[str, Record], state: str, folder
     )
     alt = f"Centred value and controls along {state} from {significant(reference['at'][0])} to {significant(reference['at'][-1])}:"
     alt += f" {', '.join(middle)}, and the reference."
-    caption = "Grey band: the reference. Lines: the run with the median policy error of each pair; other states in the middle."
+    caption = "Grey band: the reference. Lines: the run with the median policy error of each pair, at the middle of the other states."
     title = f"Value and policy along {state.replace('_', ' ')}"
     return store_figure(panel, folder, f"slice_{state}", title, alt, caption, pd.DataFrame(columns))
 
 
 def _maps(comparison: Comparison, middle: dict[str, Record], folder) -> SavedFigure:
-    """The size of the residual over the first two states, one colour scale for all."""
+    """Maps of the size of the residual over the first two states, with a common colour scale."""
     shown = {label: record.residuals for label, record in middle.items() if record.residuals}
     panel = new_panel(len(shown), 0.9 * HEIGHT, 3)
     sizes = {label: np.log10(np.abs(np.array(m["residual"])) + 1e-300) for label, m in shown.items()}
@@ -190,20 +190,20 @@ def _maps(comparison: Comparison, middle: dict[str, Record], folder) -> SavedFig
     panel.axes[0].set_ylabel(_words(comparison, second), fontsize=7.5)
     panel.figure.colorbar(mesh, ax=panel.axes, label="log₁₀ |residual|", shrink=0.9)
     alt = f"Size of the residual over {first} and {second} for {', '.join(shown)}."
-    caption = "Residual of the equation over the discount rate and the range of the value; other states in the middle of their"
-    caption += " region. A small residual alone does not prove an answer right."
+    caption = "Residual of the equation relative to the discount rate and the range of the value, at the middle of the other states."
+    caption += " A small residual alone does not imply a small error."
     return store_figure(
         panel, folder, "residual_map", "Residual over two states", alt, caption, pd.concat(pieces, ignore_index=True)
     )
 
 
 def _words(comparison: Comparison, name: str) -> str:
-    """A state, a control or the value with its unit."""
+    """The name of a state, a control or the value with its unit."""
     model = comparison.target.problem.model
-    known: dict[str, Any] = {**model.states._asdict(), **model.controls._asdict()}
-    if name not in known:
+    variables: dict[str, Any] = {**model.states._asdict(), **model.controls._asdict()}
+    if name not in variables:
         return f"{name.capitalize()} (centred)"
-    unit = str(known[name].unit)
+    unit = str(variables[name].unit)
     words = name.replace("_", " ").capitalize()
     return words if unit in ("", "1") else f"{words} ({unit})"
 
@@ -214,6 +214,6 @@ def _records(comparison: Comparison, row: dict[str, Any]) -> list[Record]:
 
 
 def _median_run(comparison: Comparison, row: dict[str, Any]) -> Record:
-    """The run whose policy error is the middle one; of two the better."""
+    """The run with the median policy error; of two middle runs the better."""
     ordered = sorted(_records(comparison, row), key=lambda r: np.nan_to_num(r.row["policy_error"], nan=np.inf))
     return ordered[(len(ordered) - 1) // 2]

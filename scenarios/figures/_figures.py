@@ -1,4 +1,4 @@
-"""The figures of a report: drawn, written as svg, png and csv, and told in words."""
+"""The figures of a report as SVG, PNG and CSV files, with descriptions in words."""
 
 import os
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ..labels import summarise
 from ..words import at_year, fixed, on_screen, significant, stance
 from ._charts import DICE_2023, EPA_2023, fan, jump_dates, scc_path, sentence
 from ._policy_chart import axis_name, region_of, slice_along, states_of, value_and_policy
 from ._style import WIDTH, Panel, new_panel, save_panel
 
-FANS = ("emissions", "temperature", "damages")  # drawn where a model has them
+FANS = ("emissions", "temperature", "damages")  # fan charts, if the model has the quantity
 
 
 class SavedFigure(NamedTuple):
-    """A figure on disk: what it is, what it shows in words, where it lies, the numbers in it, and if it fills the page's width."""
+    """A figure on disk: title, description, caption, files, its numbers, and whether it has the width of the page."""
 
     title: str
     alt: str
@@ -41,18 +41,18 @@ def save_figures(
     neutral_solution: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
     worst: xr.Dataset | None = None,
 ) -> dict[str, SavedFigure]:
-    """Draw and write every figure that the data allow.
+    """Draw and write all figures for which the data suffice.
 
     **Arguments:**
 
-    - `folder`: gets `<name>.svg`, `<name>.png` and `<name>.csv`.
+    - `folder`: the folder for `<name>.svg`, `<name>.png` and `<name>.csv`.
     - `summary`: from [`summarise`][], paths under the baseline measure.
-    - `solution`: on its grid, or datasets by regime with the first regime under `""`.
+    - `solution`: the solution on its grid, or datasets by regime with the first regime under `""`.
     - `neutral`, `neutral_solution`: the same without ambiguity aversion.
     - `worst`: paths under the worst-case measure, or their summary.
 
-    **Returns:** by name: `emissions`, `temperature`, `damages`, `jump_<jump>`, `policy_<state>` and `scc`, as far as the
-    model has them.
+    **Returns:** figures by name: `emissions`, `temperature`, `damages`, `jump_<jump>`, `policy_<state>` and `scc`, if the
+    model has the quantity.
 
     !!! example
 
@@ -92,7 +92,7 @@ def save_figures(
 def store_figure(
     panel: Panel, folder: str | os.PathLike[str], name: str, title: str, alt: str, caption: str, data: pd.DataFrame
 ) -> SavedFigure:
-    """Write a figure as svg and png, and its numbers as csv."""
+    """Write a figure as SVG and PNG, and its numbers as CSV."""
     svg, png = save_panel(panel, folder, name)
     csv = Path(folder, f"{name}.csv")
     with complete_file(csv) as beside:
@@ -101,7 +101,7 @@ def store_figure(
 
 
 def _start(summary: xr.Dataset, state: str) -> float:
-    """Where the paths begin, in the unit of the state; NaN if the summary does not hold it."""
+    """The initial value of the paths in the unit of the state; NaN if the summary does not contain the state."""
     if state not in summary:
         return float("nan")
     return float(summary[state].sel(quantile=0.5).isel(year=0))
@@ -133,7 +133,7 @@ def _fan_figure(
     if neutral is not None and name in neutral:
         alt += f" Without ambiguity aversion the median of {end} is {_show(at_year(neutral, name, end))}."
     caption = (
-        "Solid: median of the simulated paths; dark band 17–83 %, light band 5–95 % of the paths, each year by itself."
+        "Solid: median of the simulated paths; dark band 17–83 %, light band 5–95 % of the paths, pointwise in time."
     )
     caption += " Dashed: median without ambiguity aversion." if neutral is not None else ""
     return store_figure(panel, folder, name, title, alt, caption, _fan_data(summary, name, neutral))
@@ -162,20 +162,20 @@ def _scc_figure(folder: str | os.PathLike[str], summary: xr.Dataset, neutral: xr
     scc_path(panel.axes[0], summary, neutral)
     begin, end = _ends(summary)
     first, last = (at_year(summary, "scc_mean", year) for year in (begin, end))
-    own = stance(summary).lower()
-    alt = f"Social cost of carbon in 2020 US$ per tonne of CO₂: {own} {significant(first)} in {begin}"
+    planner = stance(summary).lower()
+    alt = f"Social cost of carbon in 2020 US$ per tonne of CO₂: {planner} {significant(first)} in {begin}"
     alt += f" and {significant(last)} in {end} (mean of the paths)"
     if neutral is not None and "scc" in neutral:
         first, last = (at_year(neutral, "scc_mean", year) for year in (begin, end))
         alt += f"; without it {significant(first)} and {significant(last)}"
     alt += ". Markers show two published estimates for scale."
     caption = (
-        f"Solid: {own}, mean and 5–95 % of the simulated paths. "
+        f"Solid: {planner}, mean and 5–95 % of the simulated paths. "
         + ("Dashed: without. " if neutral is not None else "")
         + "For scale, without ambiguity aversion and in 2020 US$: "
         + f"diamonds {EPA_2023[2]}; squares {DICE_2023[2]}, converted from 2019 US$."
     )
-    title = "Social cost of carbon" + ("" if neutral is None else ", ambiguity on and off")
+    title = "Social cost of carbon" + ("" if neutral is None else ", with and without ambiguity aversion")
     return store_figure(panel, folder, "scc", title, alt, caption, _fan_data(summary, "scc", neutral))
 
 
@@ -185,13 +185,13 @@ def _jump_figure(
     panel = new_panel()
     rows = jump_dates(panel.axes[0], jump, summary, worst)
     words, end = jump.replace("_", " "), _ends(summary)[1]
-    alt = f"Probability that the {words} has happened by {end}: {fixed(100 - rows[-1][1], 0)} % of the simulated paths"
+    alt = f"Probability that the {words} has occurred by {end}: {fixed(100 - rows[-1][1], 0)} % of the simulated paths"
     if worst is not None:
         alt += f", and {fixed(100 - rows[-1][2], 0)} % under the worst case that the planner guards against"
     alt += f". The most frequent period is {max(rows[:-1], key=lambda row: row[1])[0]}." if rows[-1][1] < 100 else "."
     caption = "Share of simulated paths by period."
     if worst is not None:
-        caption += " The worst case is what the policy guards against; it is no forecast."
+        caption += " The policy guards against the worst case, which is not a forecast."
     data = pd.DataFrame(rows, columns=["period", "baseline (%)", "worst case (%)"])
     data = data if worst is not None else data.drop(columns="worst case (%)")
     return store_figure(panel, folder, f"jump_{jump}", f"Date of the {words}", alt, caption, data)
@@ -222,7 +222,7 @@ def _policy_figure(
     alt = f"Optimal policy before any jump from {significant(low)} to {significant(high)}, {axis}. "
     alt += (". ".join(parts) or "The value function") + "."
     caption = "Within the region of interest, before any jump" + (
-        "; other states as at the start of the paths." if len(states_of(solution)) > 1 else "."
+        "; other states have their initial values." if len(states_of(solution)) > 1 else "."
     )
     caption += " Solid: with ambiguity aversion; dashed: without." if other is not None else ""
     title = f"Value and policy along {sentence(line, state).lower()}"

@@ -13,13 +13,13 @@ from ..words import on_screen, warming_unit
 from ._charts import sentence
 from ._style import AVERSE, HEIGHT, LINES, NEUTRAL, Panel, dress, new_panel
 
-_COLUMNS, _LETTERS = 3, 34  # axes side by side once there are more, and letters that fit above one
+_COLUMNS, _LETTERS = 3, 34  # axes side by side if there are more than this number, and characters in a title
 
 
 def region_of(solution: xr.Dataset, state: str) -> tuple[float, float]:
-    """The region of interest of a state; its whole grid if none is stated.
+    """The region of interest of a state; its whole grid if it has no attribute `region`.
 
-    The attribute `region` may be a pair or, as files hold it, its JSON text.
+    The attribute may be a pair or, as in files, the JSON text of a pair.
     """
     region = solution[state].attrs.get("region")
     region = json.loads(region) if isinstance(region, str) else region
@@ -39,11 +39,11 @@ def slice_along(solution: xr.Dataset, state: str, at: Mapping[str, float] | None
 
     **Arguments:**
 
-    - `solution`: dims are the states.
+    - `solution`: a Dataset with the states as dimensions.
     - `state`: the state that varies.
-    - `at`: values of the other states; the middle of their region where left out.
+    - `at`: values of the other states; by default the middle of their region.
 
-    **Returns:** a Dataset with the one dim `state`.
+    **Returns:** a Dataset with `state` as its only dimension.
 
     **Raises:** `ValueError` if there is no such state.
 
@@ -88,13 +88,13 @@ def value_and_policy(
 ) -> Panel:
     """Value function, controls and social cost of carbon along one state, with ambiguity aversion and without.
 
-    Margins of the grid, outside of the region of interest, are not drawn.
+    Margins of the grid, which lie outside the region of interest, are not drawn.
 
     **Arguments:**
 
     - `solution`, `neutral`: solutions on their grids.
-    - `state`: the state on the horizontal axis; the first if left out.
-    - `at`: values of the other states; the middle of their region where left out.
+    - `state`: the state on the horizontal axis; by default the first.
+    - `at`: values of the other states; by default the middle of their region.
 
     **Returns:** a figure; save it with [`save_panel`][].
 
@@ -129,7 +129,7 @@ def value_and_policy(
 
 
 def axis_name(solution: xr.Dataset, state: str) -> str:
-    """A state and its unit, for an axis or a column."""
+    """The name of a state with its unit, for an axis or a column."""
     words, unit = sentence(solution, state), str(solution[state].attrs.get("units", ""))
     unit = {"degC": warming_unit(solution[state]), "1": ""}.get(unit, unit)
     return f"{words} ({unit})" if unit else words

@@ -1,4 +1,4 @@
-"""How figures look: colours, lines, labels on the plot, files. No global state of matplotlib is left changed."""
+"""The style of figures: colours, lines, labels and files. The global state of matplotlib is not changed."""
 
 import os
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._writing import complete_file
+from ...common import complete_file
 
-# Dark enough for thin lines and text on white (contrast above 4.5), apart for every kind of colour vision and in
-# grey; none is a colour of an IPCC scenario or category.
+# Colours have a contrast above 4.5 on white, can be distinguished with every type of colour vision and in
+# grey, and are not colours of IPCC scenarios or categories.
 AVERSE = "#3b2a7a"
 NEUTRAL = "#a8480a"
 WORST_CASE = "#8a1c5c"
@@ -19,7 +19,7 @@ INK = "#1a1a1a"
 
 LINES = {AVERSE: "solid", NEUTRAL: (0, (5, 2)), WORST_CASE: (0, (1, 1.2)), REFERENCE: (0, (3, 1, 1, 1))}
 
-# 9 cm wide with letters of 8.5 points: still readable when a page shows it 7 cm wide
+# 9 cm wide with letters of 8.5 points, which remain readable at a width of 7 cm
 WIDTH, HEIGHT = 3.55, 2.75  # inches
 PAGE_WIDTH = 7.6
 
@@ -42,20 +42,20 @@ _SETTINGS: dict[Any, Any] = {
 
 
 class Panel(NamedTuple):
-    """A figure and its axes, in reading order."""
+    """A figure and its axes, row by row."""
 
     figure: Any
     axes: list[Any]
 
 
 def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel:
-    """An empty figure, drawn without pyplot.
+    """An empty figure, created without pyplot.
 
     **Arguments:**
 
     - `count`: number of axes.
-    - `height`: inches of each.
-    - `columns`: axes side by side; from two on the figure has the width of the page.
+    - `height`: height of each in inches.
+    - `columns`: number of axes side by side; with two or more the figure has the width of the page.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -63,11 +63,11 @@ def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel
     rows = -(-count // columns)
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(WIDTH if columns == 1 else PAGE_WIDTH, height * rows), layout="constrained")
-        every = list(np.ravel(figure.subplots(rows, columns, sharex=True, squeeze=False)))
-        axes = every[:count]
+        all_axes = list(np.ravel(figure.subplots(rows, columns, sharex=True, squeeze=False)))
+        axes = all_axes[:count]
         for ax in axes[-columns:]:
             ax.tick_params(labelbottom=True)
-        for ax in every[count:]:
+        for ax in all_axes[count:]:
             ax.remove()
         for ax in axes:
             ax.grid(axis="y", color="#e3e3e3", linewidth=0.6)
@@ -77,7 +77,7 @@ def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel
 
 
 def dress(ax: Any, ylabel: str, *, whole: bool = True) -> None:
-    """The unit on top of the vertical axis, where it reads from left to right; few round ticks, `whole` on the horizontal."""
+    """Set the title with the unit of the vertical axis, and few round ticks (integers on the horizontal axis if `whole`)."""
     from matplotlib.ticker import MaxNLocator
 
     ax.set_title(ylabel, color=INK, loc="left", fontsize=8.5)
@@ -87,7 +87,7 @@ def dress(ax: Any, ylabel: str, *, whole: bool = True) -> None:
 
 
 def label_ends(ax: Any, labels: Sequence[tuple[float, str, str]]) -> None:
-    """Names at the right end of lines, moved apart where they would overlap.
+    """Names at the right end of lines, moved apart if they would overlap.
 
     **Arguments:**
 
@@ -98,9 +98,9 @@ def label_ends(ax: Any, labels: Sequence[tuple[float, str, str]]) -> None:
         return
     low, high = ax.get_ylim()
     ordered = sorted(labels, key=lambda label: label[0])
-    wanted = [(y - low) / (high - low) for y, _, _ in ordered]
+    heights = [(y - low) / (high - low) for y, _, _ in ordered]
     gap = 0.085 * HEIGHT / (ax.figure.get_figheight() / max(len(ax.figure.axes), 1))
-    for (_, text, colour), place in zip(ordered, _apart(wanted, gap), strict=True):
+    for (_, text, colour), place in zip(ordered, _apart(heights, gap), strict=True):
         ax.annotate(
             text,
             xy=(1.0, place),
@@ -114,8 +114,8 @@ def label_ends(ax: Any, labels: Sequence[tuple[float, str, str]]) -> None:
 
 
 def _apart(places: list[float], gap: float) -> list[float]:
-    """Increasing places moved as little as possible (least squares) so that neighbours are a gap apart."""
-    blocks: list[list[float]] = []  # of each block of touching labels: sum of wanted starts, number
+    """Increasing places, moved as little as possible (least squares) such that neighbours are a gap apart."""
+    blocks: list[list[float]] = []  # for each block of touching labels: sum of preferred starts, number of labels
     for number, place in enumerate(places):
         blocks.append([place - number * gap, 1.0])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
@@ -123,7 +123,7 @@ def _apart(places: list[float], gap: float) -> list[float]:
             blocks[-1][0] += total
             blocks[-1][1] += count
     starts = [total / count for total, count in blocks for _ in range(int(count))]
-    room = 1.0 - gap * (len(places) - 1)  # the first must start below this for the last to end inside
+    room = 1.0 - gap * (len(places) - 1)  # upper bound of the first place, such that the last is inside
     return [max(min(start, room), 0.0) + number * gap for number, start in enumerate(starts)]
 
 

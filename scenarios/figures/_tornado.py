@@ -1,4 +1,4 @@
-"""Which parameters an answer leans on: the table of sensitivities and its tornado figure."""
+"""The table of sensitivities with respect to parameters, and its tornado chart."""
 
 import math
 import os
@@ -14,34 +14,34 @@ from ._figures import SavedFigure
 from ._style import AVERSE, INK, NEUTRAL, new_panel, save_panel
 
 _MOST = 15  # bars
-_NOTHING = 1e-9  # elasticities below are rounding
-# entries must sum to one: scaling all of them together means nothing
+_ROUNDING = 1e-9  # smaller elasticities are rounding errors
+# entries sum to one, so that an elasticity with respect to all entries has no meaning
 _PROBABILITIES = ("weights", "probabilities")
 
 
-def sensitivity_table(found: xr.Dataset) -> pd.DataFrame:
-    """The dataset of [`sensitivities`][] as rows of functional and parameter, as in `sensitivities.csv`."""
+def sensitivity_table(derivatives: xr.Dataset) -> pd.DataFrame:
+    """The dataset of [`sensitivities`][] with one row per functional and parameter, as in `sensitivities.csv`."""
     columns = ["functional", "functional_value", "functional_unit", "parameter", "value", "unit"]
-    table = found.transpose("functional", "parameter").to_dataframe().reset_index()
-    mark = {MARK: found.attrs[MARK]} if MARK in found.attrs else {}
+    table = derivatives.transpose("functional", "parameter").to_dataframe().reset_index()
+    mark = {MARK: derivatives.attrs[MARK]} if MARK in derivatives.attrs else {}
     return pd.DataFrame(table[[*columns, "derivative", "elasticity"]]).assign(**mark)
 
 
 def headline_of(table: pd.DataFrame) -> str:
-    """The functional that is drawn: the social cost of carbon, else the first."""
+    """The functional of the chart: the social cost of carbon, or the first functional if there is none."""
     names = [str(name) for name in table["functional"]]
     return "scc" if "scc" in names else names[0]
 
 
 def largest_elasticities(table: pd.DataFrame, functional: str) -> list[tuple[str, float]]:
-    """The largest elasticities, fields with several entries scaled together, probabilities left out."""
+    """The largest elasticities without probabilities; entries of a field are scaled together."""
     total: dict[str, float] = {}
     for row in table.to_dict("records"):
         field = str(row["parameter"]).partition("[")[0]
         if row["functional"] == functional and field.rpartition(".")[2] not in _PROBABILITIES:
             total[field] = total.get(field, 0.0) + float(row["elasticity"])
-    found = [(field, value) for field, value in total.items() if math.isfinite(value) and abs(value) > _NOTHING]
-    return sorted(found, key=lambda pair: -abs(pair[1]))[:_MOST]
+    nonzero = [(field, value) for field, value in total.items() if math.isfinite(value) and abs(value) > _ROUNDING]
+    return sorted(nonzero, key=lambda pair: -abs(pair[1]))[:_MOST]
 
 
 def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFigure:
@@ -49,8 +49,8 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
 
     **Arguments:**
 
-    - `folder`: where the three files go.
-    - `table`: from `sensitivity_table`, or read back from `sensitivities.csv`.
+    - `folder`: the folder for the three files.
+    - `table`: from `sensitivity_table`, or from a file `sensitivities.csv`.
 
     !!! example
 
@@ -80,7 +80,7 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
     ax.axvline(0.0, color=INK, linewidth=0.8)
     ax.tick_params(length=2)
     ax.margins(x=0.16)
-    # the title reads from the left edge of the figure, above the names of the parameters
+    # the title begins at the left edge of the figure, above the names of the parameters
     panel.figure.suptitle(f"Elasticity of the {words}", x=0.01, ha="left", fontsize=8.5, color=INK)
     for height, (_, value) in zip(heights, shown, strict=True):
         ax.annotate(
@@ -103,8 +103,8 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
         f"Bars of elasticities of the {words}, the largest on top: {top}."
         if top
         else f"The {words} has no elasticity.",
-        " Percent by which it changes when a parameter rises by one percent. Fields with several entries are scaled together;"
-        " probabilities are left out. Ambiguity is aversion, one over the penalty.",
+        " Change in percent if a parameter rises by one percent. Entries of a field are scaled together;"
+        " probabilities are omitted. Parameters of ambiguity are aversions, the inverse of penalties.",
         svg,
         png,
         csv,

@@ -1,4 +1,4 @@
-"""The result page and the page of a comparison, each one self-contained file."""
+"""The result page of a run and the page of a comparison, each a self-contained file."""
 
 from ._comparison_report import write_comparison as write_comparison
 from ._report import write_report as write_report

@@ -1,11 +1,11 @@
-"""The files of a comparison: table, dataset, figures, and one self-contained page."""
+"""The files of a comparison: table, dataset, figures and one self-contained page."""
 
 import json
 import math
 from html import escape
 from pathlib import Path
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ...validation import Comparison
 from ...validation.comparison import rows_of
 from ..figures import SavedFigure, save_comparison_figures
@@ -26,10 +26,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
 
 
 def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], path: Path) -> str:
-    """The page: what won in words, the ranking, figures, every run, tuning, how to read it."""
-    told, name = sentences(comparison), comparison.about["model"].replace("_", " ")
+    """The page: results in sentences, the ranking, figures, all runs, tuning, and an explanation of the terms."""
+    name = comparison.about["model"].replace("_", " ")
     sections = [
-        ("answer", "What was found", _answer(told)),
+        ("answer", "Results", _answer(sentences(comparison))),
         ("ranking", "Ranking", _ranking(comparison)),
         ("figures", "Figures", figure_list(figures, path)),
         ("runs", "Every run", _runs(comparison)),
@@ -51,7 +51,7 @@ def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], pat
     seeds = "one seed" if about["seeds"] == 1 else f"{about['seeds']} seeds"
     lead = f"{seeds.capitalize()}, {each} and about {about['parameters']} parameters for every network."
     body = [
-        tag("a", "Skip to what was found", class_="skip", href="#answer"),
+        tag("a", "Skip to the results", class_="skip", href="#answer"),
         tag("header", tag("h1", escape(title)) + paragraph(lead, class_="lead")),
         tag("nav", tag("ul", links), aria_label="Contents"),
         tag("main", main),
@@ -59,9 +59,9 @@ def comparison_page(comparison: Comparison, figures: dict[str, SavedFigure], pat
     return page(title, "\n".join(body))
 
 
-def _answer(told: list[str]) -> str:
-    first = tag("ul", tag("li", paragraph(told[0], class_="sentence")), class_="headlines")
-    return first + "\n".join(paragraph(text) for text in told[1:])
+def _answer(results: list[str]) -> str:
+    first = tag("ul", tag("li", paragraph(results[0], class_="sentence")), class_="headlines")
+    return first + "\n".join(paragraph(text) for text in results[1:])
 
 
 def _ranking(comparison: Comparison) -> str:
@@ -89,7 +89,7 @@ def _ranking(comparison: Comparison) -> str:
     rows.append(["best constant policy", "–", _number(constant), *["–"] * 9])
     header = ["Solver, architecture", "Rank", "Policy error", "Quartiles", "p against the best", "Seconds", "Runs"]
     header += ["Value error", "Gradient error", "Residual", "Welfare loss, %", "Exits"]
-    return table("Medians over the seeds, the least policy error first", header, rows, range(1, len(header)))
+    return table("Medians over the seeds, ordered by the policy error", header, rows, range(1, len(header)))
 
 
 def _runs(comparison: Comparison) -> str:
@@ -121,7 +121,7 @@ def _runs(comparison: Comparison) -> str:
     ]
     notes = sorted({note for row in runs if (note := row["note"])})
     text = "".join(paragraph(f"{note[0].upper()}{note[1:]}.", class_="small") for note in notes)
-    return table("Every run that ended", header, rows, range(1, len(header) - 1)) + text
+    return table("All runs that ended", header, rows, range(1, len(header) - 1)) + text
 
 
 def _tuning(rows: Records) -> str:
@@ -135,8 +135,8 @@ def _tuning(rows: Records) -> str:
         text = ", ".join(f"{key} {value}" for key, value in options.items()) or "the defaults"
         trials = f"{row['tuning_trials']:.0f}"
         cells.append([label, trials, _seconds(row["tuning_seconds"]), _seconds(row["tuning_compile_seconds"]), text])
-    text = "A random search on a quarter of the budget per trial, with seeds of its own, judged by the residual on fresh points"
-    text += " and never by the reference. Its seconds come on top of those above."
+    text = "A random search with a quarter of the budget per trial and separate seeds. The criterion is the residual on fresh points;"
+    text += " the reference is not used. The seconds above do not include the search."
     header = ["Solver, architecture", "Trials", "Seconds", "Compilation, s", "Chosen"]
     return paragraph(text) + table("Tuning of each architecture", header, cells, [1, 2, 3])
 
@@ -161,32 +161,34 @@ def _reference(comparison: Comparison) -> str:
 _READING = (
     (
         "Error",
-        "root mean square distance to the reference over that of the reference, on fresh points of the region of interest; the"
-        " value is centred, slopes are measured per length of the region; the policy error is the root mean square over the controls",
+        "root mean square distance to the reference, relative to the root mean square of the reference, on fresh points of"
+        " the region of interest; the value is centred, slopes are measured per length of the region; the policy error is the"
+        " root mean square over the controls",
     ),
     (
         "Best constant policy",
-        "what the mean of the reference's policy scores: a method near it has learnt nothing",
+        "the error of the mean of the reference's policy: a method with a similar error has learnt nothing",
     ),
     (
         "Equal budget",
-        "the same seconds for each regime, or the same steps of training, and the same number of parameters; compilation and"
-        " measuring along the way are not counted, the monotone finite-difference start of networks is; a solver that meets its own"
-        " tolerance ends earlier; programs are compiled once for all seeds, so the first run of a pair shows most of that",
+        "the same seconds for each regime, or the same number of training steps, and the same number of parameters; compilation and"
+        " measurements during training are not included, whereas the monotone finite-difference start of networks is; a solver that"
+        " reaches its own tolerance ends earlier; programs are compiled once for all seeds, mostly in the first run of a pair",
     ),
     (
         "Residual",
-        "how well the equation holds on fresh points, over the discount rate and the range of the value; small does not mean right",
+        "the residual of the equation on fresh points, relative to the discount rate and the range of the value; a small residual does"
+        " not imply a small error",
     ),
     (
         "Welfare loss",
-        "what following the policy costs until the first jump, in % of consumption, by the reference's Hamiltonian along simulated"
-        " paths",
+        "the welfare loss from following the policy until the first jump, in % of consumption, computed from the Hamiltonian of"
+        " the reference along simulated paths",
     ),
     ("Exits", "share of simulated paths that leave the computational box"),
     (
         "Result",
-        "what the solver itself says of its answer; a network that used up its budget may be right and not converged",
+        "the result code of the solver; a network that used up its budget may be accurate although it has not converged",
     ),
 )
 

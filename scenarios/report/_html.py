@@ -1,4 +1,4 @@
-"""Pieces of a self-contained page: escaped text, tables, figures as inline svg, styles."""
+"""Elements of a self-contained page: escaped text, tables, figures as inline SVG, styles."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -65,9 +65,9 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-
 
 
 def tag(name: str, content: str, **attributes: str) -> str:
-    """An element around ready markup; attribute values are escaped, and `class_` stands for `class`."""
-    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(v)}"' for key, v in attributes.items())
-    return f"<{name}{given}>{content}</{name}>"
+    """An element around existing markup; attribute values are escaped, and `class_` becomes `class`."""
+    markup = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(v)}"' for key, v in attributes.items())
+    return f"<{name}{markup}>{content}</{name}>"
 
 
 def paragraph(text: str, **attributes: str) -> str:
@@ -76,11 +76,11 @@ def paragraph(text: str, **attributes: str) -> str:
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
-    """A table of plain text with a caption; the first column names the rows.
+    """A table of plain text with a caption; the first column contains the names of the rows.
 
     **Arguments:**
 
-    - `caption`: also the name of the region that scrolls.
+    - `caption`: the caption, which is also the name of the scrollable region.
     - `header`: names of the columns.
     - `rows`: cells as text.
     - `numeric`: columns aligned to the right.
@@ -100,7 +100,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], nu
 
 
 def data_table(caption: str, data: pd.DataFrame, rows: int = 40) -> str:
-    """A data frame as a table; of a long one every fifth row and the last."""
+    """A data frame as a table; a long data frame is reduced to every fifth row and the last row."""
     shown = data
     if len(data) > rows:
         shown = data.iloc[sorted({*range(0, len(data), 5), len(data) - 1})]
@@ -114,7 +114,7 @@ def _cell(value: object) -> str:
 
 
 def inline_svg(text: str, prefix: str, alt: str) -> str:
-    """An svg file as an element of the page: no prolog, no outside names, ids of its own, described by `alt`."""
+    """An SVG file as an element of the page, without prolog and namespaces, with unique ids and the description `alt`."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The result page: one self-contained html file, the answer first."""
+"""The result page: one self-contained HTML file that begins with the main results."""
 
 import math
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ..figures import SavedFigure
 from ..labels import check_same, summarise
 from ..words import general, headlines, plausibility, significant, stance
@@ -18,7 +18,7 @@ from ._html import data_table, inline_svg, page, paragraph, table, tag
 from ._report_notes import citation, downloads, parameters, reading
 from ._report_tables import comparison_table, scc_table
 
-_NAMED = 5  # flags that the first section names; of more it says where they are
+_NAMED = 5  # the first section names up to this number of flags, and summarises a larger number
 
 
 def write_report(
@@ -33,25 +33,25 @@ def write_report(
     validation: Sequence[Mapping[str, Any]] = (),
     neutral_validation: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write the result page of a run: one html file that loads nothing else.
+    """Write the result page of a run: one HTML file that loads no other file.
 
-    Write it last: downloads are linked, relative to the page, if the files lie beside it.
+    Write the page after the other files: it links, by relative paths, the files that exist in its folder.
 
     **Arguments:**
 
     - `path`: the file.
-    - `run`: contents of run.json. Used are `model`, `parameters`, `parameter_units` (dotted name to unit), `converged`,
-      `advice`, `residual_rms`, `solver`, `seed`, `versions`, `command`, `date` and `source` (the paper of the model), as
-      far as they are there.
+    - `run`: contents of run.json. The page uses `model`, `parameters`, `parameter_units` (dotted name to unit), `converged`,
+      `advice`, `residual_rms`, `solver`, `seed`, `versions`, `command`, `date` and `source` (the paper of the model), if
+      present.
     - `summary`: from [`summarise`][].
     - `figures`: from [`save_figures`][].
-    - `solution`: on its grid, for its size.
+    - `solution`: the solution on its grid, from which the page takes the number of nodes.
     - `neutral`: summary of the same run without ambiguity aversion.
     - `worst`: paths under the worst-case measure, or their summary.
-    - `validation`: rows with `name`, `value`, `unit`, `meaning`, and if they have them `allowed`, `passed`, `error`.
-    - `neutral_validation`: the same of the neutral run, for its error bars.
+    - `validation`: rows with `name`, `value`, `unit`, `meaning`, and optionally `allowed`, `passed`, `error`.
+    - `neutral_validation`: the validation rows of the neutral run, for its error bars.
 
-    **Raises:** `ValueError` if something belongs to another solution than `run`.
+    **Raises:** `ValueError` if an argument belongs to another solution than `run`.
 
     !!! example
 
@@ -81,15 +81,15 @@ def write_report(
     evidence = {name: figure for name, figure in figures.items() if name != "scc"}
     cost = {name: figure for name, figure in figures.items() if name == "scc"}
     checks = [*_validation_rows(validation), *_plausibility_rows(summary)]
-    on_and_off = "" if neutral is None else ", ambiguity on and off"
+    both_planners = "" if neutral is None else ", with and without ambiguity aversion"
     sections = [
-        ("answer", "The answer", _answer(summary, neutral, validation, checks)),
+        ("answer", "Main results", _answer(summary, neutral, validation, checks)),
         ("figures", "Figures", figure_list(evidence, path)),
-        ("cost", "Social cost of carbon" + on_and_off, figure_list(cost, path) + scc_table(summary, neutral)),
+        ("cost", "Social cost of carbon" + both_planners, figure_list(cost, path) + scc_table(summary, neutral)),
         ("policies", "Policies compared", comparison_table(summary, neutral, worst, validation, neutral_validation)),
         ("validation", "Validation", _validation(checks)),
         ("parameters", "Parameters", parameters(run, solution)),
-        ("reading", "How to read this page, and what the model leaves out", reading()),
+        ("reading", "How to read this page, and limits of the model", reading()),
         ("downloads", "Downloads", downloads(path)),
         ("citation", "Citation", citation(run, version, date)),
     ]
@@ -102,7 +102,7 @@ def write_report(
     )
     body = "\n".join(
         [
-            tag("a", "Skip to the answer", class_="skip", href="#answer"),
+            tag("a", "Skip to the main results", class_="skip", href="#answer"),
             tag("header", tag("h1", escape(title)) + paragraph(_scope(summary, version, date), class_="lead")),
             _banner(run),
             tag("nav", tag("ul", links), aria_label="Contents"),
@@ -114,12 +114,12 @@ def write_report(
 
 
 def _scope(summary: xr.Dataset, version: str, date: str) -> str:
-    years, given = summary["year"].values, summary.attrs
-    count = given.get("num_paths")
+    years, attributes = summary["year"].values, summary.attrs
+    count = attributes.get("num_paths")
     paths = "" if count is None else f"{int(count):,} simulated paths, "
-    shocks = ", without random shocks" if given.get("shocks") == "off" else ""
-    measure = given.get("measure", "baseline")
-    under = "" if measure == "baseline" else f", under the {measure} measure, which is no forecast"
+    shocks = ", without random shocks" if attributes.get("shocks") == "off" else ""
+    measure = attributes.get("measure", "baseline")
+    under = "" if measure == "baseline" else f", under the {measure} measure, which is not a forecast"
     text = f"{stance(summary)}. {paths}{int(years[0])} to {int(years[-1])}{shocks}{under}. abatax {version}, {date}."
     return text[:1].upper() + text[1:]
 
@@ -133,9 +133,7 @@ def _banner(run: Mapping[str, Any]) -> str:
         if residual is not None
         else ""
     )
-    text = (
-        f"The numbers on this page are those of an unfinished solution; do not use them.{size} {run.get('advice', '')}"
-    )
+    text = f"The numbers on this page belong to an unfinished solution; do not use them.{size} {run.get('advice', '')}"
     return tag("div", tag("strong", "The solver did not converge. ") + escape(text), class_="warning", role="alert")
 
 
@@ -150,19 +148,19 @@ def _answer(
         small = "".join(paragraph(note, class_="small") for note in notes)
         items.append(tag("li", paragraph(sentence, class_="sentence") + small))
     flagged = [row[0] for row in checks if row[4] == _FLAGGED]
-    asked = sum(row[4] != _INFORMS for row in checks)
+    count = sum(row[4] != _INFORMS for row in checks)
     if flagged:
         named = ": " + ", ".join(flagged) if len(flagged) <= _NAMED else _where(flagged)
-        verdict = f"{len(flagged)} of {asked} checks are flagged{named}. See “Validation”."
+        verdict = f"{len(flagged)} of {count} checks are flagged{named}. See “Validation”."
     else:
-        verdict = f"All {asked} checks of “Validation” are passed."
+        verdict = f"All {count} checks of “Validation” are passed."
     return tag("ul", "\n".join(items), class_="headlines") + paragraph(verdict)
 
 
 def _where(flagged: Sequence[str]) -> str:
-    """How many of the flags concern the states that paths go through, which matter to the answer."""
-    near = sum("along paths" in name for name in flagged)
-    return f", {near} of them for the states that simulated paths go through, the others over the whole region"
+    """The number of flags at states of simulated paths, which matter most for the results."""
+    along_paths = sum("along paths" in name for name in flagged)
+    return f", {along_paths} of them at states of simulated paths, the others over the whole region"
 
 
 def figure_list(figures: Mapping[str, SavedFigure], page_path: Path) -> str:
@@ -190,7 +188,7 @@ _PASSED, _FLAGGED, _INFORMS = "✓ passed", "⚑ flagged", "for information"
 
 
 def _verdict(passed: Any) -> str:
-    """The verdict of a row; files hold truth values as text, and none as NaN."""
+    """The verdict of a row; files contain truth values as text, and missing values as NaN."""
     return {"True": _PASSED, "1.0": _PASSED, "False": _FLAGGED, "0.0": _FLAGGED}.get(str(passed), _INFORMS)
 
 
@@ -224,7 +222,7 @@ def _plausibility_rows(summary: xr.Dataset) -> list[list[str]]:
 def _validation(checks: Sequence[Sequence[str]]) -> str:
     if not checks:
         return ""
-    text = "A flag is no error: it marks a number outside of the range in which it needs no explanation."
+    text = "A flag does not imply an error: it marks a number outside the range in which it needs no explanation."
     return paragraph(text) + table(
         "Checks of the solution", ["Check", "Value", "Unit", "Allowed", "Verdict", "Meaning"], checks, [1]
     )

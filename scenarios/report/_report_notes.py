@@ -15,39 +15,39 @@ from ._html import paragraph, table, tag
 _READING = (
     (
         "Scenario",
-        "What would be optimal under these assumptions. It is a “what if”, not a prediction or a prescription.",
+        "The optimal policy under these assumptions. It is a conditional result, not a prediction or a prescription.",
     ),
     (
         "Ambiguity aversion",
-        "The planner does not trust the probabilities of one model and guards against plausible worse ones. Without it"
-        " the planner maximises expected utility under the baseline probabilities.",
+        "The planner does not rely on the probabilities of one model and guards against plausible less favourable"
+        " probabilities. Without ambiguity aversion the planner maximises expected utility under the baseline probabilities.",
     ),
     (
         "Worst case",
-        "The probabilities against which the planner guards. They are a device for careful decisions and say nothing"
-        " about what will happen.",
+        "The probabilities against which the planner guards. They serve to find robust decisions and are not a"
+        " forecast.",
     ),
     (
         "Simulated paths",
-        "Drawn under the baseline probabilities unless stated. “90 % of simulated paths” is the range from the 5 % to"
-        " the 95 % quantile, each year by itself: no single path follows it, and it leaves out what the model leaves out.",
+        "Drawn under the baseline probabilities unless stated otherwise. “90 % of simulated paths” is the range from the 5 % to"
+        " the 95 % quantile, pointwise in time: no single path follows it, and it does not include uncertainty outside the model.",
     ),
     (
         "Social cost of carbon",
-        "What one tonne of CO₂ less, emitted in that year, is worth to the planner in consumption of that year. With"
-        " ambiguity aversion the future is weighed with the worst-case probabilities. It is a value and becomes a price"
-        " only where a policy sets it.",
+        "The welfare gain from emitting one tonne of CO₂ less in that year, in consumption of that year. With"
+        " ambiguity aversion future outcomes are weighted with the worst-case probabilities. It is a value, which becomes a price"
+        " only if a policy sets it.",
     ),
     (
-        "What is left out",
-        "Only what the parameters describe is in the model. Unless they say otherwise: one decision for the whole world,"
-        " no differences between regions or people, no greenhouse gases other than CO₂, and no learning about which"
+        "Limits of the model",
+        "The model contains only the mechanisms that its parameters describe. Unless they state otherwise, there is one decision for"
+        " the whole world, no heterogeneity of regions or people, no greenhouse gas other than CO₂, and no learning about which"
         " model is right.",
     ),
     (
         "Rounding",
-        "Costs of carbon to two digits, warming to a tenth of a degree. Numerical and sampling errors stand beside the"
-        " numbers or in the validation table.",
+        "Costs of carbon are rounded to two digits and warming to a tenth of a degree. Numerical and sampling errors are stated with"
+        " the numbers or in the validation table.",
     ),
 )
 
@@ -60,12 +60,12 @@ _DOWNLOADS = {
     "paths_worst_case.nc": "paths under the worst-case probabilities, NetCDF",
     "solution.nc": "value function and policy on the grid, NetCDF",
     "validation.csv": "the validation table",
-    "run.json": "model, parameters, solver and versions: what is needed to repeat the run",
+    "run.json": "model, parameters, solver and versions, from which the run can be repeated",
 }
 
 
 def parameters(run: Mapping[str, Any], solution: xr.Dataset | Mapping[str, xr.Dataset] | None) -> str:
-    """Parameters of model and solver by dotted name, with units where the run states them."""
+    """Parameters of model and solver by dotted name, with units if the run contains them."""
     units = run.get("parameter_units", {})
     rows = [[name, _parameter(value), str(units.get(name, ""))] for name, value in flatten(run.get("parameters", {}))]
     rows += [[f"solver.{name}", _parameter(value), ""] for name, value in flatten(_mapping(run.get("solver")))]
@@ -97,12 +97,12 @@ def _parameter(value: Any) -> str:
 
 
 def reading() -> str:
-    """The words of the page explained, and what stays outside of the model."""
+    """Definitions of the terms of the page, and limits of the model."""
     return tag("dl", "".join(tag("dt", tag("strong", escape(a))) + tag("dd", escape(b)) for a, b in _READING))
 
 
 def downloads(page_path: Path) -> str:
-    """Links to the files of the run that lie beside the page."""
+    """Links to the files of the run in the folder of the page."""
     items = [
         tag("li", tag("a", escape(name), href=name) + f": {escape(text)}")
         for name, text in _DOWNLOADS.items()
@@ -112,11 +112,11 @@ def downloads(page_path: Path) -> str:
 
 
 def citation(run: Mapping[str, Any], version: str, date: str) -> str:
-    """How to cite, the command and the versions."""
+    """The citation, the command and the versions."""
     text = f"The abatax developers, abatax {version} (software), {date}."
     source = f" Model: {run['source']}." if "source" in run else ""
     lines = paragraph(f"Cite as: {text}{source}")
     if "command" in run:
-        lines += tag("p", "Made with " + tag("code", escape(str(run["command"]))))
+        lines += tag("p", "Command: " + tag("code", escape(str(run["command"]))))
     named = ", ".join(f"{name} {number}" for name, number in run.get("versions", {}).items())
     return lines + (paragraph(f"Versions: {named}.", class_="small") if named else "")

@@ -1,4 +1,4 @@
-"""The two tables of the result page that compare policies."""
+"""The two tables of the result page that compare policies with each other and with published values."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ._html import paragraph, table
 
 
 def scc_table(summary: xr.Dataset, neutral: xr.Dataset | None) -> str:
-    """The social cost of carbon every ten years: mean and 5 to 95 % of the paths, on and off, and published ones."""
+    """The social cost of carbon every ten years: mean and 5 to 95 % of the paths, for both planners, and published values."""
     if "scc" not in summary:
         return ""
     years = [int(year) for year in summary["year"].values]
@@ -21,18 +21,19 @@ def scc_table(summary: xr.Dataset, neutral: xr.Dataset | None) -> str:
     for year in years:
         row = [str(year), _with_spread(summary, year)]
         if neutral is not None and "scc" in neutral:
-            on, off = (at_year(data, "scc_mean", year) for data in (summary, neutral))
-            row += [_with_spread(neutral, year), f"{fixed(on / off, 2)}" if off else "–"]
+            averse_cost, neutral_cost = (at_year(data, "scc_mean", year) for data in (summary, neutral))
+            ratio = f"{fixed(averse_cost / neutral_cost, 2)}" if neutral_cost else "–"
+            row += [_with_spread(neutral, year), ratio]
         for prices, price_year, _ in (EPA_2023, DICE_2023):
             factor = conversion_factor(f"USD_{price_year}/tCO2", "USD_2020/tCO2")
             row.append(significant(factor * prices[year]) if year in prices else "")
         rows.append(row)
     header = ["Year", "This run"]
     if neutral is not None and "scc" in neutral:
-        header = ["Year", "Ambiguity on", "Ambiguity off", "Ratio"]
+        header = ["Year", "With aversion", "Without aversion", "Ratio"]
     header += ["EPA 2023, 2 %", "DICE-2023"]
     caption = "Social cost of carbon, 2020 US$ per tonne of CO₂: mean (5–95 % of simulated paths)"
-    note = "The two published series have no ambiguity aversion and their own discounting; they are shown for scale."
+    note = "The two published series have no ambiguity aversion and other discount rates; they are shown for scale."
     return table(caption, header, rows, range(1, len(header))) + paragraph(note, class_="small")
 
 
@@ -53,16 +54,16 @@ def comparison_table(
     validation: Rows = (),
     neutral_validation: Rows = (),
 ) -> str:
-    """Policies in columns, what they bring in rows, each number with its error; rows without a number are left out.
+    """A table of outcomes (rows) for each policy (columns), each number with its error; rows without a number are omitted.
 
-    The error of a social cost of carbon at the start is numerical, from the validation; the others are Monte Carlo standard errors.
+    The error of the initial social cost of carbon is numerical, from the validation; other errors are Monte Carlo standard errors.
     """
-    own = "neutral" if summary.attrs.get("ambiguity") == "neutral" else "averse"
-    policies = {f"Ambiguity {own}": (summary, numerical_error(validation, "scc"))}
+    planner = "neutral" if summary.attrs.get("ambiguity") == "neutral" else "averse"
+    policies = {f"Ambiguity {planner}": (summary, numerical_error(validation, "scc"))}
     if neutral is not None:
         policies["Ambiguity neutral"] = neutral, numerical_error(neutral_validation, "scc")
     if worst is not None:
-        policies[f"Ambiguity {own}, worst-case paths"] = worst, numerical_error(validation, "scc")
+        policies[f"Ambiguity {planner}, worst-case paths"] = worst, numerical_error(validation, "scc")
     begin, end = int(summary["year"].values[0]), int(summary["year"].values[-1])
     later = [year for year in (2030, 2050) if begin < year < end]
     rows = []
@@ -90,15 +91,15 @@ def comparison_table(
     for year in (begin, *later, end):
         add(f"Emissions {year}, median", "GtCO₂ per year", median("emissions", year))
     if "emissions" in summary:
-        add("Median of emissions below 5 % of the start", "year", lambda data, _: _reached(net_zero_year(data), end))
+        words = "Median of emissions below 5 % of its initial value"
+        add(words, "year", lambda data, _: _reached(net_zero_year(data), end))
     for name, words in (
         ("green_share", "Green share of capital"),
         ("carbon_intensity", "Carbon intensity of dirty output"),
     ):
         for year in (begin, *later, end):
-            add(
-                f"{words} {year}, median", "%" if name == "green_share" else "% of the start", median(name, year, 100.0)
-            )
+            unit = "%" if name == "green_share" else "% of its initial value"
+            add(f"{words} {year}, median", unit, median(name, year, 100.0))
     warming = warming_unit(summary["temperature"]) if "temperature" in summary else ""
     for year in (2050, end) if begin < 2050 < end else (end,):
         add(f"Warming {year}, median (5–95 %)", warming, lambda data, _, year=year: _warming(data, year))
@@ -109,24 +110,24 @@ def comparison_table(
             def share(data: xr.Dataset, _: float, name: str = name) -> str:
                 return _percent_with_error(at_year(data, name, end), at_year(data, f"{name}_error", end))
 
-            add(f"The {words} has happened by {end}", "of paths", share)
+            add(f"The {words} has occurred by {end}", "of paths", share)
     for name, words in (("output", "Output"), ("consumption", "Consumption"), ("damages", "Damages")):
         for year in later or (end,):
             add(f"{words} {year}, median", "trillion 2020 US$ per year", median(name, year))
     if not rows:
         return ""
     note = (
-        "After ±: the numerical error of the validation for a cost of carbon, with the Monte Carlo standard error; the latter alone"
-        " for the rest."
+        "Numbers after ± are Monte Carlo standard errors; for the social cost of carbon they also include the numerical error of the"
+        " validation."
     )
     if worst is not None:
-        note += " The worst case is what the planner guards against; the paths under it are no forecast."
+        note += " The planner guards against the worst case; paths under the worst case are not a forecast."
     columns = ["Quantity", "Unit", *policies]
-    return table("What each policy brings", columns, rows, range(2, len(columns))) + paragraph(note, class_="small")
+    return table("Outcomes of each policy", columns, rows, range(2, len(columns))) + paragraph(note, class_="small")
 
 
 def with_error(value: float, error: float) -> str:
-    """A number and its error, to the digits that the error leaves."""
+    """A number and its error, rounded to the first digit of the error."""
     if not math.isfinite(value):
         return "–"
     if not (math.isfinite(error) and error > 0.0):

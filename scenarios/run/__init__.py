@@ -1,4 +1,4 @@
-"""What the commands do: the main job, its settings, folders, and how a run goes on or is repeated."""
+"""The jobs of the command line: the main job, its settings and folders, and how runs are continued and repeated."""
 
 from ._comparison_run import compare as compare
 from ._pipeline import (

@@ -1,4 +1,4 @@
-"""Work that goes on beside the main thread."""
+"""Work in a second thread, and its progress."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from ...solvers import AbstractProgress
 
 
 class Beside:
-    """A call that has begun in a thread of its own; it ends with the process, so that a stopped run stops at once."""
+    """A call that runs in a second thread; the thread ends with the process, so that a stopped run stops at once."""
 
     def __init__(self, call: Callable[[], Any]):
         self._call, self._error = call, None
@@ -18,18 +18,18 @@ class Beside:
     def _run(self):
         try:
             self._call()
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # raised again by `wait`
             self._error = error
 
     def wait(self) -> None:
-        """Until it has ended. **Raises:** what it raised."""
+        """Wait until the call has ended. **Raises:** the exception of the call."""
         self._thread.join()
         if self._error is not None:
             raise self._error
 
 
 class NamedProgress(AbstractProgress):
-    """The progress of one of several jobs: its tasks carry its name."""
+    """The progress of one of several jobs; the names of its tasks begin with the name of the job."""
 
     def __init__(self, name: str, progress: AbstractProgress):
         self._name, self._progress = name, progress

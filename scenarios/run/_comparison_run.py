@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import Any
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ...models import AbstractModel, HJBProblem
-from ...solvers import AbstractProgress, FiniteDifference, NoProgress, Solution, solve
-from ...solvers._kinds import pose
+from ...solvers import AbstractProgress, FiniteDifference, NoProgress, Solution, pose, solve
 from ...validation import Comparison, NoReferenceError, Reference, exact_value
 from ...validation.comparison import Target, check_numbers, entries_of, make_target, run_comparison
 from ..report import write_comparison
@@ -18,7 +17,7 @@ from ..store import VERSION, ReferenceStore, source_hash
 from ._pipeline import COMPARISON_ROWS, check_absent, hjb_only, prepare_folder
 
 FILES = "comparison.csv", "comparison.nc", "comparison.html"
-SECONDS = 20.0  # the budget if none is given
+SECONDS = 20.0  # default budget
 
 
 def compare(
@@ -38,33 +37,34 @@ def compare(
     folder: str | Path | None = None,
     force: bool = False,
 ) -> Comparison:
-    """Solvers, architectures and seeds on one problem, on an equal budget, against one reference.
+    """Compare solvers, architectures and seeds on one problem with an equal budget against one reference.
 
     **Main arguments:**
 
-    - `model`: or a problem.
-    - `solvers`: names on the command line; those that are no networks run once.
+    - `model`: a model or a problem.
+    - `solvers`: names of the command line; solvers without networks run once.
     - `architectures`: names, or `"all"`.
-    - `seeds`: runs of every network; seeds are 0, 1, …
-    - `budget`: seconds of every run, per regime, compilation apart; 20 if neither it nor `steps` is given.
-    - `steps`: of training, instead of seconds: the same on every machine.
-    - `parameters`: of every network, as near as its width allows.
-    - `tuning`: trials of a random search over the options of each architecture, on a quarter of the budget each; 0 for none.
+    - `seeds`: number of runs of every network; seeds are 0, 1, …
+    - `budget`: seconds of every run per regime, without compilation; 20 if neither `budget` nor `steps` is given.
+    - `steps`: number of training steps instead of seconds, which is reproducible on every machine.
+    - `parameters`: number of parameters of every network, as close as its width allows.
+    - `tuning`: number of trials of a random search over the options of each architecture, each with a quarter of the budget; 0
+      for no search.
 
     **Other arguments:**
 
-    - `options`: of the neural solvers, such as `{"points": 256}`; each takes those that it has.
-    - `reference`: what errors are measured against: the exact solution if the model has one, otherwise finite differences,
-      from `store` (`ReferenceStore()` if left out), if left out.
+    - `options`: options of the neural solvers, such as `{"points": 256}`; each solver takes the options that it has.
+    - `reference`: the solution against which errors are measured. By default it is the exact solution if the model has one,
+      and otherwise finite differences from `store` (default `ReferenceStore()`).
     - `progress`: as in `solve`.
-    - `folder`: gets `comparison.csv`, `comparison.nc`, `comparison.html` and `figures/`, and every row as soon as it is finished;
-      a comparison that was interrupted goes on from there. `force`: overwrite.
+    - `folder`: the folder for `comparison.csv`, `comparison.nc`, `comparison.html` and `figures/`, and for every row as soon
+      as it is finished; an interrupted comparison is continued from there. `force`: overwrite.
 
     **Returns:** a [`Comparison`][]: `table`, `summary`, `to_dataset()`.
 
     **Raises:** `ValueError` for an unknown name or a number out of its range; `FileExistsError` if there is a comparison in `folder`.
 
-    **Good values:** 5 seeds or more (with fewer no paired test can find a difference), 20 to 60 seconds, 1000 parameters.
+    **Good values:** 5 seeds or more (with fewer seeds no paired test is significant), 20 to 60 seconds, 1000 parameters.
 
     !!! example
 
@@ -79,26 +79,26 @@ def compare(
     """
     problem = hjb_only(pose(model), "compare")
     if problem.model.exact_value() is not None:
-        raise ValueError(f"`{problem.model.name}` is known in closed form with these parameters: no solver is needed.")
+        raise ValueError(f"`{problem.model.name}` has a closed form with these parameters: no solver is needed.")
     entries = entries_of(tuple(solvers), architectures, options)
-    asked = check_numbers(seeds, SECONDS if budget is None and steps is None else budget, steps, parameters, tuning)
+    budgets = check_numbers(seeds, SECONDS if budget is None and steps is None else budget, steps, parameters, tuning)
     progress = NoProgress() if progress is None else progress
-    kept: MutableMapping[str, Any] = {}
+    finished_rows: MutableMapping[str, Any] = {}
     if folder is not None:
         folder = Path(folder)
-        if not (folder / COMPARISON_ROWS).is_dir() or (folder / FILES[-1]).exists():  # otherwise it was interrupted
+        if not (folder / COMPARISON_ROWS).is_dir() or (folder / FILES[-1]).exists():  # not an interrupted comparison
             check_absent(folder, FILES, force, "choose another folder with --out, or ")
     target = _target(problem, reference, store, progress)
     if folder is not None:
-        kept = _Rows(prepare_folder(folder, (), True) / COMPARISON_ROWS)
+        finished_rows = _Rows(prepare_folder(folder, (), True) / COMPARISON_ROWS)
     comparison = run_comparison(
         problem,
         entries,
         target,
-        asked,
+        budgets,
         seeds=seeds,
         tuning=tuning,
-        kept=kept,
+        kept=finished_rows,
         mark=(VERSION, source_hash()),
         progress=progress,
     )
@@ -108,7 +108,7 @@ def compare(
 
 
 def _target(problem: HJBProblem, reference: Any, store: ReferenceStore | None, progress: AbstractProgress) -> Target:
-    """What errors are measured against; where it comes from is part of it."""
+    """The reference against which errors are measured, with a description of its origin."""
     if reference is not None or exact_value(problem.model) is not None:
         return make_target(problem, reference)
     store, solver = ReferenceStore() if store is None else store, FiniteDifference()
@@ -117,8 +117,8 @@ def _target(problem: HJBProblem, reference: Any, store: ReferenceStore | None, p
         "read from the store of references" if store.path(problem, solver).exists() else "computed for this comparison"
     )
     try:
-        found: Any = store.reference(problem, solver, progress=progress)
-        return make_target(problem, found, source=f"finite differences with {nodes} nodes, {origin}")
+        stored: Any = store.reference(problem, solver, progress=progress)
+        return make_target(problem, stored, source=f"finite differences with {nodes} nodes, {origin}")
     except NoReferenceError as error:
         reason = " ".join(str(error).split())
     progress.done("reference", f"{reason} Its error is unknown.")
@@ -126,13 +126,13 @@ def _target(problem: HJBProblem, reference: Any, store: ReferenceStore | None, p
     if not solution.converged:
         raise ValueError(f"no reference: finite differences did not converge. {solution.advice}")
     target = make_target(
-        problem, solution, source=f"finite differences with {nodes} nodes, whose own error is unknown ({reason})"
+        problem, solution, source=f"finite differences with {nodes} nodes, with unknown error ({reason})"
     )
     return dataclasses.replace(target, solver="finite_difference")
 
 
 class _Rows(MutableMapping[str, Any]):
-    """Finished rows in a folder, each complete or absent."""
+    """Finished rows in a folder, one file each, which is either complete or absent."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -147,7 +147,7 @@ class _Rows(MutableMapping[str, Any]):
             raise KeyError(key) from None
         except (ValueError, OSError) as error:
             warnings.warn(
-                f"{self._path(key)} cannot be read ({type(error).__name__}); it is computed again.", stacklevel=3
+                f"{self._path(key)} cannot be read ({type(error).__name__}); the row is computed again.", stacklevel=3
             )
             raise KeyError(key) from None
 

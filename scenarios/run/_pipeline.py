@@ -1,4 +1,4 @@
-"""The main job: solve, validate, simulate, export; each step leaves its files in the run's folder."""
+"""The main job: solve, validate, simulate and export; each step writes its files to the folder of the run."""
 
 import dataclasses
 import importlib.util
@@ -9,8 +9,8 @@ import jax.random as jr
 import pandas as pd
 import xarray as xr
 
-from ..._writing import check_writable, complete_file, remove_leftovers
-from ...models import HJBProblem, nearest
+from ...common import check_writable, complete_file, nearest, remove_leftovers
+from ...models import HJBProblem
 from ...solvers import AbstractProgress, FiniteDifference, NoProgress, Paths, Solution, Trajectory, solve
 from ...solvers.grid import one_thread
 from ...solvers.solution import MARK
@@ -22,6 +22,7 @@ from ..labels import (
     scenario_dataset,
     summarise,
     to_iamc,
+    with_global_attributes,
     write_csv,
     write_iamc_csv,
     write_iamc_xlsx,
@@ -49,13 +50,13 @@ from ._settings import RunSettings
 
 FORMATS = ("netcdf", "zarr", "iamc-csv", "iamc-xlsx", "html")
 COMPARISON_ROWS = ".comparison"  # finished rows of a comparison, one file each
-_MANY = 3  # states from which on one coarser grid stands for refining each
+_MANY = 3  # with this number of states or more, one coarser grid replaces the refinement of each state
 
 
 def prepare_folder(folder: Path, names: tuple[str, ...], force: bool, settings: RunSettings | None = None) -> Path:
-    """Make sure a folder can be written and nothing in it would be overwritten; a stopped run of the same settings may go on.
+    """Check that a folder is writable and that no file would be overwritten; a stopped run with the same settings may be continued.
 
-    The folder is made with the first file in it, so that what is refused later leaves none.
+    The folder is created with the first file, so that a run that is refused later leaves no folder.
 
     **Raises:** `ValueError` or `FileExistsError`: one line.
     """
@@ -70,10 +71,10 @@ def prepare_folder(folder: Path, names: tuple[str, ...], force: bool, settings: 
 
 
 def tidy(folder: Path) -> None:
-    """Remove from the folder of a run what processes that were killed have not finished to write."""
-    every = [folder, folder / NEUTRAL]
+    """Remove incomplete files of stopped processes from the folder of a run."""
+    planners = [folder, folder / NEUTRAL]
     inner = CHECKPOINT, f"{CHECKPOINT}/coarse", "figures", COMPARISON_ROWS
-    remove_leftovers(*every, *(part / name for part in every for name in inner))
+    remove_leftovers(*planners, *(planner / name for planner in planners for name in inner))
 
 
 def check_absent(folder: Path, names: tuple[str, ...], force: bool, instead: str = "") -> None:
@@ -86,10 +87,10 @@ def check_absent(folder: Path, names: tuple[str, ...], force: bool, instead: str
 
 
 def outlook(folder: Path) -> str:
-    """How a solve that was interrupted goes on."""
+    """The advice for continuing an interrupted solve."""
     if any((folder / CHECKPOINT).rglob("*.checkpoint")) or any((folder / COMPARISON_ROWS).glob("*.json")):
-        return f"what is finished is kept; the same command with --out {folder} goes on from there."
-    return "nothing was finished yet; start again."
+        return f"finished steps are kept; the same command with --out {folder} continues from there."
+    return "no step was finished; start again."
 
 
 def solve_run(
@@ -101,11 +102,12 @@ def solve_run(
     keep_checkpoint: bool = False,
     from_coarse: bool = False,
 ) -> dict[str, Any]:
-    """Solve and write `solution.nc` and `run.json`; a stopped solve goes on from its checkpoint.
+    """Solve and write `solution.nc` and `run.json`; a stopped solve continues from its checkpoint.
 
-    **Arguments:** `from_coarse`: where there are three states and more, on the coarser grid first from which errors are estimated.
+    **Arguments:** `from_coarse`: with three or more states, solve first on the coarser grid that is also used to estimate errors.
 
-    **Returns:** what run.json says, under `solution` the solution and under `coarse` the one on the coarser grid, if there is one.
+    **Returns:** the contents of run.json, with the solution under `solution` and the solution on the coarser grid, if any,
+    under `coarse`.
     """
     problem: Any = settings.problem(neutral=neutral)
     solver: Any = settings.make_solver()
@@ -139,15 +141,18 @@ def simulate_run(
 ):
     """Simulate and write `paths.nc`, or `paths_worst_case.nc` under the worst-case measure.
 
-    **Returns:** what was simulated; its `to_dataset` is what was written.
+    **Returns:** the simulated paths; the file contains their `to_dataset()`.
     """
     simulated = paths_of(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
-    write_netcdf(simulated.to_dataset().assign_attrs(seed=seed), folder / PATHS[measure])
+    model = solution.problem.model
+    title = f"Simulated paths of the climate-economic model {model.name}, {measure} measure"
+    data = with_global_attributes(simulated.to_dataset().assign_attrs(seed=seed), title, references=model.source)
+    write_netcdf(data, folder / PATHS[measure])
     return simulated
 
 
 def hjb_only(problem: Any, verb: str) -> HJBProblem:
-    """The problem; raise if a verb needs an HJB equation and the problem is a path."""
+    """The problem; raise if a command needs an HJB equation and the problem is a path in discrete time."""
     if not isinstance(problem, HJBProblem):
         name = problem.model.name
         raise ValueError(
@@ -157,11 +162,11 @@ def hjb_only(problem: Any, verb: str) -> HJBProblem:
 
 
 def export_run(folder: Path, format: str = "all", *, force: bool = False) -> list[Path]:
-    """Write the scenario files of a folder that holds a solution and paths.
+    """Write the scenario files of a folder with a solution and paths.
 
     **Arguments:**
 
-    - `folder`: with `run.json`, `solution.nc`, `paths.nc`; a subfolder `neutral` with the same adds the comparison.
+    - `folder`: with `run.json`, `solution.nc`, `paths.nc`; a subfolder `neutral` with the same files adds the comparison.
     - `format`: one of `netcdf`, `zarr`, `iamc-csv`, `iamc-xlsx`, `html`, or `all` (all but zarr).
     - `force`: overwrite.
 
@@ -176,7 +181,7 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
     chosen = [f for f in FORMATS if f not in unreported] if format == "all" else [format]
     if chosen == ["html"] and is_path(run):
         raise ValueError(
-            f"--format html reports on value functions; `{run['model']}` has a path: use iamc-csv or netcdf."
+            f"--format html reports on value functions; `{run['model']}` has only a path: use iamc-csv or netcdf."
         )
     files = {
         "netcdf": "scenario.nc",
@@ -194,15 +199,15 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
 
 
 def is_path(run: dict[str, Any]) -> bool:
-    """Whether a run.json is that of a path in discrete time, which has no value function."""
+    """Whether a run.json describes a path in discrete time, which has no value function."""
     return "box" not in run
 
 
 class _Scenarios:
-    """The simulated scenarios of a folder: its own and, where there, the neutral one and the worst-case measure."""
+    """The simulated scenarios of a folder: its planner, and the neutral planner and the worst-case measure if available."""
 
     def __init__(self, folder: Path, run: dict[str, Any], report: bool):
-        """Read everything that will be written of, so that what does not belong together is refused before anything is written."""
+        """Read all inputs, so that files that do not belong together are refused before anything is written."""
         self.folder, self.run = folder, run
         self.paths = read_paths(folder, run)
         self.summary = summarise(self.paths)
@@ -283,30 +288,30 @@ class _Scenarios:
 
 
 def _validation(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a folder's validation table; none where there is no table."""
+    """The rows of a folder's validation table; an empty list if there is no table."""
     table = read_table(folder / "validation.csv", run, "remove it, or run `abatax run` with --force")
     rows = [] if table is None else table.to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress | None = None) -> dict[str, Any]:
-    """Solve averse and neutral, validate, simulate both and the worst case, export everything.
+    """Solve for the averse and the neutral planner, validate, simulate both and the worst case, and export all files.
 
-    The neutral planner is solved once the averse one is, beside what is done with its solution: then everything is compiled.
+    The neutral planner is solved after the averse planner, when all programs are compiled, while the first solution is processed.
 
     **Returns:** `converged`, `advice`, and `table`, the validation report.
     """
     progress = progress or NoProgress()
     with one_thread():  # linear algebra shares the cores with the other planner
         averse = solve_run(settings, folder, progress=progress, keep_checkpoint=True, from_coarse=True)
-        doubts = not averse["solution"].problem.model.ambiguity.is_neutral()
-        neutral = Beside(lambda: _neutral_run(settings, folder / NEUTRAL, progress)) if doubts else None
+        is_averse = not averse["solution"].problem.model.ambiguity.is_neutral()
+        neutral = Beside(lambda: _neutral_run(settings, folder / NEUTRAL, progress)) if is_averse else None
         report = _simulated_and_validated(settings, averse, folder, progress)
         if neutral is not None:
             _simulated(settings, averse["solution"], folder, measure="worst-case")
             progress.done("simulation", "the same under the worst-case measure")
             neutral.wait()
-    discard_others(folder, averse[MARK], neutral=doubts, worst=doubts)
+    discard_others(folder, averse[MARK], neutral=is_averse, worst=is_averse)
     export_run(folder, "all", force=True)
     progress.done("export", "scenario.nc, scenario.csv, scenario.xlsx, report.html, figures")
     discard_checkpoint(folder)
@@ -327,13 +332,13 @@ def _simulated(settings: RunSettings, solution: Solution, folder: Path, **kind: 
 def _simulated_and_validated(
     settings: RunSettings, run: dict[str, Any], folder: Path, progress: AbstractProgress
 ) -> ValidationReport:
-    asked: Solution = run["solution"]
-    paths = _simulated(settings, asked, folder)
+    solution: Solution = run["solution"]
+    paths = _simulated(settings, solution, folder)
     progress.done("simulation", f"{settings.simulation.paths} paths over {settings.simulation.years} years")
     solver = run["solver_object"] if isinstance(run["solver_object"], FiniteDifference) else None
-    # from three states on refining each on its own takes longer than all the rest
-    thorough = len(asked.problem.region) < _MANY
-    report = validate(asked, solver=solver, paths=paths, thorough=thorough, coarse=run["coarse"])
+    # with three or more states, refining each state separately takes longer than all other steps
+    thorough = len(solution.problem.region) < _MANY
+    report = validate(solution, solver=solver, paths=paths, thorough=thorough, coarse=run["coarse"])
     write_validation(report, folder, run[MARK])
     verdict = "all" if report.passed else "not all"
     progress.done("validation", f"{len(report.rows)} numbers, {verdict} within bounds")
@@ -341,5 +346,5 @@ def _simulated_and_validated(
 
 
 def write_validation(report: ValidationReport, folder: Path, mark: str) -> None:
-    """Write `validation.csv`, whose last column says to which solution it belongs."""
+    """Write `validation.csv`; its last column is the fingerprint of the solution."""
     write_csv(marked_table(pd.DataFrame(report.to_rows()), mark), folder / "validation.csv")

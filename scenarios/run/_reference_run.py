@@ -1,4 +1,4 @@
-"""Solve, estimate the error of the answer, and keep it: `abatax solve --reference`."""
+"""Solve, estimate the error of the solution and store it as a reference: `abatax solve --reference`."""
 
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ def reference_run(
 ) -> dict[str, Any]:
     """Write `solution.nc` and `run.json` with the estimated error of every quantity under `reference`.
 
-    What the store has is not solved again. If there is no reference, the solution is written all the same, and
-    `advice` says why.
+    References in the store are not solved again. If the error cannot be estimated, the solution is written without a reference, and
+    `advice` states the reason.
 
-    **Returns:** what run.json says, and under `table` the errors as text, None if there is no reference.
+    **Returns:** the contents of run.json, and under `table` the errors as text (None if there is no reference).
 
-    **Raises:** `ValueError` if the solver has no grid to estimate an error from; nothing is written.
+    **Raises:** `ValueError` if the solver has no grid from which an error can be estimated; nothing is written.
     """
     problem = hjb_only(settings.problem(), "--reference")
     solver = check_solver(problem, settings.make_solver())
@@ -37,9 +37,9 @@ def reference_run(
         return solved["solution"]
 
     try:
-        found = store.reference(problem, solver, solution=solution, progress=progress)
+        reference = store.reference(problem, solver, solution=solution, progress=progress)
     except NoReferenceError as error:
         return solved | {"converged": False, "advice": str(error), "table": None}
-    about = {"seed": settings.seed, "simulation": settings.simulation.model_dump(), "reference": found.to_dict()}
-    run = save(found.solution, folder, solver=solver, force=True, **about)
-    return run | {"table": str(found)}
+    about = {"seed": settings.seed, "simulation": settings.simulation.model_dump(), "reference": reference.to_dict()}
+    run = save(reference.solution, folder, solver=solver, force=True, **about)
+    return run | {"table": str(reference)}

@@ -1,22 +1,22 @@
-"""A run.json as a configuration: the run that wrote it, once more."""
+"""A run.json as the configuration of a run that repeats it."""
 
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ...models import DiscreteProblem, HJBProblem, configure
-from ...models._own_classes import imported_class
-from ...solvers._kinds import pose
+from ...models import DiscreteProblem, HJBProblem, configure, imported_class
+from ...solvers import pose
 from ..store import parse_run
 from ._settings import RunSettings, SimulationSettings
 
 
 class RepeatedSettings(RunSettings):
-    """The settings of a run that has been made: complete parameters instead of those that differ from the defaults.
+    """The settings of an earlier run, with all parameters instead of differences from the defaults.
 
-    **Fields:** `complete`, as `parameters_of` writes them; `parameters` changes them. `own_class` labels a model of the user's own.
-    `extension` and `from_coarse` (whether the solve started from a coarser grid) are as they were.
+    **Fields:** `complete` contains all parameters in the form of `parameters_of`, and `parameters` contains changes.
+    `own_class` is the label of a user-defined model. `extension` and `from_coarse` (whether the solve started from a coarser
+    grid) repeat the earlier run.
     """
 
     solved_model: str
@@ -26,15 +26,15 @@ class RepeatedSettings(RunSettings):
     from_coarse: bool = False
 
     def posed(self) -> HJBProblem | DiscreteProblem:
-        """The problem that was solved, changed by what has been set since."""
+        """The problem of the earlier run with the changes in `parameters` and `box`."""
         if self.model != self.solved_model:
-            raise ValueError(f"`{self.model}`: the run.json is of `{self.solved_model}`; give that name, or none.")
+            raise ValueError(f"`{self.model}`: the run.json belongs to `{self.solved_model}`; give that name, or none.")
         cls = None if self.own_class is None else imported_class(self.own_class)
         problem = pose(configure(self.model, self.dotted(), self.complete, cls), self.box)
         return problem.replace(extension=self.extension) if isinstance(problem, HJBProblem) else problem
 
     def with_solver(self, name: str) -> "RepeatedSettings":
-        """Options belong to the solver of the run: another one has its defaults."""
+        """The same settings with a solver of another name, which has its default options."""
         options = self.solver if self.solver.get("name") == name else {"name": name}
         return self.model_copy(update={"solver": options})
 
@@ -47,12 +47,12 @@ def is_run_json(text: str) -> bool:
 def settings_of_run(path: Path, text: str) -> RepeatedSettings:
     """The settings that repeat the run of a run.json.
 
-    **Raises:** `ValueError`: one line, if the file was changed or does not say what is needed.
+    **Raises:** `ValueError`: one line, if the file was changed or lacks a required entry.
     """
     run = parse_run(path, text)
     if "solver" not in run:
         raise ValueError(
-            f"{path} does not say by which solver it was solved (`save(..., solver=...)`): it cannot be repeated."
+            f"{path} does not contain the solver (`save(..., solver=...)`), so that the run cannot be repeated."
         )
     try:
         return RepeatedSettings(

@@ -1,4 +1,4 @@
-"""What a checkpoint of a run belongs to: only the same question may go on in a folder that already holds an answer."""
+"""The settings to which a checkpoint belongs: a stopped run is continued only with the same settings."""
 
 import hashlib
 import json
@@ -8,24 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..._writing import complete_file
+from ...common import complete_file
 from ._settings import RunSettings
 
 CHECKPOINT = ".checkpoint"
-_ASKED = "asked.json"  # in the checkpoint's folder
+_SETTINGS = "asked.json"  # in the checkpoint's folder
 
 
 def question(settings: RunSettings) -> str:
-    """A hash of everything in the settings that changes a solution: all but how it is simulated."""
+    """A hash of all settings that affect a solution, which excludes the settings of the simulation."""
     plain = settings.model_dump(mode="json", exclude={"simulation"})
-    # `a.b = 1` and `[a] b = 1` ask the same
+    # `a.b = 1` and `[a] b = 1` are equivalent
     plain["parameters"] = {name: _typed(value) for name, value in settings.dotted().items()}
     plain["solver"] = {name: _typed(value) for name, value in settings.solver.items()}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _typed(value: Any) -> Any:
-    """The command line gives numbers as text, files as numbers."""
+    """A value in a form that does not depend on its source: the command line passes numbers as text, files as numbers."""
     if isinstance(value, (list, tuple)):
         return [_typed(part) for part in value]
     if isinstance(value, str) and "," in value:
@@ -39,22 +39,22 @@ def _typed(value: Any) -> Any:
 def may_resume(folder: Path, settings: RunSettings) -> bool:
     """Whether the folder has a checkpoint of a run with the same settings."""
     try:
-        asked = json.loads((folder / CHECKPOINT / _ASKED).read_text(encoding="utf-8"))
+        recorded = json.loads((folder / CHECKPOINT / _SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(asked, dict) and asked.get("question") == question(settings)
+    return isinstance(recorded, dict) and recorded.get("question") == question(settings)
 
 
 def record_question(folder: Path, settings: RunSettings) -> None:
-    """State in the checkpoint's folder which settings it belongs to."""
+    """Record in the checkpoint's folder the settings to which it belongs."""
     text = json.dumps({"model": settings.model, "question": question(settings)}) + "\n"
-    with complete_file(folder / CHECKPOINT / _ASKED) as beside:
+    with complete_file(folder / CHECKPOINT / _SETTINGS) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def resumable(folder: Path, settings: RunSettings) -> Iterator[None]:
-    """State in the checkpoint's folder to which settings it belongs; what is refused before a first step leaves none."""
+    """Record the settings in the checkpoint's folder; a solve that is refused before its first step leaves no checkpoint."""
     record_question(folder, settings)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What lies in the folder of a run, and whether it belongs together: no file of another solution is ever shown as this one's."""
+"""The files in the folder of a run, and checks that all of them belong to the same solution."""
 
 import shutil
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ..labels import check_mark, flatten, open_attributes, open_netcdf, open_net
 from ..store import read_run
 
 NEUTRAL = "neutral"  # subfolder of the same scenario without ambiguity
-PATHS = {"baseline": "paths.nc", "worst-case": "paths_worst_case.nc"}  # by the measure under which paths are drawn
+PATHS = {"baseline": "paths.nc", "worst-case": "paths_worst_case.nc"}  # by the probability measure of the paths
 SENSITIVITIES = "sensitivities"
 
 
@@ -29,7 +29,7 @@ def paths_name(measure: str) -> str:
 
 
 def check_solution(folder: Path, run: Mapping[str, Any]) -> None:
-    """Raise if solution.nc is not what run.json describes."""
+    """Raise if solution.nc is not the solution that run.json describes."""
     path = folder / "solution.nc"
     check_mark(path, open_attributes(path), run, "solve again with --force")
 
@@ -37,22 +37,22 @@ def check_solution(folder: Path, run: Mapping[str, Any]) -> None:
 def read_tables(folder: Path, run: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """The groups of the solution.nc of a folder.
 
-    **Raises:** `ValueError`: one line with the file and the remedy, if it is of another solution, or other data of this one.
+    **Raises:** `ValueError`: one line with the file and the remedy, if the file belongs to another solution or has other contents.
     """
     path = folder / "solution.nc"
     groups = open_netcdf_groups(path)
     check_mark(path, groups[""].attrs, run, "solve again with --force")
     value = groups[""].get("value")
     if value is None or tuple(value.dims) != tuple(run["box"]):
-        raise ValueError(f"{path}: it holds no value function of `{run['model']}`; solve again with --force.")
+        raise ValueError(f"{path}: it contains no value function of `{run['model']}`; solve again with --force.")
     return groups
 
 
 def read_paths(folder: Path, run: Mapping[str, Any], measure: str = "baseline") -> xr.Dataset:
     """The simulated paths of a folder under a measure.
 
-    **Raises:** `ValueError`: one line with the file and the remedy, if there are none, or those of another solution or measure, or
-    paths that broke off.
+    **Raises:** `ValueError`: one line with the file and the remedy, if the file is missing, belongs to another solution or measure, or
+    has paths with values that are not numbers.
     """
     path = folder / PATHS[measure]
     again = f"run `abatax simulate {folder}{'' if measure == 'baseline' else ' --measure ' + measure}"
@@ -60,15 +60,15 @@ def read_paths(folder: Path, run: Mapping[str, Any], measure: str = "baseline") 
         raise ValueError(f"{path} is missing; {again}` first.")
     paths = open_netcdf(path)
     check_mark(path, paths.attrs, run, f"{again} --force`")
-    drawn = paths.attrs.get("measure", "baseline")
-    if drawn != measure:
-        raise ValueError(f"{path} holds paths under the {drawn} measure; {again} --force`.")
+    measure_of_paths = paths.attrs.get("measure", "baseline")
+    if measure_of_paths != measure:
+        raise ValueError(f"{path} contains paths under the {measure_of_paths} measure; {again} --force`.")
     _check_numbers(path, paths, f"{again} --force`")
     return paths
 
 
 def read_beside(folder: Path, run: Mapping[str, Any], paths: xr.Dataset, measure: str = "baseline") -> xr.Dataset:
-    """As [`read_paths`][], and over the same years and with the same shocks as other paths, beside which they are shown."""
+    """As [`read_paths`][], with the requirement that years and shocks equal those of the paths with which they are compared."""
     beside = read_paths(folder, run, measure)
     years = int(paths["year"].values[-1] - paths["year"].values[0])
     differ = [
@@ -83,7 +83,7 @@ def read_beside(folder: Path, run: Mapping[str, Any], paths: xr.Dataset, measure
         options = f" --years {years}" + ("" if measure == "baseline" else f" --measure {measure}")
         options += "" if paths.attrs.get("shocks") != "off" else " --no-shocks"
         raise ValueError(
-            f"{folder / PATHS[measure]} has other {' and '.join(differ)} than the paths it is compared with; run"
+            f"{folder / PATHS[measure]} has other {' and '.join(differ)} than the paths with which it is compared; run"
             f" `abatax simulate {folder}{options} --force`."
         )
     return beside
@@ -92,7 +92,7 @@ def read_beside(folder: Path, run: Mapping[str, Any], paths: xr.Dataset, measure
 def read_neutral(folder: Path, run: Mapping[str, Any]) -> dict[str, Any] | None:
     """The run.json of the planner without ambiguity, None if there is none.
 
-    **Raises:** `ValueError`: one line, if it differs from the folder's own in anything but ambiguity.
+    **Raises:** `ValueError`: one line, if it differs from the run.json of the folder in more than ambiguity.
     """
     inner = folder / NEUTRAL
     if not inner.is_dir():
@@ -112,14 +112,14 @@ def read_neutral(folder: Path, run: Mapping[str, Any]) -> dict[str, Any] | None:
 def read_table(path: Path, run: Mapping[str, Any], remedy: str) -> pd.DataFrame | None:
     """A CSV file that belongs to a solution; None if there is none.
 
-    **Raises:** `ValueError`: one line, if it is no such file or belongs to another solution.
+    **Raises:** `ValueError`: one line, if the file is not such a table or belongs to another solution.
     """
     if not path.exists():
         return None
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is no readable table ({' '.join(str(error).split())}); {remedy}.") from None
+        raise ValueError(f"{path} is not a readable table ({' '.join(str(error).split())}); {remedy}.") from None
     marks = set(table[MARK]) if MARK in table else {None}
     for mark in marks or {None}:
         check_mark(path, {MARK: mark}, run, remedy)
@@ -127,12 +127,12 @@ def read_table(path: Path, run: Mapping[str, Any], remedy: str) -> pd.DataFrame 
 
 
 def marked_table(table: pd.DataFrame, mark: str) -> pd.DataFrame:
-    """A table with a last column that says to which solution it belongs."""
+    """A table with the fingerprint of its solution as the last column."""
     return table.assign(**{MARK: mark})
 
 
 def discard_others(folder: Path, mark: str, *, neutral: bool, worst: bool) -> None:
-    """Remove what an earlier run left in the folder and this one does not write: it belongs to another solution."""
+    """Remove files of an earlier run that this run does not write, since they belong to another solution."""
     if not neutral:
         shutil.rmtree(folder / NEUTRAL, ignore_errors=True)
     if not worst:
@@ -146,19 +146,19 @@ def discard_others(folder: Path, mark: str, *, neutral: bool, worst: bool) -> No
 
 
 def _without_ambiguity(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked, by dotted name, but for ambiguity."""
-    asked = {name: run[name] for name in ("model", "model_class", "box", "extension") if name in run}
+    """The problem and its parameters by dotted name, without ambiguity."""
+    problem = {name: run[name] for name in ("model", "model_class", "box", "extension") if name in run}
     parameters = {name: value for name, value in run["parameters"].items() if name != "ambiguity"}
-    return asked | dict(flatten(parameters))
+    return problem | dict(flatten(parameters))
 
 
 def _check_numbers(path: Path, paths: xr.Dataset, remedy: str) -> None:
-    """Raise if a variable is nowhere a number, or not on some of the paths."""
+    """Raise if a variable is not a number on all or on some of the paths."""
     for name, variable in paths.data_vars.items():
         if set(variable.dims) != {"realization", "year"} or variable.dtype.kind != "f":
             continue
         absent = np.isnan(variable.transpose("realization", "year").values)
-        # a quantity may be undefined in a year, but then on every path
+        # a quantity may be undefined in a year, but only on every path
         if absent.all() or np.any(absent.any(axis=0) != absent.all(axis=0)):
             count = int(absent.any(axis=1).sum())
             raise ValueError(f"{path}: `{name}` is not a number on {count} of {len(absent)} paths; {remedy}.")

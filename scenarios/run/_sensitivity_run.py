@@ -1,4 +1,4 @@
-"""What an answer leans on: `abatax solve --sensitivities`."""
+"""Sensitivities of a solution with respect to the parameters of its model: `abatax solve --sensitivities`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from ._pipeline import hjb_only
 
 
 def check_asked(problem: Any, solver: Any, reference: bool) -> None:
-    """Raise, before anything is solved, if no sensitivities can be had.
+    """Raise, before the solve, if sensitivities cannot be computed.
 
     **Raises:** `ValueError`: one line.
     """
@@ -17,13 +17,13 @@ def check_asked(problem: Any, solver: Any, reference: bool) -> None:
     if not isinstance(solver, FiniteDifference):
         raise ValueError(f"--sensitivities needs the solver `finite_difference`, not `{type(solver).__name__}`.")
     if reference:
-        raise ValueError("--sensitivities and --reference cannot be asked together; solve twice, with different --out.")
+        raise ValueError("--sensitivities and --reference cannot be combined; solve twice, with different --out.")
 
 
 def sensitivity_run(solution: Solution, folder: Path, *, progress: AbstractProgress | None = None) -> SavedFigure:
     """Write `sensitivities.csv`, `.png` and `.svg` of a solution."""
-    found = sensitivities(solution)
-    figure = save_tornado(folder, sensitivity_table(found))
-    outcome = f"{found.sizes['functional']} functionals in {found.sizes['parameter']} parameters"
+    derivatives = sensitivities(solution)
+    figure = save_tornado(folder, sensitivity_table(derivatives))
+    outcome = f"{derivatives.sizes['functional']} functionals, {derivatives.sizes['parameter']} parameters"
     (progress or NoProgress()).done("sensitivities", outcome)
     return figure

@@ -1,4 +1,4 @@
-"""What a run is asked to do, from a TOML file or the command line."""
+"""The settings of a run, from a TOML file or the command line."""
 
 import tomllib
 from pathlib import Path
@@ -9,11 +9,9 @@ import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ...models import DiscreteProblem, HJBProblem, configure, model_class, nearest
-from ...models.base import shortened
-from ...solvers import AbstractPathSolver, AbstractSolver
-from ...solvers._kinds import check_kind, default_solver, pose
-from ...solvers._registry import SOLVERS, make_solver
+from ...common import nearest, shortened
+from ...models import DiscreteProblem, HJBProblem, configure, model_class
+from ...solvers import SOLVERS, AbstractPathSolver, AbstractSolver, check_kind, default_solver, make_solver, pose
 from ..labels import flatten
 
 
@@ -21,21 +19,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-# Whole numbers are not written as true, 1.0 or "1".
+# The values true, 1.0 and "1" are not accepted as whole numbers.
 Whole = Annotated[int, Field(strict=True)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class SimulationSettings(_Strict):
-    """How the solution is simulated."""
+    """Settings of the simulation."""
 
     years: Whole = Field(default=80, ge=1, le=500)
     paths: Whole = Field(default=1000, ge=2, le=100_000)
 
 
 class RunSettings(_Strict):
-    """Everything `abatax run` needs; the file has the same names.
+    """All settings of `abatax run`; the TOML file has the same names.
 
     !!! example
 
@@ -65,7 +63,7 @@ class RunSettings(_Strict):
     simulation: SimulationSettings = SimulationSettings()
 
     def problem(self, *, neutral: bool = False) -> HJBProblem | DiscreteProblem:
-        """The problem asked for; `neutral` switches the ambiguity off.
+        """The problem of these settings, without ambiguity if `neutral` is true.
 
         **Raises:** `ValueError` naming the field.
         """
@@ -79,7 +77,7 @@ class RunSettings(_Strict):
         return problem
 
     def make_solver(self) -> AbstractSolver | AbstractPathSolver:
-        """The solver asked for."""
+        """The solver of these settings."""
         return self._solver_for(self.posed())
 
     def posed(self) -> HJBProblem | DiscreteProblem:
@@ -101,7 +99,8 @@ class RunSettings(_Strict):
 
 
 # The scenario of `abatax run` without a file. Penalties and the five damage functions are those of Barnett, Brock, Hansen, Hu and
-# Huang 2023, doi:10.48550/arXiv.2310.13200; the technology is trusted. Noise is faint: differences that lean from the start save time.
+# Huang 2023, doi:10.48550/arXiv.2310.13200, without ambiguity about the technology. Since noise is weak, one-sided differences
+# from the start (`leaning`) save time.
 BUILT_IN = RunSettings(
     model="net_zero",
     parameters={
@@ -113,9 +112,9 @@ BUILT_IN = RunSettings(
 
 
 def read_settings(path: str | Path) -> RunSettings:
-    """Read a TOML file, or the run.json of a run that is to be repeated.
+    """Read a TOML file, or the run.json of a run that will be repeated.
 
-    **Raises:** `ValueError`: one line with the file, the field, the value and what is allowed.
+    **Raises:** `ValueError`: one line with the file, the field, the value and the admissible values.
     """
     from ._rerun import is_run_json, settings_of_run  # needs the classes above
 
@@ -129,7 +128,7 @@ def read_settings(path: str | Path) -> RunSettings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
     except RecursionError:
-        raise ValueError(f"{path} is nested too deeply; tables hold the fields of one block each.") from None
+        raise ValueError(f"{path} is nested too deeply; a table contains the fields of one block.") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if is_run_json(text):
@@ -143,7 +142,7 @@ def read_settings(path: str | Path) -> RunSettings:
 
 
 def check_tables(content: dict[str, Any]) -> None:
-    """Raise if parameters, box or options hold a table without entries, a field twice, or tables in tables without end."""
+    """Raise if parameters, box or options contain an empty table, a repeated field, or too many nested tables."""
     for name in ("parameters", "box", "solver"):
         tables = [(name, content.get(name), 1)]
         fields: set[str] = set()
@@ -157,22 +156,22 @@ def check_tables(content: dict[str, Any]) -> None:
                 raise ValueError(f"`{where}` is an empty table; give it a value, or leave it out.")
             elif depth > _DEEPEST:
                 raise ValueError(
-                    f"`{shortened(where)}` is nested too deeply; tables hold the fields of one block each."
+                    f"`{shortened(where)}` is nested too deeply; a table contains the fields of one block."
                 )
             else:
                 tables += [(f"{where}.{key}", value, depth + 1) for key, value in table.items()]
 
 
-_DEEPEST = 10  # tables in each other; models have three
+_DEEPEST = 10  # nested tables; models have three
 
 
 def check_seed(seed: Any, name: str = "--seed") -> int:
-    """The seed. **Raises:** `ValueError` if it is not one that a file may have."""
+    """The seed. **Raises:** `ValueError` if it is not a valid seed."""
     return _checked(Seed, name, seed)
 
 
 def check_simulation(years: int, paths: int) -> None:
-    """Raise if options are outside the bounds of a file; a single path may be simulated."""
+    """Raise if options violate the bounds of the settings; a single path is accepted here."""
     for name, value in (("years", years), ("paths", max(paths, 2) if paths == 1 else paths)):
         _checked(Annotated[Whole, SimulationSettings.model_fields[name]], f"--{name}", value)
 
@@ -185,20 +184,20 @@ def _checked(kind: Any, name: str, value: Any) -> Any:
 
 
 def _first(error: ValidationError) -> str:
-    """The first of several errors in one line."""
+    """The first error in one line."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = SimulationSettings.model_fields if field.startswith("simulation.") else RunSettings.model_fields
         return f"unknown field `{shortened(field)}`: {nearest(field.split('.')[-1], known)}"
-    given = "" if first["type"] == "missing" else f" is {shortened(repr(first['input']))}"
-    return f"`{field}`{given}: {first['msg'].lower()}."
+    value = "" if first["type"] == "missing" else f" is {shortened(repr(first['input']))}"
+    return f"`{field}`{value}: {first['msg'].lower()}."
 
 
 def apply(settings: RunSettings, assignments: list[str]) -> RunSettings:
     """Settings changed by `FIELD=VALUE` texts: model fields, `box.STATE=LOW,HIGH` and `solver.OPTION=VALUE`.
 
-    **Raises:** `ValueError` if a text is no assignment.
+    **Raises:** `ValueError` if a text is not an assignment.
     """
     parameters, box, solver = dict(settings.dotted()), dict(settings.box), dict(settings.solver)
     for text in assignments:

@@ -1,4 +1,4 @@
-"""Numbers in words: rounding, units on screen, headlines, and what a comparison found."""
+"""Numbers in words: rounding, units on screen, headlines, and the results of a comparison."""
 
 from ._comparison_text import Records as Records, label_of as label_of, sentences as sentences, share as share
 from ._headlines import (

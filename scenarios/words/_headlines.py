@@ -1,4 +1,4 @@
-"""The answer in a few sentences with numbers and units, and checks of whether it is plausible."""
+"""The main results in a few sentences with numbers and units, and checks of their plausibility."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ Rows: TypeAlias = Sequence[Mapping[Any, Any]]
 
 
 class Headline(NamedTuple):
-    """A sentence and what must be known beside it."""
+    """A sentence, and notes that qualify it."""
 
     sentence: str
     notes: tuple[str, ...]
 
 
 def headlines(summary: xr.Dataset, neutral: xr.Dataset | None = None, validation: Rows = ()) -> list[Headline]:
-    """Headline sentences, as far as the model has the quantities: cost of carbon, emissions, warming, jumps.
+    """Headline sentences on the quantities that the model has: cost of carbon, emissions, warming, jumps.
 
-    Percentages are shares of simulated paths; the calibrated words of assessments are not used for them.
+    Percentages are shares of simulated paths; they are not expressed in the calibrated language of assessments.
 
     **Arguments:**
 
-    - `summary`, `neutral`: summaries with ambiguity aversion and, to compare, without.
-    - `validation`: rows of the validation table; its relative errors of `scc` are quoted.
+    - `summary`, `neutral`: summaries with ambiguity aversion and, for comparison, without.
+    - `validation`: rows of the validation table, from which the relative errors of `scc` are quoted.
 
     !!! example
 
@@ -44,27 +44,27 @@ def headlines(summary: xr.Dataset, neutral: xr.Dataset | None = None, validation
         assert "Warming in 2020: 1.2 °C" in warming.sentence
         ```
     """
-    found = []
+    lines = []
     if "scc" in summary:
-        found.append(_carbon(summary, neutral, validation))
+        lines.append(_carbon(summary, neutral, validation))
     if "emissions" in summary:
-        found.append(_emissions(summary, neutral))
+        lines.append(_emissions(summary, neutral))
     if "temperature" in summary:
-        found.append(_warming(summary, neutral))
-    return found + _jumps(summary, neutral)
+        lines.append(_warming(summary, neutral))
+    return lines + _jumps(summary, neutral)
 
 
 def stance(summary: xr.Dataset) -> str:
-    """Whether the planner of a summary is averse, in words."""
+    """The ambiguity aversion of the planner of a summary, in words."""
     return "Without ambiguity aversion" if summary.attrs.get("ambiguity") == "neutral" else "With ambiguity aversion"
 
 
-# What is called net zero here, as a share of the emissions at the start: where capital emits they stay positive for ever.
+# The share of initial emissions below which emissions are called net zero; they remain positive if dirty capital emits.
 NET_ZERO = 0.05
 
 
 def net_zero_year(summary: xr.Dataset) -> int | None:
-    """The first year in which the median of emissions is below 5 % of that at the start, or None."""
+    """The first year in which the median of emissions is below 5 % of its initial value, or None."""
     if "emissions" not in summary:
         return None
     median = summary["emissions"].sel(quantile=0.5).values
@@ -77,7 +77,7 @@ def _years(summary: xr.Dataset) -> tuple[int, int]:
 
 
 def _spread(summary: xr.Dataset, name: str, year: int, unit: str, show=fixed) -> str:
-    """The 90 % of paths in the middle, or nothing if they do not differ."""
+    """The range of the central 90 % of paths, or an empty text if all paths are equal."""
     low, high = (at_year(summary, name, year, q) for q in (0.05, 0.95))
     return f"90 % of simulated paths: {show(low)} to {show(high)}{unit}" if high > low else ""
 
@@ -106,24 +106,23 @@ def _carbon(summary: xr.Dataset, neutral: xr.Dataset | None, validation: Rows) -
     if error:
         notes.append(f"Numerical error, from the validation below: about {significant(100 * error, 1)} %.")
     notes.append(
-        "It is the value of one tonne less to the planner, who weighs the possible futures as described under"
-        " “How to read this page”; all paths start alike, so it has no sampling error."
+        "It is the welfare gain, in dollars, from emitting one tonne less, with future outcomes weighted as described under"
+        " “How to read this page”. All paths have the same initial state, so that it has no sampling error."
     )
     return Headline(sentence, tuple(notes))
 
 
 def numerical_error(validation: Rows, quantity: str) -> float:
-    """The relative error of a quantity that a validation table knows of: the largest of its estimates; 0 without one.
+    """The relative error of a quantity: the largest estimate in a validation table, or 0 if there is none.
 
-    What pages quote are numbers along paths: errors there count, where they are known, instead of those over the box.
+    Pages quote numbers along paths. Errors along paths therefore take precedence over errors in the box if they are available.
     """
     names = {f"grid_error_{ALONG}{quantity}", f"domain_change_{ALONG}{quantity}"}
-    known = {row["name"] for row in validation if math.isfinite(float(row["value"]))}
-    if not names <= known:
+    finite = {row["name"] for row in validation if math.isfinite(float(row["value"]))}
+    if not names <= finite:
         names = {f"grid_error_{quantity}", f"domain_change_{quantity}"}
     names.add(f"error_{quantity}")
-    found = [abs(float(row["value"])) for row in validation if row["name"] in names & known]
-    return max(found, default=0.0)
+    return max((abs(float(row["value"])) for row in validation if row["name"] in names & finite), default=0.0)
 
 
 def _emissions(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:
@@ -144,7 +143,7 @@ def _emissions(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:
 
 
 def _zero(year: int | None, end: int) -> str:
-    goal = f"{NET_ZERO:.0%} of its start".replace("%", " %")
+    goal = f"{NET_ZERO:.0%} of its initial value".replace("%", " %")
     return f"falls below {goal} in {year}" if year else f"does not fall below {goal} by {end}"
 
 
@@ -166,29 +165,29 @@ def _warming(summary: xr.Dataset, neutral: xr.Dataset | None) -> Headline:
 
 def _jumps(summary: xr.Dataset, neutral: xr.Dataset | None) -> list[Headline]:
     _, year = _years(summary)
-    found = []
+    lines = []
     for name in map(str, summary.data_vars):
         if not name.startswith("probability_") or name.endswith("_error"):
             continue
         jump = name.removeprefix("probability_").replace("_", " ")
         share, error = at_year(summary, name, year), at_year(summary, f"{name}_error", year)
-        sentence = f"The {jump} has happened by {year} on {percent(share)} of simulated paths."
+        sentence = f"The {jump} has occurred by {year} on {percent(share)} of simulated paths."
         notes = [f"Monte Carlo standard error: {fixed(100 * error)} percentage points."] if error > 0 else []
         if neutral is not None and name in neutral:
             notes.append(f"Without ambiguity aversion: {percent(at_year(neutral, name, year))}.")
-        found.append(Headline(sentence, tuple(notes)))
-    return found
+        lines.append(Headline(sentence, tuple(notes)))
+    return lines
 
 
 def plausibility(summary: xr.Dataset) -> list[dict[str, Any]]:
-    """Whether the numbers lie where published models and observations put them.
+    """Comparison of the numbers with the ranges of published models and observations.
 
     **Arguments:**
 
     - `summary`: from [`summarise`][].
 
     **Returns:** rows with `name`, `value`, `unit`, `low`, `high`, `meaning` and `passed`, for the quantities and years
-    that the summary has.
+    of the summary.
 
     !!! example
 
@@ -204,7 +203,7 @@ def plausibility(summary: xr.Dataset) -> list[dict[str, Any]]:
         ```
     """
     begin, _ = _years(summary)
-    asked = [
+    ranges = [
         (
             "scc_mean",
             begin,
@@ -212,12 +211,12 @@ def plausibility(summary: xr.Dataset) -> list[dict[str, Any]]:
             340.0,
             "published estimates without ambiguity aversion, 2020 US$ (EPA 2023, DICE-2023)",
         ),
-        ("emissions", 2050, -10.0, 80.0, "what scenarios of the literature span"),
+        ("emissions", 2050, -10.0, 80.0, "the range of scenarios in the literature"),
         ("temperature", 2025, 1.0, 1.5, "observed human-induced warming with its uncertainty"),
         ("temperature", 2100, 1.5, 3.2, "optimal policies of published models"),
     ]
     rows = []
-    for name, year, low, high, reference in asked:
+    for name, year, low, high, reference in ranges:
         value = at_year(summary, name, year)
         if not math.isfinite(value):
             continue
@@ -237,12 +236,12 @@ def plausibility(summary: xr.Dataset) -> list[dict[str, Any]]:
     if outside is not None:
         rows.append(
             {
-                "name": "Paths outside of the grid",
+                "name": "Paths outside the grid",
                 "value": 100.0 * float(outside),
                 "unit": "% of paths",
                 "low": 0.0,
                 "high": 1.0,
-                "meaning": "Share of paths that leave the computational box, where the policy is that of its edge.",
+                "meaning": "Share of paths that leave the computational box, outside which the policy at its edge is used.",
                 "passed": float(outside) <= 0.01,
             }
         )

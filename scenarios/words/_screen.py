@@ -1,4 +1,4 @@
-"""How numbers look to a reader: units on screen, rounding, words."""
+"""Numbers for readers: units on screen, rounding, words."""
 
 import math
 
@@ -12,7 +12,7 @@ SCREEN_PRICE_YEAR = 2020  # US dollars of this year on figures and pages
 
 
 def significant(number: float, digits: int = 2) -> str:
-    """A number with some significant digits, thousands apart, without an exponent; a dash if there is none.
+    """A number with some significant digits, with separated thousands and without an exponent; a dash if it is not finite.
 
     !!! example
 
@@ -28,13 +28,13 @@ def significant(number: float, digits: int = 2) -> str:
         return "0"
     places = digits - 1 - math.floor(math.log10(abs(number)))
     rounded = round(number, places)
-    if abs(rounded) >= 10.0 ** (digits - 1 - places + 1):  # 9.96 became 10.0: one digit less after the point
+    if abs(rounded) >= 10.0 ** (digits - 1 - places + 1):  # 9.96 is rounded to 10.0: one decimal less
         places -= 1
     return _minus(f"{rounded:,.{max(places, 0)}f}")
 
 
 def fixed(number: float, places: int = 1) -> str:
-    """A number with a fixed number of decimals; a dash if there is none."""
+    """A number with a fixed number of decimals; a dash if it is not finite."""
     if not math.isfinite(number):
         return "–"
     text = f"{number:,.{places}f}"
@@ -46,7 +46,7 @@ def _minus(text: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in words: whole percent, and `less than 1 %` rather than 0 %.
+    """A share in words: whole percent, but `less than 1 %` for small positive shares.
 
     !!! example
 
@@ -66,7 +66,7 @@ def percent(share: float) -> str:
 
 
 def general(number: float) -> str:
-    """A number of a table: four digits, with a power of ten when it is very large or small."""
+    """A number of a table: four digits, with a power of ten if it is very large or small."""
     if not math.isfinite(number):
         return "not a number" if math.isnan(number) else ("∞" if number > 0 else "−∞")
     if number != 0.0 and not 1e-3 <= abs(number) < 1e6:
@@ -80,7 +80,7 @@ def _superscript(exponent: int) -> str:
 
 
 def screen_unit(unit: str) -> tuple[str, str]:
-    """The unit in which a reader sees a quantity: for [`convert`][], and in words.
+    """The unit of a quantity on screen, in the spelling of [`convert`][] and in words.
 
     !!! example
 
@@ -91,7 +91,7 @@ def screen_unit(unit: str) -> tuple[str, str]:
         ```
     """
     dated = f"USD_{SCREEN_PRICE_YEAR}"
-    known = {
+    screen_units = {
         "GtC/yr": ("GtCO2/yr", "GtCO₂ per year"),
         "GtC": ("GtCO2", "GtCO₂"),
         "degC": ("degC", "°C above 1850–1900"),
@@ -101,16 +101,16 @@ def screen_unit(unit: str) -> tuple[str, str]:
         "1/yr": ("%/yr", "% per year"),
         "1": ("1", ""),
     }
-    return known.get(split_price_year(unit)[0], (unit, unit))
+    return screen_units.get(split_price_year(unit)[0], (unit, unit))
 
 
 def warming_unit(temperature: xr.DataArray) -> str:
-    """The unit of a temperature in words, with the years that it is measured from."""
+    """The unit of a temperature in words, with its base period."""
     return f"°C above {temperature_baseline(str(temperature.attrs.get('long_name', ''))).replace('-', '–')}"
 
 
 def on_screen(data: xr.Dataset, name: str) -> tuple[Float[np.ndarray, "..."], str]:
-    """Values of a variable in the unit that a reader sees, and that unit in words."""
+    """Values of a variable in its unit on screen, and this unit in words."""
     variable = data[name]
     unit = str(variable.attrs.get("units", "1"))
     target, words = screen_unit(unit)

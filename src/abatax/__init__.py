@@ -1,7 +1,7 @@
 """Climate-economic control problems under uncertainty: model, HJB equation, solution, paths, scenario.
 
-Importing abatax switches JAX to double precision (float64) and lets it keep compiled programs in the user's cache folder
-(`use_compilation_cache`). The parts below are loaded when first used.
+Importing abatax switches JAX to double precision (float64) and stores compiled programs in the user's cache folder
+(`use_compilation_cache`). The sub-packages are imported when they are first used.
 """
 
 import importlib as _importlib
@@ -14,8 +14,8 @@ from ._compilation_cache import (
     use_default_compilation_cache as _use_default_compilation_cache,
 )
 
-# A value function discounted at 1 % per year needs more digits than float32 has. If JAX has not been imported yet, its
-# environment variable is as good as importing it, and costs nothing.
+# Single precision is not sufficient for a value function discounted at 1 % per year. If JAX has not been imported yet, its
+# environment variable has the same effect without the time of the import.
 if "jax" in _sys.modules:
     _sys.modules["jax"].config.update("jax_enable_x64", True)
 else:

@@ -1,10 +1,10 @@
-"""The command `abatax`, also as `python -m abatax`."""
+"""The entry point of the command `abatax` and of `python -m abatax`."""
 
 from ._interrupt import watch_for_interrupts
 
 
 def main() -> None:
-    """Entry point of the command `abatax`: interrupts are watched for before anything large is imported."""
+    """Entry point of the command `abatax`, which handles interrupts before it imports large packages."""
     watch_for_interrupts()
     from .cli import main as run
 

@@ -13,16 +13,19 @@ def compare(
     model: Annotated[str, typer.Argument(help="A name of `abatax models`.")],
     solvers: Annotated[str, typer.Option(metavar="A,B", help="Names of solvers.")] = "gauss_newton,features",
     architectures: Annotated[str, typer.Option(metavar="A,B|all", help="Names of networks, or all.")] = "mlp,gated_mlp",
-    seeds: Annotated[int, typer.Option(metavar="N", help="Runs of every network.")] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Number of runs of every network.")] = 3,
     budget: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Of every run, per regime, compilation apart; 20 if left out."),
+        typer.Option(metavar="SECONDS", help="Seconds of every run per regime, without compilation (default 20)."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Of training, instead of seconds.")] = None,
-    parameters: Annotated[int, typer.Option(metavar="N", help="Of every network, about.")] = 1000,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Number of training steps instead of seconds.")] = None,
+    parameters: Annotated[
+        int, typer.Option(metavar="N", help="Approximate number of parameters of every network.")
+    ] = 1000,
     set_: Set = None,
     tune: Annotated[
-        int, typer.Option(metavar="TRIALS", help="Random search over each architecture's options; counted apart.")
+        int,
+        typer.Option(metavar="TRIALS", help="Random search over each architecture's options, outside the budget."),
     ] = 0,
     out: Out = None,
     force: Force = False,

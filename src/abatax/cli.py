@@ -1,4 +1,4 @@
-"""The command line: thin verbs over the package. Heavy imports happen inside the verbs, so that --help is quick."""
+"""The command line. Commands import the package inside their functions, so that `--help` is quick."""
 
 import io
 import sys
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 @app.command(epilog="Example: abatax models")
 def models() -> None:
-    """List the models: dimension, states, controls, what is exact or in closed form, source."""
+    """List the models: dimension, states, controls, jumps, exact or closed-form solutions, source."""
     with reporting():
         check_device()
         from rich.console import Console
@@ -45,8 +45,8 @@ def models() -> None:
         from .models import MODELS, AbstractDiscreteModel, ClosedFormControl, default_model
         from .validation import has_exact_value
 
-        def known(model) -> str:
-            """What is known of the value function; models in discrete time are optimised over paths instead."""
+        def value_of(model) -> str:
+            """Whether the value function is exact; models in discrete time are optimised over paths instead."""
             if isinstance(model, AbstractDiscreteModel):
                 return "best path"
             return "exact" if has_exact_value(model) else "-"
@@ -64,10 +64,10 @@ def models() -> None:
                 "\n".join(model.controls._fields),
                 "\n".join(jump.name for jump in model.jumps()) or "-",
                 "closed form" if isinstance(model, ClosedFormControl) else "numerical",
-                known(model),
+                value_of(model),
                 model.source,
             )
-        # a pipe has no width of its own: wide enough for every name
+        # a pipe has no width; this width is sufficient for all names
         console = Console() if Console().is_terminal else Console(width=180)
         console.print(table)
 
@@ -78,20 +78,26 @@ def models() -> None:
 )
 def solve(
     model: Annotated[str | None, typer.Argument(help="A name of `abatax models`.")] = None,
-    solver: Annotated[str | None, typer.Option(help="A solver's name.")] = None,
+    solver: Annotated[str | None, typer.Option(help="The name of a solver.")] = None,
     set_: Set = None,
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file with the same fields, or the run.json of a run.")
+        Path | None, typer.Option(help="A TOML file with the same fields, or the run.json of an earlier run.")
     ] = None,
     seed: Seed = None,
     out: Out = None,
     force: Force = False,
     reference: Annotated[
-        bool, typer.Option("--reference", help="Estimate the error of every quantity too, and keep the answer.")
+        bool,
+        typer.Option(
+            "--reference", help="Estimate the error of every quantity, and store the solution as a reference."
+        ),
     ] = False,
     sensitivities: Annotated[
         bool,
-        typer.Option("--sensitivities", help="Write derivatives in every parameter: sensitivities.csv, .png and .svg."),
+        typer.Option(
+            "--sensitivities",
+            help="Write derivatives with respect to every parameter: sensitivities.csv, .png and .svg.",
+        ),
     ] = False,
 ) -> None:
     """Solve a model; writes solution.nc and run.json."""
@@ -122,7 +128,7 @@ def solve(
         settings = settings if solver is None else settings.with_solver(solver)
         changed: dict[str, Any] = {} if seed is None else {"seed": check_seed(seed)}
         settings = apply(settings.model_copy(update=changed), set_ or [])
-        problem = settings.problem()  # complain before anything is written
+        problem = settings.problem()  # raises errors before anything is written
         if reference:
             check_solver(hjb_only(problem, "--reference"), settings.make_solver())
         written = "solution.nc", "run.json"
@@ -150,10 +156,10 @@ def simulate(
     paths: Annotated[int, typer.Option(help="Number of paths, at most 100000.")] = 1000,
     seed: Seed = None,
     measure: Annotated[str, typer.Option(help="baseline or worst-case.")] = "baseline",
-    no_shocks: Annotated[bool, typer.Option("--no-shocks", help="One path, no Brownian shock, no jump.")] = False,
+    no_shocks: Annotated[bool, typer.Option("--no-shocks", help="One path without Brownian shocks and jumps.")] = False,
     force: Force = False,
 ) -> None:
-    """Simulate a solution; writes paths.nc, under the worst-case measure paths_worst_case.nc."""
+    """Simulate a solution; writes paths.nc, or paths_worst_case.nc under the worst-case measure."""
     with reporting():
         check_device()
         from .scenarios.run import check_absent, check_seed, check_simulation, paths_name, simulate_run, tidy
@@ -182,7 +188,7 @@ def export(
         from .scenarios.run import export_run, tidy
 
         tidy(folder)
-        after_an_interrupt(lambda: f"what is written is complete; `abatax export {folder} --force` writes everything.")
+        after_an_interrupt(lambda: f"existing files are complete; `abatax export {folder} --force` writes all files.")
         written = export_run(folder, format, force=force)
         say(*(str(path) for path in written))
 
@@ -190,13 +196,13 @@ def export(
 @app.command(epilog="Example: abatax run --out runs/first      (without a file: the built-in scenario)")
 def run(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A TOML file, or the run.json of a run.")
+        Path | None, typer.Argument(metavar="[FILE]", help="A TOML file, or the run.json of an earlier run.")
     ] = None,
     set_: Set = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Solve (averse and neutral), validate, simulate and export: the main job."""
+    """Solve (averse and neutral planner), validate, simulate and export: the main job."""
     with reporting():
         check_device()
         from .scenarios.run import BUILT_IN, apply, full_run, hjb_only, outlook, prepare_folder, read_settings
@@ -207,9 +213,9 @@ def run(
         folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
         after_an_interrupt(lambda: outlook(folder))
         with live_progress() as progress:
-            done = full_run(settings, folder, progress=progress)
-        print(done["table"])
-        finish(folder, done["converged"], done["advice"], "report.html")
+            outcome = full_run(settings, folder, progress=progress)
+        print(outcome["table"])
+        finish(folder, outcome["converged"], outcome["advice"], "report.html")
 
 
 app.command(
@@ -220,7 +226,7 @@ app.command(
 def main() -> None:
     """The command `abatax`, whose entry point is `abatax.__main__`."""
     watch_for_interrupts()
-    # a name that the terminal's encoding lacks is shown escaped
+    # characters that the encoding of the terminal lacks are escaped
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -190,12 +190,12 @@ def test_tables_written_read_back_and_joined_have_every_year_once(tmp_path):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda t: t.assign(**{"2020": t[2020] + 1.0}), "column 2020 is there twice, with different values of"),
-        (lambda t: t.assign(note="a"), "column 'note' is no year"),
-        (lambda t: t.assign(**{"2020.5": 1.0}), "column '2020.5' is no year"),
+        (lambda t: t.assign(**{"2020": t[2020] + 1.0}), "column 2020 occurs twice, with different values of"),
+        (lambda t: t.assign(note="a"), "column 'note' is not a year"),
+        (lambda t: t.assign(**{"2020.5": 1.0}), "column '2020.5' is not a year"),
         (lambda t: t.drop(columns="Unit"), "0 columns `Unit`"),
-        (lambda t: t.assign(**{"2021": "many"}), "column 2021 holds something else than numbers"),
-        (lambda t: t.assign(**{"2031": np.inf}), "column 2031 holds an infinite value"),
+        (lambda t: t.assign(**{"2021": "many"}), "column 2021 contains values that are not numbers"),
+        (lambda t: t.assign(**{"2031": np.inf}), "column 2031 contains an infinite value"),
         (lambda t: t.assign(Scenario=1.0), "Scenario is '1.0'"),
     ],
 )

@@ -11,7 +11,7 @@ from scenario_cases import synthetic_paths
 
 import abatax as ab
 from abatax import scenarios
-from abatax.scenarios.labels import udunits
+from abatax.scenarios.labels import udunits, with_global_attributes
 
 
 def regimes():
@@ -173,6 +173,15 @@ def test_hand_over_version(tmp_path):
         np.testing.assert_array_equal(dressed[name], variable)
     scenarios.write_netcdf(dressed, tmp_path / "scenario.nc")
     xr.testing.assert_identical(scenarios.open_netcdf(tmp_path / "scenario.nc"), dressed)
+
+
+def test_history_grows_by_a_line_and_the_title_is_that_of_the_file():
+    paths = with_global_attributes(synthetic_paths(), "paths", command="abatax simulate", references="doi:1")
+    dressed = scenarios.scenario_dataset(paths, {"command": "abatax run"})
+    lines = dressed.attrs["history"].splitlines()
+    assert [line.partition(" ")[2] for line in lines] == ["abatax simulate", "abatax run"]
+    assert dressed.attrs["title"].startswith("Simulated scenario") and dressed.attrs["references"] == "doi:1"
+    assert dressed.attrs["source"] == "abatax 0.1.0" and paths.attrs["title"] == "paths"
 
 
 def test_every_realization_is_numbered():

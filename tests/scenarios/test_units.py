@@ -63,8 +63,8 @@ def test_carbon_price_per_tonne_needs_no_registry():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("GtC/yrs", "GtCO2/yr"), "unknown unit `GtC/yrs`: the nearest known is `GtC/yr`."),
-        (("GtC/yr", "K"), "the nearest known is `"),
+        (("GtC/yrs", "GtCO2/yr"), "unknown unit `GtC/yrs`: did you mean `GtC/yr`? Known: GtC/yr,"),
+        (("GtC/yr", "K"), "(temperature difference): Known: GtC/yr, GtCO2/yr, MtCO2/yr."),
         (("GtCO2", "GtCO2/yr"), "cannot convert"),
         (("US$/tCO2", "USD_2010/t CO2"), "without `price_year`"),
         (("US$/tCO2", "USD_2010/t CO2", 2023), "price year 2023"),

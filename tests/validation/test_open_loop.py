@@ -114,12 +114,12 @@ def test_beyond_the_box_a_continuation_is_worth_what_it_is_at_the_edge():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="`continuations` has 2 entries; the model has 1 jumps"):
         OpenLoop(leaving(0.1), (afterwards, afterwards))
-    with pytest.raises(ValueError, match=r"`model\.ambiguity\.jumps` doubts the jumps"):
+    with pytest.raises(ValueError, match=r"`model\.ambiguity\.jumps` is positive"):
         OpenLoop(leaving(0.1, ambiguity=Ambiguity(jumps=1.0)), (afterwards,))
     with pytest.raises(ValueError, match="`steps` is 120; it must be a multiple of `nodes` - 1, 50"):
         OpenLoop(leaving(0.1), nodes=51, steps=120)
 
 
 def test_a_guess_from_which_no_search_can_begin_is_refused():
-    with pytest.raises(ValueError, match="`guess` leads to a path without a value over"):
+    with pytest.raises(ValueError, match="`guess` leads to a path without a finite value over"):
         OpenLoop(leaving(0.1), **PRECISE).path(Position(jnp.asarray(1e200)))

@@ -1,4 +1,4 @@
-"""The same amount of work for every neural solver: so many steps of training, or as many as the seconds allow."""
+"""Neural solvers with a fixed budget: a number of training steps, or the steps that a number of seconds allows."""
 
 import time
 from typing import Any
@@ -11,20 +11,20 @@ from ...solvers.base import CODES, CONVERGED, RESULTS, RUNNING, compile_clock, r
 from ...solvers.collocation import judge
 from ...solvers.grid import one_thread
 
-UNBOUNDED = 1_000_000_000  # steps, where the seconds decide
+UNBOUNDED = 1_000_000_000  # steps, if the budget is a number of seconds
 _TRAINING = 2  # the stage of `AbstractNeural` after the monotone start and the fit
 
 
 class Budgeted(AbstractSolver):
-    """A neural solver that ends after its budget, judged there, and never starts again from another guess.
+    """A neural solver that ends after its budget, is tested there, and never restarts from another guess.
 
-    The driver drops a guess from which a solver fails and solves once more; in a comparison that would be twice the budget for
-    those that do badly. What the solver itself says of its answer is in `stats["judged"]`.
+    The driver discards a guess from which a solver fails and solves again, which would double the budget of unsuccessful
+    solvers in a comparison. The result code of the solver itself is in `stats["judged"]`.
 
     **Arguments:**
 
-    - `solver`: with `steps` and `patience` so large that it does not end before its budget.
-    - `steps`: of training in every regime.
+    - `solver`: a solver with `steps` and `patience` large enough that it does not end before its budget.
+    - `steps`: number of training steps in every regime.
 
     !!! example
 
@@ -70,7 +70,7 @@ class Budgeted(AbstractSolver):
         )
 
     def _judged(self, state, workspace) -> int:
-        """What the solver would say of the networks that it hands back."""
+        """The status that the solver assigns to the networks that it returns."""
         at = self.solver._at(state, workspace)
         with one_thread(), np.errstate(all="ignore"):
             return judge(at, state.best if np.isfinite(state.least) else state.unknowns)[0]

@@ -1,4 +1,4 @@
-"""The rows of a comparison as tables: columns in order, medians and spreads over seeds, ranks with a paired test."""
+"""Tables of a comparison: ordered columns, medians and spreads over seeds, and ranks with a paired test."""
 
 import json
 import math
@@ -16,7 +16,7 @@ _MEDIANS += ("parameters", "steps")
 
 
 def columns_of(comparison: Comparison) -> list[str]:
-    """The columns of the table, in order."""
+    """The ordered columns of the table."""
     controls = comparison.target.controls
     return [
         *("solver", "architecture", "seed", "parameters", "steps", "seconds", "compile_seconds"),
@@ -35,7 +35,7 @@ _TEXT = {"solver", "architecture", "result", "options", "note", "failure"}
 
 
 def table_of(comparison: Comparison) -> pd.DataFrame:
-    """One row for each solver, architecture and seed; what a failed row lacks is NaN, or empty text."""
+    """A table with one row for each solver, architecture and seed; missing entries of failed runs are NaN or an empty text."""
     names = columns_of(comparison)
     rows = [{name: r.row.get(name, "" if name in _TEXT else math.nan) for name in names} for r in comparison.records]
     table = pd.DataFrame(rows, columns=names)
@@ -43,13 +43,13 @@ def table_of(comparison: Comparison) -> pd.DataFrame:
 
 
 def summary_of(table: pd.DataFrame, unranked: str = "") -> pd.DataFrame:
-    """One row for each solver and architecture, the least median policy error first.
+    """A table with one row for each solver and architecture, ordered by the median policy error.
 
     `policy_error`, `value_error`, `gradient_error`, `residual_rms`, `welfare_loss` and `seconds` are medians over the seeds;
-    `policy_error_low` and `policy_error_high` are quartiles. `p_value` is that of Wilcoxon's signed-rank test of the logarithms,
-    paired by seed, against the best (two-sided, Holm's correction for the number of tests; NaN if there is nothing to test),
-    and `least_p` the smallest that so few seeds allow, before the correction. `rank` is 0 where there is none: of what has no
-    finite error, and of the solver `unranked`, which made the reference itself. Those come last.
+    `policy_error_low` and `policy_error_high` are quartiles. `p_value` is the p-value of Wilcoxon's signed-rank test of the logarithms
+    against the best pair, paired by seed (two-sided, with Holm's correction for the number of tests; NaN if a test is impossible),
+    and `least_p` is the smallest p-value that the number of seeds allows, before the correction. `rank` is 0 without a
+    finite error, and for the solver `unranked`, which computed the reference. These rows come last.
     """
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in rows_of(table):
@@ -64,7 +64,7 @@ def summary_of(table: pd.DataFrame, unranked: str = "") -> pd.DataFrame:
         for name, share in (("low", 0.25), ("high", 0.75)):
             row[f"policy_error_{name}"] = _quantile([float(run["policy_error"]) for run in good], share)
         row["tuning_seconds"] = max(float(run["tuning_seconds"]) for run in runs)
-        row["own"] = {int(run["seed"]): float(run["policy_error"]) for run in good}
+        row["error_by_seed"] = {int(run["seed"]): float(run["policy_error"]) for run in good}
         rows.append(row)
     ranked = [row for row in rows if math.isfinite(row["policy_error"]) and row["solver"] != unranked]
     ranked.sort(key=lambda row: row["policy_error"])
@@ -72,7 +72,7 @@ def summary_of(table: pd.DataFrame, unranked: str = "") -> pd.DataFrame:
     for n, row in enumerate(ordered, 1):
         row |= {"rank": n if n <= len(ranked) else 0, "p_value": math.nan, "least_p": math.nan}
     _test(ranked)
-    return pd.DataFrame(ordered).drop(columns="own")
+    return pd.DataFrame(ordered).drop(columns="error_by_seed")
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -81,9 +81,9 @@ def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def dataset_of(comparison: Comparison) -> xr.Dataset:
-    """Table (dim `run`), curves (`run`, `sample`), slices (`run`, `place`) and residual maps (`run`, `x`, `y`).
+    """The table (dimension `run`), curves (`run`, `sample`), slices (`run`, `place`) and residual maps (`run`, `x`, `y`).
 
-    Curves are padded with NaN; `reference_slice_<state>_<quantity>` is the reference on the places `slice_<state>`.
+    Curves are padded with NaN; `reference_slice_<state>_<quantity>` is the reference at the values `slice_<state>` of a state.
     """
     table, records, target = comparison.table, comparison.records, comparison.target
     data = xr.Dataset({name: ("run", _column(np.asarray(table[name]), name)) for name in columns_of(comparison)})
@@ -91,8 +91,8 @@ def dataset_of(comparison: Comparison) -> xr.Dataset:
     for name in sorted({name for r in records for name in r.curve}):
         padded = np.full((len(records), length), np.nan)
         for n, r in enumerate(records):
-            own = r.curve.get(name, ())
-            padded[n, : len(own)] = own
+            curve = r.curve.get(name, ())
+            padded[n, : len(curve)] = curve
         data[f"curve_{name}"] = ("run", "sample"), padded
     for state, line in target.slices(target.problem, target.value).items():
         data[f"slice_{state}"] = "place", np.asarray(line["at"])
@@ -120,20 +120,20 @@ def _column(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _quantile(numbers: list[float], share: float) -> float:
-    """A quantile; a number that is not finite counts as infinite, and no quantile of nothing is a number."""
+    """A quantile of numbers, of which those that are not finite count as infinite; NaN for an empty list or an infinite quantile."""
     if not numbers:
         return math.nan
     values = np.where(np.isfinite(numbers), numbers, np.inf)
-    # no interpolation with infinity: the order statistic above
-    found = float(np.quantile(values, share, method="linear" if np.all(np.isfinite(values)) else "higher"))
-    return found if math.isfinite(found) else math.nan
+    # infinite values cannot be interpolated: take the next larger order statistic
+    quantile = float(np.quantile(values, share, method="linear" if np.all(np.isfinite(values)) else "higher"))
+    return quantile if math.isfinite(quantile) else math.nan
 
 
 def _test(rows: list[dict[str, Any]]) -> None:
-    """Holm-corrected p-values against the first row, and the least that so many pairs can give."""
+    """Set Holm-corrected p-values against the first row, and the smallest p-values that the number of pairs allows."""
     tested = []
     for row in rows:
-        pairs = _paired(rows[0]["own"], row["own"])
+        pairs = _paired(rows[0]["error_by_seed"], row["error_by_seed"])
         if row is not rows[0] and len(pairs) >= 2 and np.any(pairs != 0.0):
             test: Any = scipy.stats.wilcoxon(pairs)
             row["p_value"], row["least_p"] = float(test.pvalue), min(1.0, 2.0 ** (1 - len(pairs)))
@@ -144,12 +144,12 @@ def _test(rows: list[dict[str, Any]]) -> None:
         row["p_value"] = running
 
 
-def _paired(best: dict[int, float], own: dict[int, float]) -> np.ndarray:
-    """Differences of logarithms over the seeds; a solver without seeds stands against every seed of the other."""
+def _paired(best: dict[int, float], other: dict[int, float]) -> np.ndarray:
+    """Differences of logarithms over the seeds; the one run of a solver without seeds is compared with every seed of the other."""
     if len(best) == 1:
-        best = dict.fromkeys(own, *best.values())
-    if len(own) == 1:
-        own = dict.fromkeys(best, *own.values())
-    both = np.array([(best[seed], own[seed]) for seed in best if seed in own]).reshape(-1, 2)
+        best = dict.fromkeys(other, *best.values())
+    if len(other) == 1:
+        other = dict.fromkeys(best, *other.values())
+    both = np.array([(best[seed], other[seed]) for seed in best if seed in other]).reshape(-1, 2)
     both = both[np.all(np.isfinite(both) & (both > 0.0), axis=1)]
     return np.log(both[:, 1]) - np.log(both[:, 0])

@@ -1,15 +1,17 @@
+"""The table of a validation."""
+
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Row(NamedTuple):
-    """One number of a validation, in words.
+    """One number of a validation and its explanation.
 
-    - `name`: short, with underscores (a key in files).
-    - `value`, `unit`: the number.
-    - `allowed`: the largest size at which it is unremarkable, or None if it only informs.
-    - `meaning`: one sentence for a reader who is no numerical analyst.
+    - `name`: a short name with underscores, which is a key in files.
+    - `value`, `unit`: the number and its unit.
+    - `allowed`: the largest absolute value that needs no explanation, or None if the number is for information.
+    - `meaning`: one sentence for readers who are not numerical analysts.
     """
 
     name: str
@@ -20,14 +22,14 @@ class Row(NamedTuple):
 
     @property
     def passed(self) -> bool | None:
-        """Whether the value is within what is allowed; None if it only informs."""
+        """Whether the value is within its allowed range; None if it is for information."""
         if self.allowed is None:
             return None
         return bool(np.isfinite(self.value) and abs(self.value) <= self.allowed)
 
 
 class ValidationReport(NamedTuple):
-    """The numbers that say how far a solution can be trusted: one table."""
+    """A table of numbers on the accuracy of a solution."""
 
     rows: tuple[Row, ...]
 
@@ -40,7 +42,7 @@ class ValidationReport(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether no number is outside its allowed range."""
+        """Whether all numbers are within their allowed ranges."""
         return all(row.passed is not False for row in self.rows)
 
     def to_rows(self) -> list[dict]:
@@ -48,7 +50,7 @@ class ValidationReport(NamedTuple):
         return [row._asdict() | {"passed": row.passed} for row in self.rows]
 
     def to_csv(self, path) -> None:
-        """One line per number."""
+        """Write a CSV file with one line per number."""
         import pandas as pd
 
         pd.DataFrame(self.to_rows()).to_csv(path, index=False)

@@ -1,4 +1,4 @@
-"""Solutions known independently: closed forms, Riccati equations, ordinary differential equations, best open-loop paths."""
+"""Independent solutions: closed forms, Riccati equations, ordinary differential equations and optimal open-loop paths."""
 
 from ._exact import (
     AKExact as AKExact,

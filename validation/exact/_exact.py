@@ -1,4 +1,4 @@
-"""Exact solutions: closed forms, and one-dimensional pieces put together."""
+"""Exact value functions: closed forms, and sums of one-dimensional functions."""
 
 from collections.abc import Callable
 
@@ -15,18 +15,19 @@ from ._riccati import riccati
 
 
 class AKExact(eqx.Module):
-    r"""The value function of `ak_climate` from its one-dimensional pieces: $(1-\eta)k + f(y) + g(z) + c$.
+    r"""The value function of `ak_climate` as a sum of one-dimensional functions: $(1-\eta)k + f(y) + g(z) + c$.
 
-    $f$ by Chebyshev collocation on a far larger interval (another method than finite differences); $g$ is linear,
-    plus an integral over the law of the Ornstein-Uhlenbeck process if $z$ has a flow cost.
+    $f$ is computed by Chebyshev collocation on a much larger interval (another method than finite differences); $g$ is linear,
+    plus an integral over the distribution of the Ornstein-Uhlenbeck process if $z$ has a flow cost.
 
     **Arguments:**
 
-    - `model`: with shocks' ambiguity only if productivity has no flow cost (otherwise it does not separate).
-    - `count`: most Chebyshev nodes; fewer are used where more would resolve the layer that noise makes at the lower end, in
-      which the equation without a boundary condition is open. `top`: end of the interval, degC.
+    - `model`: the model; if productivity has a flow cost, its shocks must be without ambiguity (otherwise the value does not
+      separate).
+    - `count`: largest number of Chebyshev nodes; fewer nodes are used if more would resolve the noise layer at the lower end, in
+      which the equation has no unique solution without a boundary condition. `top`: end of the interval, degC.
 
-    **Raises:** `ValueError` if the model does not separate, or Newton's method does not converge.
+    **Raises:** `ValueError` if the value does not separate, or if Newton's method does not converge.
 
     !!! example
 
@@ -68,18 +69,18 @@ class AKExact(eqx.Module):
 
 
 class MultiRegionExact(eqx.Module):
-    r"""The value function of `multi_region` from the pieces of `ak_climate`: $f(y) + \sum_nw_ng(z_n) + c$.
+    r"""The value function of `multi_region` from the functions of `ak_climate`: $f(y) + \sum_nw_ng(z_n) + c$.
 
-    The regions' emissions add up to those of one planner with the world's damages, so that $f$ is the temperature piece of
-    `AKExact`, and $g$ its productivity piece. In rotated coordinates the same function of another state. Log capitals are
-    additive states and not part of it.
+    The sum of the regions' emissions equals the emissions of one planner with world damages, so that $f$ is the temperature
+    function of `AKExact`, and $g$ its productivity function. In rotated coordinates it is the same function of the transformed
+    state. Log capitals are additive states and not part of this function.
 
     **Arguments:**
 
-    - `model`: not coupled, and with shocks' ambiguity only if productivity has no flow cost (otherwise nothing separates).
+    - `model`: a model without coupling; if productivity has a flow cost, its shocks must be without ambiguity.
     - `count`, `top`: as in `AKExact`.
 
-    **Raises:** `ValueError` if the model does not separate.
+    **Raises:** `ValueError` if the value does not separate.
 
     !!! example
 
@@ -99,10 +100,12 @@ class MultiRegionExact(eqx.Module):
 
     def __init__(self, model: MultiRegion, count: int = 81, top: float = 16.0):
         if bool(jnp.any(model.coupling > 0)):
-            raise ValueError("MultiRegionExact: with `coupling` > 0 the value is not a sum of one-dimensional pieces.")
+            raise ValueError(
+                "MultiRegionExact: with `coupling` > 0 the value is not a sum of one-dimensional functions; set `coupling` to 0."
+            )
         self.model, n = model, model.regions
         shocks = jnp.broadcast_to(model.ambiguity.shocks, (2 * n + 1,))
-        doubt = eqx.tree_at(lambda a: a.shocks, model.ambiguity, jnp.array([0.0, 1.0, 0.0]) * shocks[0])
+        ambiguity = eqx.tree_at(lambda a: a.shocks, model.ambiguity, jnp.array([0.0, 1.0, 0.0]) * shocks[0])
         one = AKClimate(
             preferences=model.preferences,
             emissions_share=model.emissions_share,
@@ -110,20 +113,21 @@ class MultiRegionExact(eqx.Module):
             climate=model.climate,
             damages=model.world_damages,
             productivity=model.productivity,
-            ambiguity=doubt,
+            ambiguity=ambiguity,
             exogenous_emissions=model.exogenous_emissions,
         )
         if _costly(one) and bool(jnp.any(shocks[1 : n + 1] > 0)):
             raise ValueError(
-                "MultiRegionExact: with a flow cost of productivity and doubt about its shocks nothing separates."
+                "MultiRegionExact: with a flow cost of productivity and ambiguity about its shocks the value does not separate;"
+                " set one of them to zero."
             )
         self.pieces = AKExact(one, count, top)
         delta, w = model.preferences.discount_rate, model.shares
         prices = (1.0 - model.emissions_share) * w
         growth = model.productivity.volatility * prices / (delta + model.productivity.reversion)
         exposure = jnp.concatenate([growth, model.economy.volatility * prices])
-        divided = model.emissions_share * (w @ jnp.log(w))  # emissions in proportion to the weights
-        self.constant = self.pieces.constant + divided - 0.5 * shocks[1:] @ exposure**2 / delta
+        division = model.emissions_share * (w @ jnp.log(w))  # emissions are divided in proportion to the weights
+        self.constant = self.pieces.constant + division - 0.5 * shocks[1:] @ exposure**2 / delta
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         y, z = self.model.physical(x)
@@ -135,8 +139,8 @@ def _costly(model: AKClimate) -> bool:
     return any(float(block.cost) != 0.0 for block in model.factors.values())
 
 
-def _doubted(model: AKClimate | MultiRegion, first: int) -> bool:
-    """Whether the planner doubts a shock to productivity, the first of which is number `first`."""
+def _has_ambiguous_productivity(model: AKClimate | MultiRegion, first: int) -> bool:
+    """Whether there is ambiguity about a shock to productivity, the first of which has the number `first`."""
     last = first + (len(model.factors) if isinstance(model, AKClimate) else model.regions)
     return bool(jnp.any(model.ambiguity.shock_aversion(slice(first, last)) > 0))
 
@@ -148,7 +152,7 @@ def exact_value(model: AbstractModel):
 
 
 def has_exact_value(model: AbstractModel) -> bool:
-    """Whether a model has an exact value function, which takes no time to say.
+    """Whether a model has an exact value function; nothing is computed.
 
     !!! example
 
@@ -163,12 +167,12 @@ def has_exact_value(model: AbstractModel) -> bool:
 
 
 def _maker(model: AbstractModel) -> Callable | None:
-    """What makes the exact value function of a model."""
+    """The function that computes the exact value function of a model; None if there is none."""
     if isinstance(model, QuadraticModel) and isinstance(model.preferences, TimeAdditive):
         return riccati
-    if isinstance(model, AKClimate) and not (_costly(model) and _doubted(model, 2)):
+    if isinstance(model, AKClimate) and not (_costly(model) and _has_ambiguous_productivity(model, 2)):
         return AKExact
     if isinstance(model, MultiRegion) and not bool(jnp.any(model.coupling > 0)):
-        separates = float(model.productivity.cost) == 0.0 or not _doubted(model, 1)
+        separates = float(model.productivity.cost) == 0.0 or not _has_ambiguous_productivity(model, 1)
         return MultiRegionExact if separates else None
     return None

@@ -1,4 +1,4 @@
-"""The one-dimensional pieces of `ak_climate`, by Chebyshev collocation and quadrature: no solver of the package takes part."""
+"""The one-dimensional functions of `ak_climate`, by Chebyshev collocation and quadrature, without a solver of the package."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from ...models.base import Scalar
 from ...solvers.base import compiled
 
 WIDEST = 0.25  # 1/yr, half the interval on which the cost of productivity is expanded
-_CHUNK = 128  # nodes per call: one compilation for all counts
+_CHUNK = 128  # nodes per call, so that one compiled program serves all numbers of nodes
 _MOST_STEPS = 60
 
 
@@ -32,7 +32,7 @@ def _chebyshev(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndar
 
 @compiled
 def _linearised(model: AKClimate, y, f, p, m):
-    """The equation in temperature at nodes, and its derivatives in value, slope and bend, emissions at their best."""
+    """The equation in temperature at nodes with optimal emissions, and its derivatives in value, slope and second derivative."""
     delta, eta = model.preferences.discount_rate, model.emissions_share
     climate, bounds, aversion = model.climate, model.controls.emissions, model.ambiguity.shocks
 
@@ -53,24 +53,24 @@ def _linearised(model: AKClimate, y, f, p, m):
 
 @compiled
 def _slopes_of_damages(model: AKClimate, nodes):
-    """Marginal damages at nodes, and the slope of the value function where they dominate."""
+    """Marginal damages at nodes, and the slope of the value function at temperatures at which damages dominate."""
     far = jax.vmap(lambda y: model._damage_slope(jnp.zeros(()), type(model.states)(y, y)))(nodes)
     return jax.vmap(model.damages.slope)(nodes), far
 
 
 def temperature_piece(model: AKClimate, most: int, low: float, top: float) -> np.ndarray:
-    """Chebyshev coefficients of $f$: node counts grow until the slope no longer changes."""
-    own = eqx.tree_at(lambda a: a.shocks, model.ambiguity, model.ambiguity.shock_aversion(1))
-    model = dataclasses.replace(model, productivity=None, cycle=None, ambiguity=own)
+    """Chebyshev coefficients of $f$; the number of nodes grows until the slope no longer changes."""
+    ambiguity = eqx.tree_at(lambda a: a.shocks, model.ambiguity, model.ambiguity.shock_aversion(1))
+    model = dataclasses.replace(model, productivity=None, cycle=None, ambiguity=ambiguity)
     fresh, best, before, least = np.linspace(-0.99, 1.0, 200), None, None, np.inf
     for count in (*(n for n in (21, 31, 41, 51, 61, 71) if n < most), most):
-        found = _solve_on(model, count, low, top)
-        if found is None:
+        coefficients = _solve_on(model, count, low, top)
+        if coefficients is None:
             continue
-        slope = np.polynomial.chebyshev.chebval(fresh, np.polynomial.chebyshev.chebder(found))
+        slope = np.polynomial.chebyshev.chebval(fresh, np.polynomial.chebyshev.chebder(coefficients))
         change = np.inf if before is None else np.max(np.abs(slope / before - 1.0))
         if best is None or change < least:
-            best, least = found, change
+            best, least = coefficients, change
         elif change > 10.0 * least:
             break  # rounding errors, or the layer at the lower end
         before = slope
@@ -80,14 +80,14 @@ def temperature_piece(model: AKClimate, most: int, low: float, top: float) -> np
 
 
 def _solve_on(model: AKClimate, count: int, low: float, top: float) -> np.ndarray | None:
-    """The same on one set of nodes by Newton's method; None if it does not converge."""
+    """Chebyshev coefficients of $f$ on one set of nodes by Newton's method; None if it does not converge."""
     nodes, first = _chebyshev(low, top, count)
     second = first @ first
     pad = np.minimum(np.arange(-(-count // _CHUNK) * _CHUNK), count - 1)
     y = jnp.asarray(nodes[pad])
     damages, far = (np.asarray(s)[:count] for s in _slopes_of_damages(model, y))
     slope, first_of = (1.0 - float(model.emissions_share)) * damages + 1e-3, first.copy()
-    first_of[-1] = 0.0  # the slope is known there
+    first_of[-1] = 0.0  # the slope at the upper end is known
     f, before = -np.append(0.0, np.cumsum(0.5 * (slope[1:] + slope[:-1]) * np.diff(nodes))), np.inf
     for _ in range(_MOST_STEPS):
         p, m = first @ f, second @ f
@@ -107,6 +107,7 @@ def _solve_on(model: AKClimate, count: int, low: float, top: float) -> np.ndarra
 
 
 def capital_constant(model: AKClimate) -> Array:
+    """The constant $c$ of the value function of `ak_climate`."""
     economy, delta, eta = model.economy, model.preferences.discount_rate, model.emissions_share
     aversion = model.ambiguity.shock_aversion
     i = economy.best_investment(delta)
@@ -123,7 +124,10 @@ def productivity_cost(model: AKClimate, block: Productivity) -> np.ndarray:
     if float(block.cost) == 0.0:
         return np.zeros(1)
     if bool(jnp.any(model.ambiguity.shock_aversion(slice(2, None)) > 0)):
-        raise ValueError("AKExact: with a flow cost of productivity and doubt about its shocks nothing separates.")
+        raise ValueError(
+            "AKExact: with a flow cost of productivity and ambiguity about its shocks the value does not separate; set one of them to"
+            " zero."
+        )
     delta, rho = float(model.preferences.discount_rate), float(block.reversion)
     s, variance = float(block.steepness), float(block.volatility) ** 2
 

@@ -22,12 +22,12 @@ class _Tilted(NamedTuple):
 
 
 class FossilLimit:
-    r"""The limit of `fossil_reserves` in which a tonne of reserves is worth nothing: $V = (1-\kappa)k + g(F)$ + const.
+    r"""The limit of `fossil_reserves` with plentiful reserves, which have no value: $V = (1-\kappa)k + g(F)$ + const.
 
     $$\delta g = \max_E\{\delta\kappa\log E + Eg' + I(E,F)\}$$
 
     Investment solves $\phi_0\phi_1(\alpha-i) = \delta(1+\phi_1i)$: by default it is 0.09, and capital grows by 2 % per year. Along
-    the optimum $g' = -\delta\kappa/E - I_E$; putting that into the equation and differentiating once more in $F$ leaves
+    the optimum $g' = -\delta\kappa/E - I_E$; substitution into the equation and differentiation with respect to $F$ lead to
 
     $$E'(F) = \frac{EI_{EF} - I_F - \delta(\delta\kappa/E + I_E)}{\delta\kappa/E - EI_{EE}}$$
 
@@ -36,10 +36,10 @@ class FossilLimit:
 
     **Arguments:**
 
-    - `model`: its shocks must be trusted.
-    - `bottom`, `top`: GtC.
+    - `model`: a model without ambiguity about shocks.
+    - `bottom`, `top`: the interval of cumulative emissions in GtC.
 
-    **Raises:** `ValueError` if shocks are doubted, or if emissions have an exogenous part.
+    **Raises:** `ValueError` with ambiguity about shocks or exogenous emissions.
 
     !!! example
 
@@ -53,7 +53,9 @@ class FossilLimit:
 
     def __init__(self, model: FossilReserves, bottom: float = 100.0, top: float = 9000.0):
         if bool(np.any(np.asarray(model.ambiguity.shocks) > 0)) or float(model.exogenous_emissions) != 0.0:
-            raise ValueError("FossilLimit: it is derived without doubt about shocks and without exogenous emissions.")
+            raise ValueError(
+                "FossilLimit: it is derived without ambiguity about shocks and without exogenous emissions; set both to zero."
+            )
         self.bottom, self.top = bottom, top
         self.discount_rate, self.share = float(model.preferences.discount_rate), float(model.emissions_share)
         self.aversion = float(model.ambiguity.climate)
@@ -110,21 +112,21 @@ class FossilLimit:
             gain = e * i.mixed - i.in_carbon - delta * (weight / e + i.in_emissions)
             return np.array([gain / (weight / e - e * i.twice_emissions) / e])
 
-        def balance(y):  # E E' is left out: delta g' = I_F
+        def balance(y):  # E E' is neglected: delta g' = I_F
             e = float(np.exp(y))
             i = self._tilted(e, self.top)
             return delta * (weight / e + i.in_emissions) + i.in_carbon
 
         start = scipy.optimize.brentq(balance, -15.0, 10.0, xtol=1e-13)
-        found = scipy.integrate.solve_ivp(
+        result = scipy.integrate.solve_ivp(
             slope, (self.top, self.bottom), [start], method="Radau", rtol=1e-9, atol=1e-10, dense_output=True
         )
-        if not found.success:
-            raise ValueError(f"FossilLimit: the differential equation was not integrated: {found.message}")
-        return found.sol
+        if not result.success:
+            raise ValueError(f"FossilLimit: the differential equation was not integrated: {result.message}")
+        return result.sol
 
     def emissions(self, carbon: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
-        """Optimal emissions, GtC/yr, at cumulative emissions in GtC."""
+        """Optimal emissions in GtC/yr as a function of cumulative emissions in GtC."""
         return np.asarray(np.exp(self._solution(np.asarray(carbon, dtype=float))[0]))
 
     def slope(self, carbon: float) -> float:

@@ -14,19 +14,20 @@ from ...models import TwoCapital
 
 @dataclasses.dataclass(frozen=True)
 class GreenTransition:
-    r"""The exact value of capital that neither emits nor is shaken, on the way to its more productive kind.
+    r"""The exact value function of two capitals without emissions and noise, during the transition to the more productive capital.
 
     $V = k + v(w)$ with $\delta v = \max\{\delta\log c + a\phi_d(i_d) + b\phi_g(i_g)\}$, $a = 1-s-v'$, $b = s+v'$. Differentiated, with
     $\mu = \phi_g-\phi_d$ the drift of $w$,
 
     $$\mu v'' = \delta v' - H_w$$
 
-    is integrated against the drift from where one capital is all, $v' \propto e^{\mp w}$: there errors die out.
+    is integrated against the drift, from the end at which only one capital remains and $v' \propto e^{\mp w}$. In this direction
+    errors decay.
 
     **Arguments:**
 
-    - `model`: $\Gamma$ and $\theta$ common to both capitals; its emissions, noise, jumps and damages play no role.
-    - `far`: $|w|$ from which it starts.
+    - `model`: a model with equal $\Gamma$ and $\theta$ of both capitals; its emissions, noise, jumps and damages have no effect.
+    - `far`: $|w|$ at the start of the integration.
 
     !!! example
 
@@ -56,12 +57,12 @@ class GreenTransition:
 
         def rates(w, p):
             down, up = economy.shares(w)
-            # prices add up to one, so that consumption is known beforehand
-            spent = economy.productivity(w) + down / dirty.adjustment_curvature + up / green.adjustment_curvature
-            c = spent / (1.0 + dirty.adjustment_scale / delta)
+            # prices add up to one, so that consumption does not depend on them
+            spending = economy.productivity(w) + down / dirty.adjustment_curvature + up / green.adjustment_curvature
+            c = spending / (1.0 + dirty.adjustment_scale / delta)
             phi = [
-                own.growth + own.adjustment_scale * jnp.log(own.adjustment_scale * own.adjustment_curvature * c * q)
-                for own, q in ((dirty, (1.0 - p / down) / delta), (green, (1.0 + p / up) / delta))
+                k.growth + k.adjustment_scale * jnp.log(k.adjustment_scale * k.adjustment_curvature * c * q)
+                for k, q in ((dirty, (1.0 - p / down) / delta), (green, (1.0 + p / up) / delta))
             ]
             return phi[1] - phi[0], delta * jnp.log(c) + (down - p) * phi[0] + (up + p) * phi[1]
 
@@ -75,7 +76,7 @@ class GreenTransition:
     def _path(self):
         delta, economy = float(self.model.preferences.discount_rate), self.model.economy
         if float(economy.green.productivity) == float(economy.dirty.productivity):
-            return lambda w: np.zeros((1, len(w)))  # nothing moves, and nothing has to
+            return lambda w: np.zeros((1, len(w)))  # equal productivities: there is no transition
         start, end = self._ends
 
         def slope(w, p):
@@ -83,7 +84,7 @@ class GreenTransition:
             return [(delta * p[0] - bend) / drift]
 
         p = 0.0
-        for _ in range(50):  # p' = -+ p out there
+        for _ in range(50):  # p' = -+ p at the start
             drift, _, bend = map(float, self._parts(start, p))
             p = bend / (delta + abs(drift))
         return scipy.integrate.solve_ivp(
@@ -99,7 +100,7 @@ class GreenTransition:
         return flow / float(self.model.preferences.discount_rate), p / (share * (1.0 - share))
 
     def corner(self) -> float:
-        """$v$ where all capital is green, and stays so."""
+        """$v$ if all capital is green and remains green."""
         green = self.model.economy.green
         delta = self.model.preferences.discount_rate
         c = (green.productivity + 1.0 / green.adjustment_curvature) / (1.0 + green.adjustment_scale / delta)

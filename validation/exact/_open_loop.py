@@ -1,4 +1,4 @@
-"""The best deterministic path, found without any value function: a check that shares no solver and no grid."""
+"""The optimal deterministic path without a value function: a check that shares neither solver nor grid."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from ...models import AbstractModel
 from ...models.base import Point, Scalar
 from ...models.equation import valued_additive
 
-# Start from little: capital that grows faster than damages are discounted makes a path worth minus infinity. Not from nothing:
-# where a control enters as a power, the slope at zero is infinite, and no gradient leads away from it.
+# Default initial controls. They are small, because a path on which capital grows faster than damages are discounted has the value
+# minus infinity. They are not zero, because the slope of a control that enters as a power is infinite there.
 _FIRST = 1e-3
-# Controls are of this size: the first step of the optimiser, of length one in this unit, must not be a leap.
+# The unit of controls in the optimiser, whose first step has length one.
 _UNIT = 0.01
 
-# What jumps at the end of a step, for a state that counts time, belongs to the next.
+# Rates are evaluated just before the end of a step: a discontinuity in time at the end of a step belongs to the next step.
 _BEFORE = 1.0 - 1e-9
 
 
 class OpenLoopPath(NamedTuple):
-    """A path at the nodes of its controls: times (yr), value, states, costates (values of their time) and controls."""
+    """A path at the nodes of its controls: times (yr), value, states, costates (in current values) and controls."""
 
     times: Float[np.ndarray, " node"]
     value: Scalar
@@ -40,27 +40,27 @@ class OpenLoop(eqx.Module):
     $$\max_{u(\cdot)}\int_0^T S_te^{-\delta t}\Big[U(x,u) + p\cdot b_a(x,u) + \sum_j\lambda_j\sum_m\pi_mV^{jm}(x^+)\Big]dt
     + S_Te^{-\delta T}g(x_T),\qquad \dot x = b(x,u),\quad \dot S = -S\sum_j\lambda_j$$
 
-    with $p$ the costates of additive states, $b_a$ their drift and $S$ the probability that nothing has jumped, after which the
-    world is worth what `continuations` say. Controls are linear between nodes that spread with time; the
-    equations are integrated by Runge-Kutta steps of order 4, the gradient is that of the discrete problem, and the
-    optimiser is quasi-Newton with bounds. By the envelope theorem the derivative in the start is the costate.
+    with the costates $p$ of additive states, their drift $b_a$ and the probability $S$ that no jump has occurred; the value after a
+    jump is given by `continuations`. Controls are piecewise linear between nodes whose distance grows with time. The
+    equations are integrated by Runge-Kutta steps of order 4, the gradient is the gradient of the discrete problem, and the
+    optimiser is a quasi-Newton method with bounds. By the envelope theorem the derivative with respect to the initial state is the
+    costate.
 
     **Arguments:**
 
-    - `model`: with volatilities of zero; its drift is taken at the prior mean of the climate.
-    - `continuations`: what each jump leads to, as those of an `HJBProblem`; without them nothing jumps.
-    - `box`: least and greatest value of each state at which a continuation is asked, which is worth there what it is at the nearest
-      state inside. Paths are long, and a solution beyond its own box is an extrapolation.
-    - `horizon`: $T$, years; what follows is worth $g(x_T)$, taken as that of controls held at their last value for ever with a
-      state that no longer moves.
-    - `nodes`, `steps`: nodes of the controls, steps of the integration.
-    - `spread`: times are as evenly spaced numbers to this power; 1 makes even steps.
-    - `tail`: without it the world ends at the horizon.
+    - `model`: a model with zero volatilities; its drift is evaluated at the prior mean of the climate.
+    - `continuations`: the value after each jump, as in `HJBProblem`; without continuations there are no jumps.
+    - `box`: smallest and largest value of each state at which continuations are evaluated; outside, the value at the nearest
+      state of the box is used. Paths are long, and a solution outside its own box is an extrapolation.
+    - `horizon`: $T$ in years; the value $g(x_T)$ thereafter is the value of constant controls at a constant state.
+    - `nodes`, `steps`: number of nodes of the controls and of steps of the integration.
+    - `spread`: times are evenly spaced numbers to this power; with 1 steps are equal.
+    - `tail`: whether the value after the horizon is included.
 
-    **Raises:** `ValueError` if steps are no multiple of the intervals between nodes, and for continuations that are not one per
-    jump or belong to a model that doubts its jumps.
+    **Raises:** `ValueError` if `steps` is not a multiple of the number of intervals between nodes, and for continuations that
+    are not one per jump or belong to a model with ambiguity about its jumps.
 
-    **Good values:** a horizon of $10/\delta$: what lies beyond weighs 5e-5.
+    **Good values:** a horizon of $10/\delta$, at which the discount factor is 5e-5.
     """
 
     model: AbstractModel
@@ -75,17 +75,17 @@ class OpenLoop(eqx.Module):
     def __check_init__(self):
         if self.steps % (self.nodes - 1):
             raise ValueError(f"`steps` is {self.steps}; it must be a multiple of `nodes` - 1, {self.nodes - 1}.")
-        given, jumps = len(self.continuations), self.model.jumps()
-        if given and given != len(jumps):
-            raise ValueError(f"`continuations` has {given} entries; the model has {len(jumps)} jumps.")
-        if given and any(bool(self.model.ambiguity.jump_aversion(j) > 0) for j in range(given)):
+        count, jumps = len(self.continuations), self.model.jumps()
+        if count and count != len(jumps):
+            raise ValueError(f"`continuations` has {count} entries; the model has {len(jumps)} jumps.")
+        if count and any(bool(self.model.ambiguity.jump_aversion(j) > 0) for j in range(count)):
             raise ValueError(
-                "`model.ambiguity.jumps` doubts the jumps; a path maximises what is expected. Give it no aversion."
+                "`model.ambiguity.jumps` is positive, but a path maximises expected utility; set this aversion to zero."
             )
 
     @property
     def times(self) -> Float[np.ndarray, " step"]:
-        """Nodes of the integration, denser at the start."""
+        """Nodes of the integration, which are denser at the start."""
         return self.horizon * np.linspace(0.0, 1.0, self.steps + 1) ** self.spread
 
     @property
@@ -93,11 +93,11 @@ class OpenLoop(eqx.Module):
         return self.times[:: self.steps // (self.nodes - 1)]
 
     def value(self, start: Point, path: Float[Array, "node control"]) -> Scalar:
-        """What a path of controls is worth."""
+        """The value of a path of controls."""
         return self._follow(jnp.stack(start), path, jnp.zeros((self.nodes, len(start))))[0]
 
     def _follow(self, start, path, kicks):
-        """Value, and states and log of survival at the nodes of the controls; `kicks` are added to the states there."""
+        """The value, and states and the logarithm of survival at the nodes of the controls; `kicks` are added to these states."""
         model, delta = self.model, self.model.preferences.discount_rate
         valued = valued_additive(model)
         prices = valued(model.additive_costates())
@@ -110,7 +110,7 @@ class OpenLoop(eqx.Module):
             return x if self.box is None else states(*(jnp.clip(v, *ends) for v, ends in zip(x, self.box, strict=True)))
 
         def rate(t, z, u):
-            """Of the states, of the log of survival and of the value, in this order."""
+            """Rates of change of the states, of the logarithm of survival and of the value, in this order."""
             x, u = states(*z[:-2]), controls(*u)
             more = valued(model.additive_drift(t0, x, u, model.climate_mean))
             gain = sum((drift * price for drift, price in zip(more, prices, strict=True)), jnp.zeros(()))
@@ -122,8 +122,8 @@ class OpenLoop(eqx.Module):
             flow = jnp.exp(z[-2] - delta * t) * (model.utility(t0, x, u) + gain)
             return jnp.stack([*model.drift(t0, x, u, model.climate_mean), -hazard, flow])
 
-        def interval(z, given):
-            (left, right), (first, last), kick, spans = given
+        def interval(z, inputs):
+            (left, right), (first, last), kick, spans = inputs
             z = z.at[:-2].add(kick)
 
             def step(z, span):
@@ -141,8 +141,8 @@ class OpenLoop(eqx.Module):
             return jax.lax.scan(step, z, spans)[0], z[:-1]
 
         spans = jnp.asarray(times[:-1]).reshape(-1, each), jnp.asarray(np.diff(times)).reshape(-1, each)
-        given = (knots[:-1], knots[1:]), (path[:-1], path[1:]), kicks[:-1], spans
-        end, at_nodes = jax.lax.scan(interval, jnp.concatenate([start, jnp.zeros(2)]), given)
+        inputs = (knots[:-1], knots[1:]), (path[:-1], path[1:]), kicks[:-1], spans
+        end, at_nodes = jax.lax.scan(interval, jnp.concatenate([start, jnp.zeros(2)]), inputs)
         end = end.at[:-2].add(kicks[-1])
         total = end[-1]
         if self.tail:
@@ -151,21 +151,21 @@ class OpenLoop(eqx.Module):
         return total, jnp.concatenate([at_nodes, end[None, :-1]])
 
     def solve(self, start: Point, *, tolerance: float = 1e-10) -> tuple[Scalar, Point, Point]:
-        """Value, costate and controls at a start."""
+        """Value, costate and controls at an initial state."""
         path = self.path(start, tolerance=tolerance)
         first = jax.tree.map(lambda leaf: leaf[0], (path.costates, path.controls))
         return path.value, *first
 
     def path(self, start: Point, *, guess: Point | None = None, tolerance: float = 1e-10) -> OpenLoopPath:
-        """The best path.
+        """The optimal path.
 
         **Arguments:**
 
         - `start`: the state at time zero.
-        - `guess`: controls to begin with, constant or one per node; 0.001, within the bounds, if left out.
-        - `tolerance`: of the gradient.
+        - `guess`: initial controls, constant or one per node; by default 0.001, within the bounds.
+        - `tolerance`: tolerance of the gradient.
 
-        **Raises:** `ValueError` if what `guess` leads to is not finite: nothing would be left to consume, and no search could begin.
+        **Raises:** `ValueError` if the value of `guess` is not finite, for example because consumption would be negative.
         """
         bounds = self.model.controls
         low, high = (np.repeat([[getattr(c, end) for c in bounds]], self.nodes, 0) for end in ("low", "high"))
@@ -182,23 +182,23 @@ class OpenLoop(eqx.Module):
 
         def loss(flat):
             value, slope = both(start, jnp.asarray(flat.reshape(first.shape) * _UNIT))
-            if not np.isfinite(value):  # nothing is left to consume: too long a step
+            if not np.isfinite(value):  # consumption is negative after a step that is too long
                 return 1e12, np.zeros_like(flat)
             return -float(value), -np.asarray(slope).ravel() * _UNIT
 
         if not np.isfinite(both(start, jnp.asarray(first))[0]):
             raise ValueError(
-                f"`guess` leads to a path without a value over {self.horizon:g} years; give lower controls."
+                f"`guess` leads to a path without a finite value over {self.horizon:g} years; give lower controls."
             )
         limits = list(zip(low.ravel() / _UNIT, high.ravel() / _UNIT, strict=True))
         options = {"maxiter": 2000, "maxfun": 4000, "ftol": tolerance * 1e-3, "gtol": tolerance, "maxcor": 40}
-        found = scipy.optimize.minimize(
+        optimum = scipy.optimize.minimize(
             loss, first.ravel() / _UNIT, jac=True, bounds=limits, method="L-BFGS-B", options=options
         ).x
-        return self.along(start, type(bounds)(*jnp.asarray(found.reshape(first.shape) * _UNIT).T))
+        return self.along(start, type(bounds)(*jnp.asarray(optimum.reshape(first.shape) * _UNIT).T))
 
     def along(self, start: Point, controls: Point) -> OpenLoopPath:
-        """What controls at the nodes lead to: states, and costates by the derivative in a kick of the state."""
+        """The path of given controls at the nodes; costates are derivatives with respect to perturbations of the state."""
         times = self._knots
 
         @eqx.filter_jit

@@ -26,15 +26,15 @@ class QuadraticValue(eqx.Module):
         return jnp.sum(self.linear * z) - 0.5 * z @ self.matrix @ z - self.constant
 
     def control(self, x: Point) -> Float[Array, " control"]:
-        """The optimal controls at a state, in the order of the model's."""
+        """The optimal controls at a state, in the order of the model's controls."""
         return self.offset - self.gain @ jnp.stack(x)
 
 
 def riccati(model: AbstractModel) -> QuadraticValue:
     r"""The exact value function and policy of a linear-quadratic problem, from the stabilising root of its Riccati equation.
 
-    For any model with affine drift, quadratic utility and constant diffusion, such as [`LinearQuadratic`][],
-    [`QuadraticRegulator`][] or a user's own (its coefficients are taken from its functions, and checked):
+    The function applies to any model with affine drift, quadratic utility and constant diffusion, such as [`LinearQuadratic`][],
+    [`QuadraticRegulator`][] or a user-defined model (its coefficients are derived from its functions and checked):
 
     $$dx = (m + Ax + Bu)\,dt + S\,dW,\qquad U = k + q^\top x + r^\top u - \tfrac12x^\top Qx - x^\top Nu - \tfrac12u^\top Ru$$
 
@@ -43,14 +43,14 @@ def riccati(model: AbstractModel) -> QuadraticValue:
 
     $$A^\top P + PA - K^\top RK + P\,S\,\mathrm{diag}(a)\,S^\top P + Q - \delta P = 0$$
 
-    of whose roots that is the value which the costs of ever longer horizons tend to: the one for which the drift under policy and
-    worst case, $A - BK + S\,\mathrm{diag}(a)S^\top P$, grows slower than $\delta/2$ in every direction that reaches a cost. It is
-    found through the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178).
-    Space is unbounded: bounds of states and controls are not looked at.
+    The value function belongs to the root that is the limit of finite horizons: for this root, the drift under policy and
+    worst case, $A - BK + S\,\mathrm{diag}(a)S^\top P$, grows slower than $\delta/2$ in every direction that affects the cost. It is
+    computed from the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178).
+    The state space is unbounded: bounds of states and controls are ignored.
 
-    **Raises:** `ValueError` if the model is not linear-quadratic, or no finite value exists: the state cannot be
-    stabilised at half the discount rate, or doubt is beyond the breakdown of robustness (Hansen and Sargent 2008, *Robustness*,
-    chapter 8), which the message names.
+    **Raises:** `ValueError` if the model is not linear-quadratic, or if no finite value exists because the state cannot be
+    stabilised at half the discount rate or the ambiguity aversion is beyond the breakdown of robustness (Hansen and Sargent 2008,
+    *Robustness*, chapter 8); the message states which.
 
     !!! example
 
