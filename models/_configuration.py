@@ -1,4 +1,4 @@
-"""A model as plain numbers and words, and back: what `--set`, configuration files and run.json speak."""
+"""Conversion of models to and from plain data, as used by `--set`, configuration files and run.json."""
 
 import copy
 import dataclasses
@@ -23,7 +23,7 @@ _MODEL_KINDS = (AbstractModel, AbstractDiscreteModel)
 def parameters_of(model: Any) -> dict[str, Any]:
     """The parameters of a model (or block) as nested plain data.
 
-    Ambiguity is given by its penalties (`inf` is written as text, which JSON lacks). Blocks carry their class as `type`.
+    Ambiguity is represented by its penalties; `inf` is written as text, as JSON has no infinity. Blocks have their class as `type`.
     """
     if isinstance(model, Ambiguity):
         plain = {name: _plain(value) for name, value in model.penalties.items()}
@@ -33,27 +33,27 @@ def parameters_of(model: Any) -> dict[str, Any]:
 
 
 def portable_parameters(model: Any) -> dict[str, Any]:
-    """The entries of run.json that make the model again: `parameters`, and for a class of the user's own `model_class`.
+    """The entries of run.json from which the model can be reconstructed: `parameters`, and `model_class` for a user's class.
 
-    **Raises:** `ValueError` naming the field, if the model cannot be made again from plain data.
+    **Raises:** `ValueError` naming the field, if the model cannot be reconstructed from plain data.
     """
     if not own_classes(model):
         return {"parameters": parameters_of(model)}
     described: dict[str, Any] = {"parameters": _described(model, type(model).__name__)}
     if not _is_registered(type(model)):
         described["model_class"] = class_label(type(model))
-    again = build(model.name, json.loads(json.dumps(described["parameters"])), type(model))
-    # aversions are written as penalties, one over the other
-    if not eqx.tree_equal(model, again, rtol=1e-12):
+    rebuilt = build(model.name, json.loads(json.dumps(described["parameters"])), type(model))
+    # Aversions are written as penalties, their reciprocals, which costs rounding.
+    if not eqx.tree_equal(model, rebuilt, rtol=1e-12):
         raise ValueError(f"`{type(model).__name__}` cannot be made again from its fields: run.json cannot hold it.")
     return described
 
 
 def own_classes(tree: Any) -> list[type]:
-    """The classes of a model and of the blocks in it that the package does not have."""
+    """The classes of a model and of its blocks that do not belong to the package."""
     if not dataclasses.is_dataclass(tree):
         return []
-    inner = [own for f in dataclasses.fields(tree) for own in own_classes(getattr(tree, f.name, None))]
+    inner = [cls for f in dataclasses.fields(tree) for cls in own_classes(getattr(tree, f.name, None))]
     return [*([] if _is_registered(type(tree)) else [type(tree)]), *inner]
 
 
@@ -62,7 +62,7 @@ def _is_registered(cls: type) -> bool:
 
 
 def _described(module: Any, where: str) -> dict[str, Any]:
-    """A model or block of which some class is the user's own."""
+    """Plain data of a model or block with classes of the user."""
     if not own_classes(module):
         return parameters_of(module)
     fields = {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}
@@ -71,8 +71,8 @@ def _described(module: Any, where: str) -> dict[str, Any]:
     plain = {name: encode(value, f"{where}.{name}", _described) for name, value in fields.items()}
     if isinstance(module, _MODEL_KINDS):
         return plain
-    own = not _is_registered(type(module))
-    return {"type": class_label(type(module)) if own else type(module).__name__} | plain
+    registered = _is_registered(type(module))
+    return {"type": type(module).__name__ if registered else class_label(type(module))} | plain
 
 
 def _plain(value: Any) -> Any:
@@ -89,9 +89,9 @@ def _finite(number: float) -> float | str:
 
 
 def build(name: str, parameters: dict[str, Any], cls: type | None = None) -> Any:
-    """A model from its name and complete parameters, as `parameters_of` writes them.
+    """A model from its name and complete parameters, in the form of `parameters_of`.
 
-    **Arguments:** `cls`: the class of the user's own, if the name is not in the list.
+    **Arguments:** `cls`: the user's class, if the name is not registered.
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
     """
@@ -107,9 +107,10 @@ def build(name: str, parameters: dict[str, Any], cls: type | None = None) -> Any
 
 
 def check_channels(model: AbstractModel) -> None:
-    """Raise if ambiguity lists another number of aversions than the model has shocks or jumps."""
-    trusting = eqx.tree_at(lambda m: m.ambiguity, model, Ambiguity())  # jumps of some models hand the aversions on
-    counts = {"shocks": noise_size(model), "jumps": len(trusting.jumps()), "climate": 1}
+    """Raise if the number of aversions in `ambiguity` differs from the number of shocks or jumps of the model."""
+    # Jumps of some models pass the aversions on to their destinations: they are counted without aversions.
+    neutral = eqx.tree_at(lambda m: m.ambiguity, model, Ambiguity())
+    counts = {"shocks": noise_size(model), "jumps": len(neutral.jumps()), "climate": 1}
     for channel, count in counts.items():
         given = getattr(model.ambiguity, channel)
         if given.ndim and given.size != count:
@@ -119,7 +120,7 @@ def check_channels(model: AbstractModel) -> None:
             )
 
 
-# Types of fields that are no parameters but choices.
+# Types of fields that are choices rather than parameters.
 _CHOICES = {str: "a word", bool: "true or false", int: "a whole number"}
 
 
@@ -142,24 +143,24 @@ def _make(cls: type, given: dict[str, Any], where: str) -> Any:
     given = {key: value for key, value in given.items() if key != "type"}
     if cls is Ambiguity:
         return Ambiguity.from_penalties(**{k: _numbers(v, f"{where}.{k}") for k, v in given.items()})
-    known = [f.name for f in dataclasses.fields(cls)]
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     if not _is_registered(cls):
-        missing = [key for key in known if key not in given]
+        missing = [key for key in fields if key not in given]
         if missing:
             raise ValueError(f"field `{where}.{missing[0]}` is missing; the class has changed, or the file is damaged.")
-        return without_init(cls, {key: decode(given[key], f"{where}.{key}", _value) for key in known})
+        return without_init(cls, {key: decode(given[key], f"{where}.{key}", _value) for key in fields})
     arguments = {}
     for key, value in given.items():
-        if key not in known:
-            raise ValueError(f"unknown field `{where}.{key}`: {nearest(key, known)}")
-        field = next(f for f in dataclasses.fields(cls) if f.name == key)
+        if key not in fields:
+            raise ValueError(f"unknown field `{where}.{key}`: {nearest(key, fields)}")
+        field = fields[key]
         if value is None and type(None) not in typing.get_args(field.type):
             raise ValueError(f"`{key}` is none; `{where}` cannot do without it.")
-        made = arguments[key] = _choice_or_value(value, field.type, f"{where}.{key}")
-        fit = [t for t in typing.get_args(field.type) or (field.type,) if isinstance(t, type) and t is not Any]
-        if isinstance(value, dict) and fit and not isinstance(made, tuple(fit)):
-            names = sorted(b for b, t in BLOCKS.items() if issubclass(t, tuple(fit)))
-            raise ValueError(f"`{where}.{key}` is {type(made).__name__}; use one of {', '.join(names)}.")
+        argument = arguments[key] = _choice_or_value(value, field.type, f"{where}.{key}")
+        allowed = [t for t in typing.get_args(field.type) or (field.type,) if isinstance(t, type) and t is not Any]
+        if isinstance(value, dict) and allowed and not isinstance(argument, tuple(allowed)):
+            names = sorted(b for b, t in BLOCKS.items() if issubclass(t, tuple(allowed)))
+            raise ValueError(f"`{where}.{key}` is {type(argument).__name__}; use one of {', '.join(names)}.")
     return cls(**arguments)
 
 
@@ -191,11 +192,11 @@ def configure(name: str, settings: dict[str, Any], base: dict[str, Any] | None =
     **Arguments:**
 
     - `name`: as on the command line.
-    - `settings`: dotted field to value, numbers or text as typed: `{"ambiguity.shocks": "1", "climate.ensemble": "mine.csv"}`.
-      Penalties of `ambiguity` take `inf` for neutral; lists are written `1,2,3`; `none` leaves an optional block out; the name
-      of a block takes the place of another with its good values (`{"climate": "LaggedClimate"}`); an ensemble is a CSV file,
-      `published` or `assessed`.
-    - `base`: complete parameters as [`parameters_of`][] writes them, instead of the defaults.
+    - `settings`: dotted field to value, a number or a text as on the command line: `{"ambiguity.shocks": "1",
+      "climate.ensemble": "mine.csv"}`. The penalty `inf` of `ambiguity` is neutral; lists are written `1,2,3`; `none` leaves an
+      optional block out; the name of a block replaces a block by another with default values (`{"climate": "LaggedClimate"}`); an
+      ensemble is a CSV file, `published` or `assessed`.
+    - `base`: complete parameters in the form of [`parameters_of`][], instead of the defaults.
     - `cls`: as in [`build`][].
 
     **Raises:** `ValueError`: one line with the field, the value and what is allowed.
@@ -213,10 +214,10 @@ def configure(name: str, settings: dict[str, Any], base: dict[str, Any] | None =
         return build(name, base, cls)
     complete = parameters_of(default_model(name)) if base is None else copy.deepcopy(base)
     for channel, penalties in complete.get("ambiguity", {}).items():
-        # equal penalties are one, whatever number of shocks and jumps other settings leave
+        # Equal penalties become one number, as other settings may change the number of shocks and jumps.
         if isinstance(penalties, list) and penalties and all(p == penalties[0] for p in penalties):
             complete["ambiguity"][channel] = penalties[0]
-    # a block before the fields in it, however they are listed
+    # A block is set before its fields, in whatever order they are listed.
     for dotted, value in sorted(settings.items(), key=lambda item: item[0].count(".")):
         _set(complete, model_class(name) if cls is None else cls, dotted, value)
     return build(name, complete, cls)
@@ -224,24 +225,24 @@ def configure(name: str, settings: dict[str, Any], base: dict[str, Any] | None =
 
 def _set(tree: dict[str, Any], cls: type, dotted: str, value: Any) -> None:
     *blocks, last = dotted.split(".")
-    at = tree
+    node = tree
     for depth, block in enumerate(blocks):
-        known = [k for k in at if k != "type"]
-        if block not in known:
-            raise ValueError(f"unknown field `{dotted}`: {nearest(block, known)}")
-        if not isinstance(at[block], dict):
+        names = [key for key in node if key != "type"]
+        if block not in names:
+            raise ValueError(f"unknown field `{dotted}`: {nearest(block, names)}")
+        if not isinstance(node[block], dict):
             raise ValueError(f"unknown field `{dotted}`: `{'.'.join(blocks[: depth + 1])}` has no fields of its own.")
-        at = at[block]
-        cls = BLOCKS[at["type"]] if at["type"] in BLOCKS else imported_class(at["type"])
-    known = [k for k in at if k != "type"]
-    if last not in known:
-        raise ValueError(f"unknown field `{dotted}`: {nearest(last, known)}")
+        node = node[block]
+        cls = BLOCKS[node["type"]] if node["type"] in BLOCKS else imported_class(node["type"])
+    names = [key for key in node if key != "type"]
+    if last not in names:
+        raise ValueError(f"unknown field `{dotted}`: {nearest(last, names)}")
     kind = next((f.type for f in dataclasses.fields(cls) if f.name == last), None)
-    at[last] = _read_absent(dotted, value, kind) if at[last] is None else _read(dotted, value, at[last])
+    node[last] = _read_absent(dotted, value, kind) if node[last] is None else _read(dotted, value, node[last])
 
 
 def _read_absent(dotted: str, value: Any, kind: Any) -> Any:
-    """Interpret a value as typed for a field that is none, by the type of the field: a block, a list or one number."""
+    """Interpret a text for a field that is none, by the type of the field: a block, a list or one number."""
     if _is_none(value):
         return None
     kinds = [t for t in typing.get_args(kind) if t is not type(None)]
@@ -267,7 +268,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def _read(dotted: str, value: Any, default: Any) -> Any:
-    """Interpret a value as typed, by the type of the default."""
+    """Interpret a text by the type of the default."""
     if _is_none(value):
         return None
     if isinstance(default, dict):
@@ -304,7 +305,7 @@ def _read(dotted: str, value: Any, default: Any) -> Any:
 
 
 def _no_truth(value: Any) -> Any:
-    """Python takes true for 1."""
+    """Refuse truth values, which Python would convert to 0 and 1."""
     if isinstance(value, bool):
         raise TypeError
     return value
@@ -324,7 +325,7 @@ def _number(dotted: str, value: Any, bound: str = "finite") -> float:
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.") from None
     if math.isnan(number):
         raise ValueError(f"`{dotted}` is {value!r}; it must be a number.")
-    if math.isinf(number) and not dotted.startswith("ambiguity."):  # there it is the penalty of a planner without doubt
+    if math.isinf(number) and not dotted.startswith("ambiguity."):  # there it is the penalty of a neutral planner
         raise ValueError(f"`{dotted}` is {value}; it must be {bound}.")
     return number
 

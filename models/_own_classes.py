@@ -1,4 +1,4 @@
-"""Models and blocks of the user's own as plain data: classes are named by where they are imported from."""
+"""Users' models and blocks as plain data, with classes identified by the module from which they are imported."""
 
 import math
 import sys
@@ -10,47 +10,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# What plain data say of values that JSON has no word for.
+# Tags of values that JSON cannot represent directly.
 _CONTAINERS = {"tuple": tuple, "list": list}
 _ARRAYS = {"array": jnp.asarray, "numpy_array": np.asarray}
 TAGS = (*_CONTAINERS, *_ARRAYS, "dict", "named_tuple")
 
 
 def class_label(cls: type) -> str:
-    """`module:name` of a class, by which [`imported_class`][] finds it again."""
+    """The label `module:name` of a class, see [`imported_class`][]."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def is_class_label(label: Any) -> bool:
-    """Whether a text names a class of the user's own."""
+    """Whether a text is the label of a user's class."""
     return isinstance(label, str) and ":" in label
 
 
 def imported_class(label: str, kind: type = eqx.Module) -> type:
     """The class of a label, if its module has been imported.
 
-    Nothing is imported here: a file from somebody else may not choose code to run.
+    Nothing is imported here: a file must not choose code to run.
 
     **Raises:** `ValueError` with the remedy.
     """
     module, _, qualified = label.partition(":")
-    found: Any = sys.modules.get(module)
+    cls: Any = sys.modules.get(module)
     for name in qualified.split("."):
-        found = getattr(found, name, None)
-    if not (isinstance(found, type) and issubclass(found, kind)):
+        cls = getattr(cls, name, None)
+    if not (isinstance(cls, type) and issubclass(cls, kind)):
         raise ValueError(
             f"`{label}` is a class that abatax does not have: import `{module}` before the solution is loaded, or give the"
             " class of the model, as in `load(folder, model=MyModel)`."
         )
-    return found
+    return cls
 
 
 def encode(value: Any, where: str, block: Callable[[Any, str], dict[str, Any]]) -> Any:
-    """A field of a class of the user's own as plain data from which [`decode`][] makes exactly the same.
+    """A field of a user's class as plain data, from which [`decode`][] reconstructs exactly the same value.
 
     **Arguments:** `block` describes an `equinox.Module`.
 
-    **Raises:** `ValueError` naming the field, if there are no plain data for it.
+    **Raises:** `ValueError` naming the field, if it cannot be represented by plain data.
     """
     if value is None or isinstance(value, (bool, int, str)):
         return value
@@ -94,15 +94,15 @@ def decode(value: Any, where: str, block: Callable[[dict[str, Any], str], Any]) 
 
 
 def without_init(cls: type, fields: dict[str, Any]) -> Any:
-    """An instance with these fields: what was made once by its own `__init__` is not made anew."""
-    made = object.__new__(cls)
+    """An instance with the given fields, made without a call of its `__init__`."""
+    instance = object.__new__(cls)
     for name, value in fields.items():
-        object.__setattr__(made, name, value)
-    return made
+        object.__setattr__(instance, name, value)
+    return instance
 
 
 def _listed(values: Any) -> Any:
-    """Nested lists of numbers; JSON has no word for what is not finite."""
+    """Nested lists of numbers, with text for numbers that are not finite, which JSON cannot represent."""
     if isinstance(values, list):
         return [_listed(part) for part in values]
     return values if math.isfinite(values) else str(values)

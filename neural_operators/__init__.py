@@ -1,6 +1,13 @@
 """What the answer is made of when it is a network: architectures, value functions and policies from small parts."""
 
 from ._policy_network import PolicyNetwork as PolicyNetwork
+from ._registry import (
+    ARCHITECTURES as ARCHITECTURES,
+    architecture as architecture,
+    architecture_options as architecture_options,
+    make_network as make_network,
+)
+from ._specification import SCALE as SCALE, NetworkOptions as NetworkOptions
 from ._value_network import ValueNetwork as ValueNetwork
 from .layers import (
     ACTIVATIONS as ACTIVATIONS,
@@ -10,7 +17,6 @@ from .layers import (
     trainable as trainable,
 )
 from .networks import (
-    ARCHITECTURES as ARCHITECTURES,
     DGM as DGM,
     GLU as GLU,
     KAN as KAN,
@@ -23,13 +29,9 @@ from .networks import (
     GatedMLP as GatedMLP,
     Highway as Highway,
     Monotone as Monotone,
-    NetworkOptions as NetworkOptions,
     PirateNet as PirateNet,
     RandomFeatures as RandomFeatures,
     ResNet as ResNet,
     Separable as Separable,
     Siren as Siren,
-    architecture as architecture,
-    architecture_options as architecture_options,
-    make_network as make_network,
 )

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._registry import make_network
 from ._unit_box import UnitBox
 from .layers import Frozen
-from .networks import make_network
 
 # Controls stay this share of their range away from their bounds: in floating point a squashing function reaches them.
 _MARGIN = 1e-6

@@ -8,22 +8,17 @@ from typing import Any
 
 from ..models import nearest
 from ..models.base import shortened
-from ..neural_operators import NetworkOptions, architecture_options
-from ..neural_operators.networks import SCALE
+from ..neural_operators import SCALE, NetworkOptions, architecture_options
+from . import collocation, discrete, grid, neural
 from .base import AbstractSolver
-from .collocation import Features, Spectral
-from .discrete import AbstractPathSolver, InteriorPoint
-from .grid import FiniteDifference
-from .neural import DeepGalerkin, GaussNewton, PolicyIteration
+from .discrete import AbstractPathSolver
 
+# Every solver that these sub-packages export and that has a name, by its name.
 SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
-    "finite_difference": FiniteDifference,
-    "spectral": Spectral,
-    "features": Features,
-    "gauss_newton": GaussNewton,
-    "deep_galerkin": DeepGalerkin,
-    "policy_iteration": PolicyIteration,
-    "interior_point": InteriorPoint,
+    solver.name: solver
+    for package in (grid, collocation, neural, discrete)
+    for solver in vars(package).values()
+    if isinstance(solver, type) and issubclass(solver, (AbstractSolver, AbstractPathSolver)) and hasattr(solver, "name")
 }
 
 

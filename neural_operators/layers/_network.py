@@ -17,6 +17,7 @@ class AbstractNetwork(eqx.Module):
     arrays; see `trainable`. For many points at once use `jax.vmap`.
     """
 
+    name: eqx.AbstractClassVar[str]  # on the command line and in files
     in_size: eqx.AbstractVar[int]
 
     @abc.abstractmethod

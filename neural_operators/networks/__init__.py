@@ -14,13 +14,6 @@ from ._mlp import MLP as MLP
 from ._monotone import Monotone as Monotone
 from ._pirate import PirateNet as PirateNet
 from ._random_features import RandomFeatures as RandomFeatures
-from ._registry import (
-    ARCHITECTURES as ARCHITECTURES,
-    architecture as architecture,
-    architecture_options as architecture_options,
-    make_network as make_network,
-)
 from ._resnet import ResNet as ResNet
 from ._separable import Separable as Separable
 from ._siren import Siren as Siren
-from ._specification import SCALE as SCALE, NetworkOptions as NetworkOptions

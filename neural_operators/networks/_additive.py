@@ -1,6 +1,6 @@
 import itertools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -49,6 +49,8 @@ class Additive(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == ()
         ```
     """
+
+    name: ClassVar[str] = "additive"
 
     in_size: int = eqx.field(static=True)
     terms: tuple[MLP, ...]  # of one input, of two, ...; all groups of as many inputs are stacked

@@ -1,5 +1,5 @@
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,6 +47,8 @@ class Attention(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == ()
         ```
     """
+
+    name: ClassVar[str] = "attention"
 
     in_size: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -48,6 +48,8 @@ class Concave(AbstractNetwork):
         assert float(curvatures.max()) <= 1e-12
         ```
     """
+
+    name: ClassVar[str] = "concave"
 
     in_size: int = eqx.field(static=True)
     out_size: OutSize = eqx.field(static=True)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -42,6 +42,8 @@ class GatedMLP(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == ()
         ```
     """
+
+    name: ClassVar[str] = "gated_mlp"
 
     in_size: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)

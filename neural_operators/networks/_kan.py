@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -47,6 +47,8 @@ class KAN(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == ()
         ```
     """
+
+    name: ClassVar[str] = "kan"
 
     in_size: int = eqx.field(static=True)
     out_size: OutSize = eqx.field(static=True)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -49,6 +49,8 @@ class Monotone(AbstractNetwork):
         assert slopes[0] > 0 > slopes[1]
         ```
     """
+
+    name: ClassVar[str] = "monotone"
 
     in_size: int = eqx.field(static=True)
     out_size: OutSize = eqx.field(static=True)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -46,6 +46,8 @@ class RandomFeatures(AbstractNetwork):
         assert ab.neural_operators.count_parameters(net) == 301
         ```
     """
+
+    name: ClassVar[str] = "random_features"
 
     in_size: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)

@@ -1,5 +1,5 @@
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,6 +43,8 @@ class ResNet(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == (2,)
         ```
     """
+
+    name: ClassVar[str] = "resnet"
 
     in_size: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)

@@ -1,5 +1,5 @@
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -46,6 +46,8 @@ class Separable(AbstractNetwork):
         assert net(jnp.array([0.1, -0.5, 1.0])).shape == ()
         ```
     """
+
+    name: ClassVar[str] = "separable"
 
     in_size: int = eqx.field(static=True)
     factors: MLP  # one per input, stacked

@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 
@@ -58,6 +59,8 @@ class Features(AbstractCollocation):
         assert abs(float(solution.policy(jnp.zeros(()), model.initial_state()).control_6) + 1.025312) < 1e-6
         ```
     """
+
+    name: ClassVar[str] = "features"
 
     degree: int = eqx.field(static=True, default=0)
     random: int = eqx.field(static=True, default=0)

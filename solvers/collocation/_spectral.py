@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 
@@ -53,6 +54,8 @@ class Spectral(AbstractCollocation):
         assert abs(float(solution.policy(jnp.zeros(()), solution.problem.model.initial_state()).control) + 1.025312) < 1e-6
         ```
     """
+
+    name: ClassVar[str] = "spectral"
 
     points: int | tuple[int, ...] = eqx.field(static=True, default=0)
     refinement: int = eqx.field(static=True, default=4)

@@ -1,6 +1,7 @@
 import abc
 import dataclasses
 import time
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -55,6 +56,8 @@ class InteriorPoint(AbstractPathSolver):
         assert abs(path.welfare - 4517.314681152316) < 1e-8
         ```
     """
+
+    name: ClassVar[str] = "interior_point"
 
     tolerance: float = eqx.field(static=True, default=1e-8)
 

@@ -1,4 +1,5 @@
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -108,6 +109,8 @@ class FiniteDifference(AbstractGridded):
         assert ab.solvers.result_name(solution.result) == "successful"
         ```
     """
+
+    name: ClassVar[str] = "finite_difference"
 
     points: int | tuple[int, ...] = eqx.field(static=True, default=0)
     grading: float | tuple[float, ...] = eqx.field(static=True, default=1.0)

@@ -1,4 +1,4 @@
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -68,6 +68,8 @@ class DeepGalerkin(AbstractNeural):
         assert solution.stats["recoveries"] == 0
         ```
     """
+
+    name: ClassVar[str] = "deep_galerkin"
 
     architecture: str = eqx.field(static=True, default="gated_mlp")
     parameters: int = eqx.field(static=True, default=1200)

@@ -1,4 +1,4 @@
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -74,6 +74,8 @@ class GaussNewton(AbstractNeural):
         assert abs(float(solution.policy(jnp.zeros(()), model.initial_state()).control) + 1.0253) < 1e-3
         ```
     """
+
+    name: ClassVar[str] = "gauss_newton"
 
     architecture: str = eqx.field(static=True, default="gated_mlp")
     parameters: int = eqx.field(static=True, default=1200)

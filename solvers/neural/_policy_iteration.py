@@ -1,4 +1,4 @@
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -61,6 +61,8 @@ class PolicyIteration(AbstractNeural):
         assert solution.stats["policy_gap"] < 0.5
         ```
     """
+
+    name: ClassVar[str] = "policy_iteration"
 
     method: str = eqx.field(static=True, default="dgm_pia")
     architecture: str = eqx.field(static=True, default="gated_mlp")

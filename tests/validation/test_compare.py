@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import abatax as ab
 from abatax.cli import app
-from abatax.neural_operators.networks import SCALE
+from abatax.neural_operators import SCALE
 from abatax.scenarios.run import _comparison_run
 from abatax.scenarios.words import sentences
 from abatax.scenarios.words._comparison_text import _significance

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import neural_operators
-from ...neural_operators.networks import SCALE
+from ...neural_operators import SCALE
 from ...solvers import AbstractNeural
 from ...solvers.base import compile_clock
 

@@ -55,7 +55,7 @@ def test_uncertain_damages_is_the_published_equation(phase, y, planner):
     np.testing.assert_allclose(found, expected, atol=ROUNDING * 10.0)
 
 
-def test_ak_climate_is_its_equation():
+def test_ak_climate_satisfies_the_written_equation():
     # models.md 7.2 with a flow cost of productivity, neutral
     model = small_model("ak_climate")
     model = eqx.tree_at(lambda m: m.productivity.cost, model, jnp.asarray(0.3))
@@ -75,7 +75,7 @@ def test_ak_climate_is_its_equation():
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
-def test_linear_quadratic_is_its_equation(dimension):
+def test_linear_quadratic_satisfies_the_written_equation(dimension):
     rng = np.random.default_rng(dimension)
     model = small_model("linear_quadratic", distrusting("linear_quadratic"), dimension=dimension)
     x, u, p = rng.standard_normal((3, dimension))
@@ -126,7 +126,7 @@ def test_investment_of_the_ak_economy_as_published():
     i = float(economy.best_investment(jnp.asarray(0.01)))
     assert abs(i - 0.0899985) < 3e-7
     np.testing.assert_allclose((0.115 - i) * (1.0 - 6.667 * i), 0.01, rtol=1e-13)
-    # growth of log capital is stationary where the marginal return is nil
+    # growth of log capital is stationary where the marginal return vanishes
     assert abs(float(jax.grad(economy.drift)(jnp.asarray(1.0 / 6.667)))) < 1e-12
 
 
@@ -182,7 +182,7 @@ def test_every_observable_is_described(name):
 @pytest.mark.parametrize("planner", ["neutral", "averse"])
 @pytest.mark.parametrize("name", ["ak_climate", "uncertain_damages"])
 def test_social_cost_is_the_first_order_condition_for_emissions(name, planner, exogenous):
-    # at the best control one more tonne is worth as much as it costs: eta C / ((1 - eta) e)
+    # at the optimum the marginal benefit of a tonne is its social cost: eta C / ((1 - eta) e)
     model = carbon_model(name, planner, exogenous)
     u, observed, cost, _ = at_the_optimum(model, jnp.asarray(SCALES))
     eta = 0.032

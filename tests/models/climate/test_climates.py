@@ -57,7 +57,7 @@ def path(climate, start, emissions, years):
 
 
 def before_industry(climate):
-    """At rest, without other gases."""
+    """The climate in preindustrial equilibrium, without other gases."""
     if isinstance(climate, CarbonCycleClimate):
         still = eqx.tree_at(lambda c: c.exogenous_forcing, climate, jnp.zeros(()))
         return still, [588.0, 360.0, 1720.0, 0.0, 0.0]
@@ -73,7 +73,7 @@ def warming(name, emissions, years):
 # -- rates from steps -------------------------------------------------------------------------------------------------
 
 
-def test_rates_are_the_printed_ones():
+def test_rates_agree_with_an_independent_program():
     # of an independent program, per year
     climate = CarbonCycleClimate()
     exchange, heat = climate.carbon.rates("logarithm"), climate.layers.rates("logarithm")
@@ -88,7 +88,7 @@ def test_rates_are_the_printed_ones():
     np.testing.assert_allclose(climate.layers.rates("euler").input, [0.0201, 0.0], rtol=1e-14)
 
 
-def test_exact_rates_meet_the_steps():
+def test_logarithmic_rates_reproduce_the_steps():
     climate = CarbonCycleClimate()
     exchange, heat = climate.carbon.rates("logarithm"), climate.layers.rates("logarithm")
     np.testing.assert_allclose(exchange, scipy.linalg.logm(climate.carbon.exchange) / 5.0, atol=MATRIX)
@@ -100,7 +100,7 @@ def test_exact_rates_meet_the_steps():
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-def test_no_carbon_is_lost_and_the_equilibrium_rests(generator):
+def test_carbon_is_conserved_and_the_equilibrium_is_stationary(generator):
     carbon = CarbonReservoirs()
     exchange = carbon.rates(generator)
     np.testing.assert_allclose(jnp.sum(exchange, axis=0), 0.0, atol=MATRIX)
@@ -112,7 +112,7 @@ def test_no_carbon_is_lost_and_the_equilibrium_rests(generator):
 
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("member", [1.0e-3, 1.86e-3, 2.6e-3])
-def test_twice_the_carbon_warms_by_the_sensitivity(generator, member):
+def test_long_run_warming_from_doubled_carbon_is_the_sensitivity(generator, member):
     climate, _ = before_industry(CLIMATES[generator])
     sensitivity = 3.1 * member / 1.86e-3
     y = type(climate.states)(*map(jnp.asarray, (1176.0, 720.0, 3440.0, sensitivity, sensitivity)))
@@ -120,8 +120,8 @@ def test_twice_the_carbon_warms_by_the_sensitivity(generator, member):
     np.testing.assert_allclose(rates[3:], 0.0, atol=MATRIX)
 
 
-def test_pulse_into_reservoirs():
-    # a linear cycle in closed form: what is left is exp(G t), whatever was there
+def test_airborne_fraction_of_a_pulse_is_the_matrix_exponential():
+    # a linear cycle in closed form: the response is exp(G t), for every initial state
     climate, start = before_industry(CLIMATES["logarithm"])
     found = np.asarray(path(climate, [688.0, *start[1:]], jnp.zeros(()), 400))
     left = (found[:, 0] - 588.0) / 100.0
@@ -132,7 +132,7 @@ def test_pulse_into_reservoirs():
     assert np.argmax(found[:, 3]) + 1 == 158
 
 
-def test_pulse_with_a_lag():
+def test_warming_from_a_pulse_with_a_lag_is_the_closed_form():
     climate = CLIMATES["lagged"]
     # 100 GtC at once move the rate by lambda theta 100
     rate = climate.adjustment * 100.0 * 1.86e-3
@@ -141,10 +141,10 @@ def test_pulse_with_a_lag():
     np.testing.assert_allclose(found, 0.186 * -np.expm1(-np.log(2.0) / 6.0 * years), rtol=1e-7)
 
 
-def test_a_short_lag_is_none():
+def test_a_short_lag_approaches_the_climate_without_lag():
     fast = LaggedClimate(CERTAIN, adjustment=2.0)
     late = warming_of(fast, 10.0, 100)
-    # behind by 1 / lambda years for ever
+    # a permanent delay of 1 / lambda years
     np.testing.assert_allclose(late[-1], 1.86e-3 * 10.0 * (100.0 - 0.5), rtol=1e-4)
     loadings, emissions = fast.loadings(fast.start(), jnp.asarray(10.0)), jnp.asarray(10.0)
     np.testing.assert_allclose(loadings.warming_rate, 2.0 * TCREClimate(CERTAIN).diffusion(emissions), rtol=1e-14)
@@ -162,8 +162,8 @@ def test_warming_per_carbon_is_in_the_likely_range(name):
     assert np.all((per_carbon > LIKELY[0]) & (per_carbon < LIKELY[1])), per_carbon
 
 
-def test_little_emissions_warm_too_much_in_the_carbon_cycle():
-    # a limit that the docstring states: the range is left where emissions are low
+def test_warming_per_carbon_of_the_carbon_cycle_is_above_the_likely_range_at_low_emissions():
+    # a limitation that the docstring states: at low emissions warming is outside the range
     years = np.array([70, 100])
     per_carbon = 1e3 * warming("logarithm", 5.0, years) / (5.0 * years)
     np.testing.assert_allclose(per_carbon, [2.46, 2.65], atol=6e-3)
@@ -171,8 +171,8 @@ def test_little_emissions_warm_too_much_in_the_carbon_cycle():
 
 
 @pytest.mark.parametrize("name", CLIMATES)
-def test_faces_of_inflow_point_in(name):
-    # over the region of interest of the other states, at emissions that the top of the rate of warming bears
+def test_drift_points_inwards_at_inflow_faces(name):
+    # over the region of interest of the other states, at emissions compatible with the highest rate of warming
     climate = CLIMATES[name]
     closures = climate.closures(lambda t, x: -x.temperature)
     problem = HJBProblem(NetZero(climate=climate, damage_jump=None, technology=None))
@@ -206,7 +206,7 @@ def settled(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_economy_takes_the_climate(name):
+def test_an_economy_accepts_every_physical_climate(name):
     model = NetZero(climate=CLIMATES[name])
     assert model.states._fields == ("log_emitting_capital", "log_capital_ratio", *NAMES[name])
     assert type(model.initial_state())._fields == model.states._fields
@@ -231,7 +231,7 @@ def test_controls_with_a_richer_climate(name):
     def total(u):
         return problem.hamiltonian(TIME, x, type(model.controls)(*u), value, costate, hessian)
 
-    # no control beside it does better, be it far or near
+    # no other control, distant or near, gives a higher value
     rng = np.random.default_rng(0)
     moves = rng.standard_normal((300, best.size)) * 10.0 ** rng.uniform(-5.0, -1.5, (300, 1))
     beside, here = total(jnp.clip(best[None] + moves, low[None], high[None])), total(best[None])[0]
@@ -239,7 +239,7 @@ def test_controls_with_a_richer_climate(name):
     assert float(jnp.nanmin(beside)) < float(here) - 1e-6
 
 
-def test_simulated_with_a_given_value():
+def test_simulated_paths_follow_the_climate_under_a_given_value():
     model = settled("logarithm")
     d = len(model.states)
     slopes = jnp.asarray([-0.05, 0.3, *([-1e-5] * (d - 2))])
@@ -255,7 +255,7 @@ def test_simulated_with_a_given_value():
 
 
 @pytest.mark.slow
-def test_solved_with_a_lag():
+def test_a_model_with_a_lag_is_solved_by_finite_differences():
     # four states by finite differences
     green = eqx.tree_at(lambda e: e.green.productivity, ab.models.TwoCapitals(), jnp.asarray(0.1567))
     model = NetZero(economy=green, climate=CLIMATES["lagged"], technology=None, damage_jump=None, phase="mature")
@@ -274,7 +274,7 @@ def test_solved_with_a_lag():
 
 
 class Wrong(AbstractPhysicalClimate):
-    """States that no economy knows."""
+    """A climate without a temperature in degC."""
 
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.certain)
     unit: str = eqx.field(static=True, default="degF")
@@ -297,7 +297,7 @@ class Wrong(AbstractPhysicalClimate):
 
 
 def checked(climate):
-    # past the type checker of these tests, which users do not have
+    # bypasses the type checker of these tests, which users do not have
     eqx.tree_at(lambda m: m.climate, NetZero(), climate).__check_init__()
 
 
@@ -312,7 +312,7 @@ def checked(climate):
         (lambda: CarbonCycleClimate(carbon=CarbonReservoirs(surface_exchange=0.6)), "`climate.carbon.surface_exchange` is 0.6"),
     ],
 )  # fmt: skip
-def test_wrong_climates_are_named(make, words):
+def test_climates_that_do_not_fit_are_refused(make, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         make()
     assert "\n" not in str(caught.value)

@@ -94,7 +94,7 @@ def test_2016_optimum_is_the_published_one(optimum, sheet):
     np.testing.assert_allclose(paid[near], sheet["mu_control_rate"][near], rtol=PROGRAM)
 
 
-def test_2016_price_is_the_social_cost_where_abatement_is_free(optimum):
+def test_2016_price_is_the_social_cost_at_interior_abatement(optimum):
     data, free = optimum.to_dataset(), slice(1, 20)
     np.testing.assert_allclose(data.carbon_price[free], data.scc[free], rtol=1e-10)
 
@@ -153,7 +153,7 @@ def test_2016_gradient_is_the_finite_difference():
         np.testing.assert_allclose(measured, slopes[1][n], rtol=1e-4)
 
 
-def test_2016_optimum_moves_with_parameters_as_the_envelope_theorem_says(optimum):
+def test_2016_derivatives_of_welfare_follow_from_the_envelope_theorem(optimum):
     # dW*/da = the partial derivative at the optimum: two optima against one gradient
     def with_damages(value):
         return Dice2016(economy=ab.models.DiceEconomy(quadratic=value))
@@ -250,7 +250,7 @@ def test_2023_details_of_the_optimum(paths):
         ("t2", ["`scenario` is 't2'", *DICE2023_SCENARIOS]),
     ],
 )
-def test_2023_scenarios_that_are_not_there(name, words):
+def test_2023_unknown_scenarios_are_refused(name, words):
     with pytest.raises(ValueError) as caught:
         Dice2023(scenario=name)
     for word in words:

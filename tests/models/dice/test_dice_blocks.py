@@ -14,7 +14,7 @@ def iterate(step, state, count):
     return jax.lax.fori_loop(0, count, lambda _, s: step(s), state)
 
 
-def test_reservoirs_lose_no_carbon_and_rest_at_the_equilibrium():
+def test_reservoirs_conserve_carbon_and_are_stationary_at_the_equilibrium():
     carbon = CarbonReservoirs()
     np.testing.assert_allclose(jnp.sum(carbon.exchange, axis=0), 1.0, rtol=ROUNDING)
     zero = jnp.zeros(())
@@ -24,7 +24,7 @@ def test_reservoirs_lose_no_carbon_and_rest_at_the_equilibrium():
     np.testing.assert_allclose(grown, 5.0, rtol=1e-11)
 
 
-def test_a_pulse_ends_up_where_the_equilibrium_is():
+def test_a_pulse_is_distributed_in_proportion_to_the_equilibrium():
     carbon = CarbonReservoirs()
     pulse = jnp.array([100.0, 0.0, 0.0])
     left = np.linalg.matrix_power(np.asarray(carbon.exchange), 20000) @ np.asarray(pulse)
@@ -32,7 +32,7 @@ def test_a_pulse_ends_up_where_the_equilibrium_is():
     np.testing.assert_allclose(left, expected, rtol=1e-8)  # 20000 rounded products
 
 
-def test_layers_warm_by_the_sensitivity_under_twice_the_carbon():
+def test_long_run_warming_of_the_layers_from_doubled_carbon_is_the_sensitivity():
     layers = TemperatureLayers()
     forcing = layers.forcing(2.0 * layers.preindustrial_carbon, jnp.zeros(()))
     last = iterate(lambda t: layers.advance(t, forcing), layers.initial_temperature, 5000)
@@ -41,7 +41,7 @@ def test_layers_warm_by_the_sensitivity_under_twice_the_carbon():
 
 
 def fixed_sinks():
-    """FaIR whose factor does not depend on what has happened: linear boxes."""
+    """FaIR with a constant time-scale factor: linear boxes."""
     return FairClimate(uptake_carbon=0.0, uptake_warming=0.0)
 
 
@@ -68,7 +68,7 @@ def test_impulse_response_with_fixed_sinks_is_a_sum_of_exponentials():
     np.testing.assert_allclose(integral, climate.uptake_base, rtol=ROUNDING)
 
 
-def test_fair_warms_by_the_sum_of_its_responses():
+def test_long_run_warming_of_fair_is_the_sum_of_its_responses():
     climate = fixed_sinks()
     state = climate.initial._replace(carbon=jnp.zeros(4))
     last = fair_after(climate, state, jnp.zeros(3000), jnp.full(3000, 3.93))
@@ -78,7 +78,7 @@ def test_fair_warms_by_the_sum_of_its_responses():
     np.testing.assert_allclose(climate.equilibrium(jnp.array(3.93)), 3.0025, atol=1e-4)
 
 
-def test_the_factor_solves_its_equation():
+def test_the_time_scale_factor_solves_its_equation():
     climate = FairClimate()
     paths = fair_after(climate, climate.initial, jnp.linspace(43.0, 80.0, 30), jnp.linspace(0.4, 1.0, 30))
     before = np.asarray(climate.initial_cumulative) + np.concatenate(
@@ -90,7 +90,7 @@ def test_the_factor_solves_its_equation():
     np.testing.assert_allclose(found, wanted, rtol=ROUNDING)
 
 
-def test_derivatives_through_the_factor():
+def test_derivatives_through_the_time_scale_factor():
     climate = FairClimate()
 
     def last(z):
@@ -115,7 +115,7 @@ def test_growth_in_closed_form_is_the_recursion():
     np.testing.assert_allclose(growth.productivity_path(n), skill, rtol=1e-13)
 
 
-def test_output_is_shared_without_remainder():
+def test_uses_of_output_add_up():
     made = DiceEconomy().produce(*map(jnp.asarray, (100.0, 0.05, 2.0, 0.5, 0.25)))
     parts = made.damages + made.abatement_cost + made.investment + made.consumption
     np.testing.assert_allclose(parts, made.gross, rtol=ROUNDING)

@@ -36,11 +36,11 @@ def model():
     return Dice2016Continuous()
 
 
-# -- paths from outside -----------------------------------------------------------------------------------------------
+# -- exogenous paths --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["population", "productivity", "intensity", "backstop", "land", "forcing"])
-def test_closed_forms_meet_the_recursions(model, name):
+def test_closed_forms_agree_with_the_recursions(model, name):
     given, n = Dice2016().dynamics().given, jnp.arange(100.0)
     closed = {
         "population": model.growth.population_path,
@@ -69,7 +69,7 @@ def test_recursions_of_the_source(model):
 
 
 def test_euler_steps_of_five_years_are_the_periods_of_dice(model):
-    # with the forcing of the next period, which DICE takes: everything else of a period is the rate at its start
+    # with the forcing of the next period, as in DICE; all other rates are those at the start of the period
     euler, dice = variant("euler"), Dice2016()
     dynamics = dice.dynamics()
     n = 7
@@ -96,7 +96,7 @@ def test_euler_steps_of_five_years_are_the_periods_of_dice(model):
 
 
 @pytest.mark.slow
-def test_shocks_and_doubt_are_options():
+def test_shocks_and_ambiguity_are_optional():
     model = Dice2016Continuous()
     problem, x = HJBProblem(model), model.initial_state()
     u = Policy(jnp.asarray(0.1), jnp.asarray(0.25))
@@ -149,13 +149,13 @@ def test_closed_form_is_the_maximum(model, case):
     rng = np.random.default_rng(0)
     points = rng.uniform(low, high, (2000, 2))
     best, here, far = weigh(model, x, costate, jnp.asarray(points))
-    for size in (1e-2, 1e-4):  # all over the bounds, then ever nearer to the best
+    for size in (1e-2, 1e-4):  # in the whole range, then near the optimum
         points = np.clip(np.asarray(best)[None] + size * rng.standard_normal((2000, 2)), low, high)
         near = weigh(model, x, costate, jnp.asarray(points))[2]
         assert max(np.max(far), np.max(near)) <= here + ROOT * abs(here)
 
 
-def test_price_pays_for_the_abatement(model):
+def test_abatement_satisfies_its_first_order_condition(model):
     x = model.initial_state()._replace(time=jnp.asarray(20.0))
     costate = jnp.asarray([300.0, -0.16, -0.05, -0.01, -40.0, -5.0, 1.0])
     problem, rest = HJBProblem(model), (jnp.asarray(1e3), costate, jnp.zeros((7, 7)))
@@ -192,7 +192,7 @@ def test_best_path_is_that_of_an_independent_program(model, optimum):
 
 @pytest.mark.slow
 def test_costates_are_derivatives_of_the_best_value(model, optimum):
-    # envelope theorem: the controls need not be optimised anew
+    # envelope theorem: the controls need not be optimised again
     loop = OpenLoop(model, horizon=500.0, nodes=101, steps=200, spread=1.0, tail=False)
     path, start = jnp.stack(optimum.controls, axis=1), model.initial_state()
     worth = eqx.filter_jit(loop.value)
@@ -202,7 +202,7 @@ def test_costates_are_derivatives_of_the_best_value(model, optimum):
 
 
 @pytest.mark.slow
-def test_costate_is_the_social_cost_that_abatement_pays(model, optimum):
+def test_costate_gives_the_social_cost_at_which_abatement_is_optimal(model, optimum):
     # along the path the control of the HJB equation, from costates alone, is the one that was optimised
     problem = HJBProblem(model)
     at = slice(2, 15)
@@ -242,6 +242,6 @@ def table(model, path):
         ({"growth": ab.models.DiceGrowth(productivity_growth=0.3)}, "`0.15 - growth.productivity_growth`"),
     ],
 )
-def test_bad_input_is_named(changes, words):
+def test_parameters_out_of_range_are_named(changes, words):
     with pytest.raises(ValueError, match=words):
         Dice2016Continuous(**changes)

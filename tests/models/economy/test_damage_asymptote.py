@@ -1,4 +1,4 @@
-"""The value function far out in temperature, before it is known which damage function is true, and its slope."""
+"""Value and slope of a constant temperature before the damage function is revealed."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ def log_damages(y, curvature):
 
 
 @pytest.mark.parametrize("y", [4.0, 10.0])
-def test_neutral_slope_is_that_of_the_mean_of_what_comes(y):
+def test_neutral_slope_is_that_of_the_mean_of_the_outcomes(y):
     linear, quadratic = float(DAMAGES.linear), float(DAMAGES.quadratic)
     now = linear + quadratic * y
     later = now + PRIOR @ CURVATURES * (y - float(DAMAGES.threshold))
@@ -46,7 +46,7 @@ def test_neutral_slope_is_that_of_the_mean_of_what_comes(y):
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.1])
-def test_doubtful_value_and_slope_are_those_of_the_root(penalty):
+def test_averse_value_and_slope_are_those_of_the_root(penalty):
     def root(y):
         def balance(f):
             gains = np.array([-log_damages(y, c) for c in CURVATURES]) - f
@@ -63,7 +63,7 @@ def test_doubtful_value_and_slope_are_those_of_the_root(penalty):
 
 
 @pytest.mark.slow
-def test_further_derivatives_are_those_of_differences():
+def test_higher_derivatives_agree_with_finite_differences():
     y, h = jnp.asarray(2.3), 1e-4  # beyond the threshold, where the rate of the event still rises
     found = jax.jit(lambda z: slope(z, 0.1))
     for _ in range(2):
@@ -72,7 +72,7 @@ def test_further_derivatives_are_those_of_differences():
         found = bend
 
 
-def test_where_the_event_resets_temperature_only_the_present_counts():
+def test_if_the_event_resets_temperature_only_present_damages_count():
     exact = -DELTA * (float(DAMAGES.linear) + float(DAMAGES.quadratic) * 8.0) / (DELTA + CAP)
     np.testing.assert_allclose(slope(jnp.asarray(8.0), np.inf, resets=True), exact, rtol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Nature's closed-form replies are minimisers of the Hamiltonian, channel by channel, and their cost is right."""
+"""The closed-form worst case minimises the Hamiltonian in every channel, and its cost is relative entropy."""
 
 import equinox as eqx
 import jax
@@ -39,7 +39,7 @@ def at_a_point(model):
 
 @eqx.filter_jit
 def saddle(model):
-    """Nature's reply, the minimised Hamiltonian, the Hamiltonian of the reply and its largest term."""
+    """The worst case, the minimised Hamiltonian, the Hamiltonian at the worst case and its largest term."""
     problem = HJBProblem(model)
     t, x, u, value, costate, hessian, after = at_a_point(model)
     reply = problem.worst_case(t, x, u, value, costate, after)
@@ -63,13 +63,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_putting_the_reply_back_gives_the_minimised_hamiltonian(name):
+def test_hamiltonian_at_the_worst_case_is_the_minimised_hamiltonian(name):
     _, minimised, put_back, size = saddle(small_model(name, Ambiguity.from_penalties(**CASES[name])))
     np.testing.assert_allclose(put_back, minimised, atol=ROUNDING * size)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_neutral_reply_distorts_nothing_and_costs_nothing(name):
+def test_worst_case_of_a_neutral_planner_is_the_baseline(name):
     model = small_model(name)
     reply, minimised, put_back, size = saddle(model)
     assert bool(jnp.all(reply.shocks == 0.0))
@@ -82,7 +82,7 @@ def test_neutral_reply_distorts_nothing_and_costs_nothing(name):
     "name, channel",
     [(name, channel) for name in CASES for channel in CASES[name]],
 )
-def test_reply_minimises_the_hamiltonian(name, channel):
+def test_worst_case_minimises_the_hamiltonian(name, channel):
     model = small_model(name, Ambiguity.from_penalties(**CASES[name]))
     reply, minimised, _, _ = saddle(model)
     length = {"shocks": reply.shocks.size, "climate": reply.climate.size, "jumps": sum(g.size for g in reply.jumps)}
@@ -101,17 +101,17 @@ def test_reply_minimises_the_hamiltonian(name, channel):
         method="BFGS",
         options={"gtol": 1e-9},
     )
-    # no distortion does better, and the best one is the reply
+    # no distortion gives a lower value, and the minimiser is the worst case
     assert found.fun * abs(minimised) >= minimised - ROUNDING * 10 * abs(minimised)
     moved = np.concatenate([np.ravel(d) for d in jax.tree.leaves(getattr(distort(jnp.asarray(found.x)), channel))])
     closed = np.concatenate([np.ravel(d) for d in jax.tree.leaves(getattr(reply, channel))])
-    assert np.max(np.abs(closed - (1.0 if channel == "jumps" else 0.0))) > 1e-3  # the channel does something
+    assert np.max(np.abs(closed - (1.0 if channel == "jumps" else 0.0))) > 1e-3  # the channel has an effect
     np.testing.assert_allclose(moved, closed, atol=MINIMISER)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_hamiltonian_falls_with_every_aversion(name):
-    # a stronger adversary takes more: along each channel alone, from neutral upwards
+def test_hamiltonian_decreases_in_every_aversion(name):
+    # the Hamiltonian decreases along each channel alone, starting from the neutral planner
     values = [float(saddle(small_model(name))[1])]
     for scale in (1e3, 10.0, 1.0, 0.3):
         penalties = {k: (scale * np.asarray(v)).tolist() for k, v in CASES[name].items()}
@@ -127,8 +127,8 @@ def test_huge_penalties_are_the_neutral_limit():
     np.testing.assert_allclose(nearer, 1e-4 * near, rtol=1e-4)
 
 
-def test_reply_to_a_family_of_aversions_has_derivatives_at_neutral():
-    # the derivative of the minimised Hamiltonian in an aversion at zero: minus half the variance it doubts
+def test_worst_case_is_differentiable_at_zero_aversion():
+    # the derivative of the minimised Hamiltonian in an aversion at zero is minus half the variance of its channel
     model = small_model("uncertain_damages")
     t, x, u, value, costate, hessian, after = at_a_point(model)
 
@@ -138,7 +138,7 @@ def test_reply_to_a_family_of_aversions_has_derivatives_at_neutral():
 
     zero = jnp.zeros(())
     slopes = jax.jit(jax.grad(minimised, argnums=(0, 1, 2)))(zero, zero, zero)
-    # marginal value of temperature, damages included; what capital's shock costs is not part of phi
+    # marginal value of temperature, damages included; the cost of the capital shock is not part of phi
     price = float(costate[0] + model.additive_costates().log_damages * model.damages.slope(x.temperature))
     w, theta = np.asarray(model.ensemble.weights), np.asarray(model.ensemble.values)
     exposure = price * 6.0 * float(model.climate.volatility)
@@ -157,7 +157,7 @@ def test_penalties_and_aversions_are_reciprocal(channel):
         assert ambiguity.is_neutral() == np.isinf(penalty)
 
 
-def test_distorting_where_the_planner_is_neutral_costs_infinitely_much():
+def test_distortions_of_a_neutral_channel_have_infinite_cost():
     model = small_model("uncertain_damages")
     reply = saddle(model)[0]
     tilted = jnp.array([0.3, 0.3, 0.3, 0.1])
@@ -169,15 +169,15 @@ def test_distorting_where_the_planner_is_neutral_costs_infinitely_much():
         assert float(of_worst_case(model, worst)) == np.inf
 
 
-def test_distorting_a_jump_that_cannot_happen_costs_nothing():
-    # zero intensity times an infinite penalty: there is nothing to distort
+def test_distortions_of_a_jump_with_zero_intensity_have_no_cost():
+    # zero intensity times an infinite penalty is zero
     neutral, one = Ambiguity(), jnp.ones(1)
     worst = WorstCase(jnp.zeros(1), one, (jnp.array([2.0]),))
     assert float(neutral.penalty(worst, one, (one,), (jnp.zeros(()),))) == 0.0
 
 
 def test_cost_of_a_distortion_is_relative_entropy():
-    # each channel against its definition in numpy, at a distortion that is no one's best reply
+    # each channel against its definition in numpy, at a distortion that is not a worst case
     averse = distrusting("uncertain_damages")
     h, omega, g = np.array([0.2, -0.5]), np.array([0.1, 0.0, 0.6, 0.3]), np.array([0.5, 1.0, 3.0])
     prior, outcomes, intensity = np.array([0.25, 0.25, 0.25, 0.25]), np.array([0.5, 0.3, 0.2]), 0.7

@@ -1,4 +1,4 @@
-"""The box of a problem: what replaces a region, how margins scale, and what is refused."""
+"""The box of a problem: regions, margins, and refused input."""
 
 import re
 
@@ -57,7 +57,7 @@ def test_a_start_outside_the_box_is_named():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_suggested_nodes_are_those_of_states_and_hold_the_kinks(name):
+def test_suggested_nodes_are_for_states_and_resolve_the_kinks(name):
     model = default_model(name)
     if not isinstance(model, AbstractModel):
         return  # a path in discrete time has no grid
@@ -70,7 +70,7 @@ def test_suggested_nodes_are_those_of_states_and_hold_the_kinks(name):
     assert FiniteDifference(points=asked).counts(problem) == asked
 
 
-def test_models_of_more_states_are_solved_on_the_nodes_that_documentation_measures():
+def test_default_nodes_of_models_with_several_states_are_those_of_the_documentation():
     assert FiniteDifference().counts(HJBProblem(default_model("fossil_reserves"))) == (33, 61, 7)
     assert FiniteDifference().counts(HJBProblem(default_model("knowledge_capital"))) == (7, 31, 9)
     assert FiniteDifference().counts(HJBProblem(default_model("net_zero"))) == (15, 17, 25)

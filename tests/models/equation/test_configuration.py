@@ -1,4 +1,4 @@
-"""Models as plain numbers and words: round trips, dotted settings, and errors that name the field."""
+"""Models as plain data: round trips, dotted settings, units, and errors that name the field."""
 
 import dataclasses
 import json
@@ -40,11 +40,11 @@ from abatax.models import (
     parameters_of,
 )
 
-# A penalty is the reciprocal of the aversion that is stored: a round trip costs two roundings.
+# A penalty is the reciprocal of the stored aversion: a round trip costs two roundings.
 RECIPROCAL = 4 * np.finfo(float).eps
 
 
-# -- there and back ---------------------------------------------------------------------------------------------
+# -- round trips ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_optional_block_can_be_left_out():
 
 
 def test_an_optional_list_can_be_left_out():
-    # what is absent by default can be said to be absent
+    # a part that is absent by default can be set to none explicitly
     model = configure("uncertain_damages", {"damage_jump.probabilities": "none"})
     assert model.damage_jump.probabilities is None
 
@@ -173,7 +173,7 @@ def test_models_under_a_transformation_are_not_checked():
     np.testing.assert_allclose(slope, [-0.968 / 1e-4 / 2.0, -96.8 / 4.0], rtol=1e-12)
 
 
-# -- what is wrong ------------------------------------------------------------------------------------------------
+# -- wrong input --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_one_aversion_per_shock():
         ({"damage_jump": "none"}, ("temperature",)),
     ],
 )
-def test_a_block_is_exchanged_by_its_name(settings, states):
+def test_a_block_is_replaced_by_its_name(settings, states):
     model = configure("net_zero", settings)
     assert set(states) <= set(model.states._fields)
     assert float(getattr(model.climate, "exogenous_forcing", 0.3)) == settings.get("climate.exogenous_forcing", 0.3)
@@ -348,13 +348,13 @@ def test_a_block_that_does_not_fit_is_refused(settings, words):
         ("multi_region", {"regions": 1, "vulnerability": "2"}, "vulnerability", [2.0]),
     ],
 )
-def test_a_field_that_is_none_takes_what_its_type_says(name, settings, field, value):
+def test_a_field_that_is_none_accepts_values_of_its_type(name, settings, field, value):
     found = get(configure(name, settings), field)
     np.testing.assert_array_equal(found, value)
-    assert found.shape == np.shape(value)  # one number is no list of one
+    assert found.shape == np.shape(value)  # one number is not a list of one number
 
 
-def test_a_block_that_is_none_takes_a_name():
+def test_a_block_that_is_none_accepts_the_name_of_a_block():
     assert float(configure("ak_climate", {"cycle": "Productivity", "cycle.cost": 0.1}).cycle.cost) == 0.1
 
 

@@ -1,4 +1,4 @@
-"""Constants that a user's class reads from outside are part of what was posed: no compiled program survives their change."""
+"""Outside constants that a user's class reads belong to the problem: a change discards compiled programs."""
 
 import types
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ def test_a_constant_changed_between_solves_is_used(monkeypatch):
 
 
 class Scaled(eqx.Module):
-    """Stands for anything that a problem holds; what it reads is set by the tests."""
+    """A placeholder for parts of a problem; the tests set what it reads."""
 
     curve: Any = eqx.field(static=True)
 
@@ -128,7 +128,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("what", READERS)
-def test_whatever_is_read_counts(what, monkeypatch):
+def test_every_kind_of_constant_that_is_read_counts(what, monkeypatch):
     function, change = READERS[what]
     before, mark = constants_read(Scaled(function)), fingerprint(function)
     assert constants_read(Scaled(function)) == before and fingerprint(function) == mark
@@ -151,13 +151,13 @@ class Waiting(ab.models.LinearQuadratic):
         return (ab.models.Jump(lambda t, x, u: jnp.array(0.1), lambda x: x, jnp.ones(1), after, "event"),)
 
 
-def test_what_the_destination_of_a_jump_reads_counts(monkeypatch):
+def test_constants_read_by_the_destination_of_a_jump_count(monkeypatch):
     before = constants_read(Waiting())
     monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
     assert "EXTRA" in str(changed_constant(before, constants_read(Waiting())))
 
 
-def test_models_of_the_package_read_nothing_from_outside():
+def test_models_of_the_package_read_no_outside_constants():
     for name in ("linear_quadratic", "uncertain_damages", "net_zero"):
         assert ab.HJBProblem(ab.models.MODELS[name]()).constants == ()
 
@@ -194,7 +194,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("what", KEPT)
-def test_traces_that_jax_keeps_are_dropped_once_what_they_read_has_changed(what, monkeypatch):
+def test_cached_traces_are_dropped_if_a_constant_that_they_read_has_changed(what, monkeypatch):
     evaluate = compiled(lambda scaled, x: scaled.curve(x))
     assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 3.0
     monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
@@ -207,13 +207,13 @@ class Point(NamedTuple):
     state: Any
 
 
-def test_a_solution_is_refused_once_its_constants_are_gone(monkeypatch):
+def test_a_solution_is_refused_after_its_constants_have_changed(monkeypatch):
     monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
     problem = ab.HJBProblem(Costly())
     flow = compiled(lambda p, x: p.model.utility(jnp.zeros(()), Point(x), type(p.model.controls)(x)))
     assert float(flow(problem, jnp.array(1.0))) == pytest.approx(-1.5)
     monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
-    assert float(flow(problem, jnp.array(1.0))) == pytest.approx(-1.5)  # compiled with the constants it was posed with
+    assert float(flow(problem, jnp.array(1.0))) == pytest.approx(-1.5)  # compiled with the constants of the problem
     with pytest.raises(ValueError, match=r"`EXTRA`, which `charge` reads, has changed .* solve it again"):
         flow(problem, jnp.array([1.0, 2.0])[0] * jnp.ones((1,)))
     assert float(flow(problem.replace(), jnp.array(1.0))) == pytest.approx(-2.0)

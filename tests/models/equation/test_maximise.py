@@ -91,7 +91,7 @@ def test_a_narrow_maximum_of_utility_is_found_at_every_node(controls):
 
 
 @pytest.mark.slow
-def test_a_maximum_narrower_than_the_scan_is_noticed():
+def test_a_maximum_narrower_than_the_scan_is_detected():
     solver = FiniteDifference(points=21, order=1)
     missed = solve(HJBProblem(two_bumps(0.001)), solver, throw=False)
     assert result_name(missed.result) == "missed_maximum" and "scan_fineness" in missed.advice

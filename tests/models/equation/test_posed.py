@@ -1,4 +1,4 @@
-"""A model that does not pose a stationary problem is refused before it is solved, in one line that names the method."""
+"""Models that do not define a stationary problem are refused before they are solved, in one line that names the method."""
 
 import math
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ class Nothing(NamedTuple):
 
 
 class Plain(ab.models.AbstractModel):
-    """A stock that effort moves; quadratic costs. What is wrong with it, subclasses add."""
+    """A stock that effort moves, with quadratic costs; subclasses introduce the faults."""
 
     preferences: TimeAdditive = eqx.field(default_factory=lambda: TimeAdditive(0.05))
     ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
@@ -119,7 +119,7 @@ def test_a_model_that_depends_on_time_is_refused(what):
     assert f"`{name}` depends on the time t" in message and "\n" not in message
 
 
-def test_a_model_that_takes_time_and_ignores_it_is_posed():
+def test_a_model_that_ignores_its_time_argument_is_accepted():
     def ignoring(t, x):
         return jax.lax.scan(lambda carry, _: ((carry[0] + t, carry[1] + x), None), (x, x), None, length=3)[0][1]
 
@@ -147,7 +147,7 @@ def test_dependence_is_followed_through_loops_and_branches():
     assert dependent_outputs(traced, [True, False]) == [True, True, True, False, True, False, False, False]
 
 
-# What is wrong, and words of the one line that says so.
+# Faults, and a part of the message for each.
 WRONG = {
     "a bare number for the drift": (
         lambda: plain(drift=lambda self, t, x, u, climate: u.effort),
@@ -270,7 +270,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_posed_wrongly_is_refused_in_one_line(what):
+def test_faults_of_a_model_are_refused_in_one_line(what):
     make, words = WRONG[what]
     with pytest.raises(ValueError) as caught:
         ab.solve(ab.HJBProblem(make()), throw=False)
@@ -295,7 +295,7 @@ def test_loadings_on_different_numbers_of_shocks_are_refused():
         ab.solve(ragged, throw=False)
 
 
-def test_what_is_posed_well_passes():
+def test_correct_models_pass():
     check_posed(ab.HJBProblem(Plain()))
     check_posed(ab.HJBProblem(having(jump(probabilities=(0.3, 0.7)))))
     check_posed(ab.HJBProblem(plain(breakpoints=lambda self: {"stock": (0.9,)}), box={"stock": (-0.5, 0.6)}))
@@ -306,8 +306,8 @@ def test_what_is_posed_well_passes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, c in ab.models.MODELS.items() if issubclass(c, ab.models.AbstractModel)])
-def test_the_models_of_the_package_pose_stationary_problems(name):
+def test_the_models_of_the_package_define_stationary_problems(name):
     class Own(ab.models.MODELS[name]):
-        """A user's class, whose methods are looked at."""
+        """A user's class, whose methods are checked."""
 
     check_posed(ab.HJBProblem(Own()))

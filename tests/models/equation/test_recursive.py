@@ -1,4 +1,4 @@
-"""Recursive utility: Merton's problem in closed form, and jumps as risk aversion values them."""
+"""Recursive utility: Merton's problem in closed form, and jump terms with risk aversion."""
 
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ class Merton(AbstractModel):
     [(1.5, 5.0, np.inf), (0.6, 2.0, np.inf), (2.0, 0.8, np.inf), (0.5, 0.8, 2.0), (1.5, 0.9, 0.5), (3.0, 10.0, 0.2)],
 )
 def test_consumption_and_portfolio_of_mertons_problem(rho, gamma, penalty):
-    # doubt about the shocks adds to risk aversion: Maenhout 2004, doi:10.1093/rfs/hhh003
+    # aversion to ambiguity about the shocks adds to risk aversion: Maenhout 2004, doi:10.1093/rfs/hhh003
     feared = gamma + 1.0 / penalty
     equity = PREMIUM / (feared * RISK**2)
     share = (0.04 - (1.0 - rho) * (SAFE + 0.5 * PREMIUM * equity)) / rho
@@ -99,7 +99,7 @@ def test_risk_aversion_at_unit_elasticity_is_an_aversion_to_shocks():
     u = Portfolio(jnp.array(0.03), jnp.array(0.7))
     point = T, averse.model.initial_state(), u, jnp.array(-1.0), jnp.array([0.3]), jnp.array([[-0.2]])
     np.testing.assert_allclose(averse.hamiltonian(*point), doubtful.hamiltonian(*point), rtol=1e-13)
-    # but it is no doubt: the worst case is the baseline, and costs nothing
+    # risk aversion is not ambiguity: the worst case is the baseline, at no cost
     worst = averse.worst_case(T, point[1], u, point[3], point[4])
     assert not np.any(worst.shocks)
     np.testing.assert_allclose(averse.hamiltonian(*point, worst=worst), averse.hamiltonian(*point), rtol=1e-13)
@@ -155,7 +155,7 @@ class Calm(AbstractModel):
 
 
 @pytest.mark.parametrize("rho, gamma, aversion", [(1.0, 4.0, 0.0), (1.0, 0.4, 0.0), (1.5, 3.0, 0.5), (0.5, 0.5, 2.0)])
-def test_jumps_as_risk_aversion_and_doubt_value_them(rho, gamma, aversion):
+def test_jump_terms_with_risk_aversion_and_ambiguity(rho, gamma, aversion):
     outcomes, prior, delta = np.array([-1.0, 0.3]), np.array([0.3, 0.7]), 0.05
 
     def equation(v):
@@ -178,7 +178,7 @@ def test_jumps_as_risk_aversion_and_doubt_value_them(rho, gamma, aversion):
 
 
 def test_unit_risk_aversion_is_expected_utility():
-    # exactly, and with a derivative that is that of the general case
+    # exactly, with the derivative of the general case
     outcomes = jnp.array([-0.4, 0.2])
     np.testing.assert_array_equal(EpsteinZin().jump_gain(outcomes), outcomes)
     assert float(EpsteinZin().risk_term(outcomes)) == 0.0 == float(TimeAdditive().risk_term(outcomes))

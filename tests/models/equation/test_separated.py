@@ -1,4 +1,4 @@
-"""Constants that only shift the value function take no digits from it."""
+"""Constants that only shift the value function do not cost digits."""
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ CLASSES = (ab.models.UncertainDamages, ab.models.TwoLayerClimate)
 @pytest.mark.parametrize(
     "change", [{"growth": 1e300}, {"growth": -1e10}, {"volatility": 1e8}, {"initial_capital": 1e200}]
 )
-def test_what_moves_capital_alone_moves_nothing_in_the_equation(kind, change):
+def test_parameters_of_capital_alone_do_not_change_the_equation(kind, change):
     penalties = {} if kind is ab.models.TwoLayerClimate else {"shocks": 1.0, "jumps": 1.0, "climate": 0.01}
     ambiguity = Ambiguity.from_penalties(**penalties)
     usual, changed = (kind(ambiguity=ambiguity, economy=AKEconomy(**options)) for options in ({}, change))
@@ -37,8 +37,8 @@ def test_what_moves_capital_alone_moves_nothing_in_the_equation(kind, change):
     assert np.array_equal(evaluate(usual), evaluate(changed))
 
 
-def test_the_reply_to_capitals_shock_is_still_told_and_costs_what_is_left_out():
-    # the Hamiltonian under nature's reply is the minimised one, capital's shock included in the reply
+def test_the_worst_case_of_the_capital_shock_is_reported_without_its_constant_cost():
+    # the Hamiltonian at the worst case, capital shock included, is the minimised Hamiltonian
     ambiguity = Ambiguity.from_penalties(shocks=1.0, jumps=1.0, climate=0.01)
     model = ab.models.UncertainDamages(ambiguity=ambiguity)
     problem, x = HJBProblem(model), model.initial_state()
@@ -53,7 +53,7 @@ def test_the_reply_to_capitals_shock_is_still_told_and_costs_what_is_left_out():
     "name", ["ak_climate", "multi_region", "knowledge_capital", "abatement_technology", "fossil_reserves"]
 )
 @pytest.mark.parametrize("change", [{"growth": 1e10}, {"growth": float("nan")}, {"volatility": 1e6}])
-def test_where_capital_is_part_of_the_value_its_drift_and_noise_are_bounded(name, change):
+def test_drift_and_noise_of_capital_are_bounded_if_capital_is_a_state(name, change):
     (field, value), economy = next(iter(change.items())), ab.models.default_model(name).economy
     if np.isnan(value):
         pattern = rf"`economy\.{field}` is nan"

@@ -1,4 +1,4 @@
-"""Regions that share a temperature: additive pieces, rotated coordinates, spill-overs."""
+"""Regions with a common temperature: separable values, rotated coordinates and spillovers."""
 
 import pickle
 import re
@@ -65,7 +65,7 @@ def a_point(model, seed):
 
 
 @pytest.mark.parametrize("regions", [2, 19])
-def test_the_sum_of_pieces_satisfies_the_equation(exact, regions):
+def test_the_sum_of_one_dimensional_terms_satisfies_the_equation(exact, regions):
     options = UNEQUAL if regions == 2 else {"regions": regions, "vulnerability": [MEAN] * regions}
     for turned in (False, True) if regions == 2 else (True,):
         model = MultiRegion(rotation=turned, **options)
@@ -76,7 +76,7 @@ def test_the_sum_of_pieces_satisfies_the_equation(exact, regions):
 
 
 @pytest.mark.slow
-def test_doubt_that_leaves_the_pieces_apart():
+def test_ambiguity_that_preserves_separability():
     doubts = Ambiguity(shocks=1.0, climate=1e4)
     smooth = small_model("multi_region", doubts, productivity=Productivity(), **UNEQUAL)  # no flow cost
     alone = small_model(
@@ -169,7 +169,7 @@ def spilled(value, model, z):
 
 
 @pytest.mark.parametrize("chi", [0.0, 0.05])
-def test_spill_overs_against_the_law_of_the_coupled_process(exact, chi):
+def test_spillovers_agree_with_the_law_of_the_coupled_process(exact, chi):
     # investment and emissions do not respond to productivity, so that its costs are an expectation along Gaussian paths
     model = MultiRegion(coupling=chi, **UNEQUAL)
     problem, smooth = HJBProblem(model), 0.968 / (0.01 + 0.05)
@@ -243,11 +243,11 @@ def test_nine_regions_by_additive_features(exact):
     np.testing.assert_allclose(slopes[:, 1:], expected[:, 1:], rtol=1e-4)
 
 
-# -- what is reported ---------------------------------------------------------------------------------------------------------
+# -- observables --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_social_cost_is_what_emissions_are_worth(exact, turned):
+def test_the_social_cost_satisfies_the_first_order_condition_of_emissions(exact, turned):
     # first-order condition: a tonne is worth delta eta w_n / e_n, a dollar delta (1 - eta) / C
     model = MultiRegion(rotation=turned, **UNEQUAL)
     problem, value = HJBProblem(model), of(exact, model)
@@ -267,7 +267,7 @@ def test_the_social_cost_is_what_emissions_are_worth(exact, turned):
     assert ("temperature" in seen) == turned and (not turned or float(seen["temperature"]) == pytest.approx(1.1))
 
 
-def test_names_survive_a_fresh_process():
+def test_points_can_be_unpickled_in_a_new_process():
     model = MultiRegion(regions=3)
     assert type(model.states) is type(MultiRegion(regions=3, coupling=0.1).states)
     points = (model.initial_state(), MultiRegion(regions=3, rotation=True).initial_state(), model.initial_additive())

@@ -1,4 +1,4 @@
-"""Two breakthroughs in abatement: controls, budget, closed forms without emissions, jumps, and what is refused."""
+"""Two breakthroughs in abatement: controls, budget, closed forms without emissions, jumps, and refused input."""
 
 import dataclasses
 
@@ -126,7 +126,7 @@ def test_the_sample_contains_corners():
     assert np.any(emissions == 0.0) and np.mean(emissions > 0.0) > 0.3
 
 
-def test_warming_that_does_no_harm_is_not_abated():
+def test_harmless_warming_is_not_abated():
     model = small_model("abatement_technology")
     points = sample(model)
     points = eqx.tree_at(lambda p: p.costate, points, points.costate.at[:, 1].set(1e3))
@@ -190,14 +190,14 @@ def clean(model, states):
 
 @pytest.mark.parametrize("planner", ["neutral", "averse"])
 @pytest.mark.parametrize("phase", ["complete", "complete_revealed"])
-def test_the_closed_form_solves_the_equation_once_abatement_is_free(planner, phase):
+def test_the_closed_form_solves_the_equation_with_free_abatement(planner, phase):
     model = in_phase(small_model("abatement_technology", PLANNERS[planner]), phase)
     assert model.exact_value() is not None
     assert np.max(np.abs(clean(model, sample(model).x))) < 1e-12
 
 
 def test_the_closed_form_agrees_with_a_numerical_search():
-    # investment constant for ever is worth k / delta + log(alpha - i) / delta + growth / delta^2: scipy, no shared code
+    # permanently constant investment has the value k / delta + log(alpha - i) / delta + growth / delta^2: scipy, no shared code
     sigma2 = 0.0087**2 + 0.0038**2
 
     def level(i):
@@ -209,7 +209,7 @@ def test_the_closed_form_agrees_with_a_numerical_search():
 
 
 @pytest.mark.parametrize("aversion", [0.0, 0.2, 0.4])
-def test_what_complete_abatement_is_worth_before_each_breakthrough(aversion):
+def test_value_of_complete_abatement_before_each_breakthrough(aversion):
     # an economy of productivity alpha (1 - cost), until the next stage comes: bisection, no shared code
     def idle(cost):
         alpha = 0.115 * (1.0 - cost)
@@ -253,12 +253,12 @@ def test_damage_curvatures_are_those_of_equally_spaced_losses():
     np.testing.assert_allclose(np.diff(left), np.diff(left)[0], rtol=1e-11)
 
 
-def test_regimes_and_where_jumps_lead():
+def test_regimes_and_destinations_of_jumps():
     model = small_model("abatement_technology", PLANNERS["by channel"])
     improvement, damage = model.jumps()
     assert (improvement.destination.regime, damage.destination.regime) == ("improved", "before_revealed")
     assert float(damage.land(model.initial_state()).temperature) == 2.0
-    # an improvement leaves both penalties; a revelation that of the technology
+    # an improvement keeps both penalties; a revelation keeps that of the technology
     np.testing.assert_allclose(improvement.destination.ambiguity.jumps, [[1.0 / 2.5, 1.0 / 7.5]])
     np.testing.assert_allclose(damage.destination.ambiguity.jumps, np.full((3, 1), 1.0 / 2.5))
     np.testing.assert_allclose(improvement.destination.abatement.cost, [0.0453 / 2.0])
@@ -273,7 +273,7 @@ def test_regimes_and_where_jumps_lead():
     assert float(completion.intensity(TIME, better.initial_state(), None)) == 0.05
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- refused input ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

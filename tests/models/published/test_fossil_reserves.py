@@ -20,7 +20,7 @@ ROUNDING = 1e-12
 
 
 def sample(count=30, seed=0):
-    """States and slopes of value functions like the model's."""
+    """States and slopes of value functions similar to that of the model."""
     rng = np.random.default_rng(seed)
     x = rng.uniform([0.0, 200.0, 4.0], [9.0, 4000.0, 14.0], (count, 3))
     scale = np.array([0.5, 1.0, 0.05])
@@ -83,7 +83,7 @@ def test_prior_is_that_of_the_data(shared_data):
     )
 
 
-def test_damages_of_a_tonne_are_the_derivative_of_log_damages():
+def test_damages_per_carbon_are_the_derivative_of_log_damages():
     model = make()
     carbon = jnp.array([0.0, 290.0, 1100.0, 4000.0])
 
@@ -177,7 +177,7 @@ def test_spending_stays_within_its_budget_and_bounds(v_r, v_k):
     i, j = model.controls.investment, model.controls.exploration
     assert float(model.economy.productivity) - float(u.investment + u.exploration) > 0.0
     assert i.low <= float(u.investment) <= i.high and j.low <= float(u.exploration) <= j.high
-    # what is worth nothing gets the least
+    # spending without value is at its lower bound
     assert v_r > 0.0 or float(u.exploration) == j.low
     assert v_k > 0.0 or float(u.investment) == i.low
 

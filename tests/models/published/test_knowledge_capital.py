@@ -128,7 +128,7 @@ def test_the_sample_contains_corners():
     assert np.any(emissions == 0.0) and np.mean(emissions > 0.0) > 0.5
 
 
-def test_warming_that_does_no_harm_is_not_abated():
+def test_harmless_warming_is_not_abated():
     model = small_model("knowledge_capital")
     points = sample(model)
     points = eqx.tree_at(lambda p: p.costate, points, points.costate.at[:, 1].set(1.0))
@@ -137,7 +137,7 @@ def test_warming_that_does_no_harm_is_not_abated():
     np.testing.assert_allclose(emissions, baseline, rtol=1e-14)
 
 
-def test_neither_capital_nor_knowledge_that_is_worthless_is_bought():
+def test_no_spending_on_capital_or_knowledge_without_value():
     model = small_model("knowledge_capital", PLANNERS["averse"])
     points = sample(model)
     points = eqx.tree_at(lambda p: p.costate, points, points.costate.at[:, ::2].multiply(-1.0))
@@ -159,7 +159,7 @@ def test_budget_identity():
 
 
 def test_emissions_satisfy_the_published_quadratic():
-    # models with climate neutral: with u = e / (alpha beta K), t (1 - u)^2 + F varsigma^2 E u + G Theta = 0
+    # with a neutral climate channel and u = e / (alpha beta K), t (1 - u)^2 + F varsigma^2 E u + G Theta = 0
     model = small_model("knowledge_capital", Ambiguity.from_penalties(shocks=0.15, jumps=0.15))
     points = sample(model)
     closed, c = controls(model, points)
@@ -216,7 +216,7 @@ def test_the_closed_form_solves_the_equation(rho, planner):
 
 
 def test_the_closed_form_agrees_with_a_numerical_search():
-    # the constant is the largest for which investment constant for ever is worth k + c: scipy, no shared code
+    # the constant is the largest c for which permanently constant investment has the value k + c: scipy, no shared code
     rho, delta, alpha, kappa, mu, sigma = 0.66, 0.01, 0.115, 6.667, -0.043, 0.01
 
     def level(i):
@@ -248,7 +248,7 @@ def test_tiny_aversions_give_the_neutral_control():
     np.testing.assert_allclose(controls(almost, points)[0], controls(neutral, points)[0], rtol=1e-9)
 
 
-def test_a_planner_who_doubts_the_climate_emits_less():
+def test_ambiguity_about_the_climate_lowers_emissions():
     points = sample(small_model("knowledge_capital"))
     emissions = [
         controls(small_model("knowledge_capital", Ambiguity.from_penalties(climate=xi)), points)[0][:, 2]
@@ -258,7 +258,7 @@ def test_a_planner_who_doubts_the_climate_emits_less():
     assert np.mean(emissions[0] - emissions[2]) > 0.0
 
 
-def test_a_jump_that_never_comes_leaves_the_equation_alone():
+def test_a_jump_with_zero_intensity_does_not_change_the_equation():
     never = small_model("knowledge_capital", PLANNERS["averse"], research=Research(arrival_scale=1e300))
     x = never.initial_state()
     technology, damage = never.jumps()
@@ -275,12 +275,12 @@ def test_after_the_damage_jump_the_slope_is_the_published_one():
         assert float(model.damage_bend(jnp.asarray(y))) == pytest.approx(0.2544, rel=1e-14)
 
 
-def test_regimes_and_where_jumps_lead():
+def test_regimes_and_destinations_of_jumps():
     model = small_model("knowledge_capital", PLANNERS["by channel"])
     technology, damage = model.jumps()
     assert (technology.destination.regime, damage.destination.regime) == ("after_technology", "after_damage")
     assert float(damage.land(model.initial_state()).temperature) == 2.0
-    # the penalty of the technology goes along; that of the damage has been paid
+    # the penalty of the technology is kept, and that of the damage jump is dropped
     np.testing.assert_allclose(damage.destination.ambiguity.jumps, 1.0 / 0.1)
     after = eqx.filter_vmap(lambda m: m.jumps()[0].intensity(TIME, m.initial_state(), None))(damage.destination)
     np.testing.assert_allclose(after, 0.01, rtol=1e-12)
@@ -293,7 +293,7 @@ class _Other(AbstractPreferences):
         return utility - value
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- refused input ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A temperature with a lag: its limit without one, its controls, its time-like state, its refusals."""
+"""A temperature with a lag: the limit without lag, controls, the time-like state, and refused input."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def quick():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.1, 1.4])
-def test_a_quick_response_is_the_model_without_a_lag(quick, temperature):
+def test_a_fast_response_approaches_the_model_without_lag(quick, temperature):
     still = TCREClimate(relative_volatility=0.0)
     other = solve(
         HJBProblem(UncertainDamages(climate=still, ambiguity=DOUBT, damage_jump=FEW)), FiniteDifference(points=81)
@@ -58,8 +58,8 @@ def test_emissions_are_those_of_a_numerical_maximiser(aversion):
         assert float(best) == pytest.approx(float(found), rel=1e-5)
 
 
-def test_a_pulse_warms_by_the_response_at_the_speed_of_adjustment():
-    # the drift is linear: dY2/de = lambda theta, and a constant rate theta e is its rest point
+def test_warming_from_a_pulse_approaches_the_response_at_the_adjustment_rate():
+    # the drift is linear: dY2/de = lambda theta, and the constant rate theta e is its equilibrium
     model = TwoLayerClimate(adjustment=0.7)
     theta = model.ensemble.mean
     at_rest = model.drift(TIME, state(model, 1.0, float(theta) * 8.0), type(model.controls)(jnp.asarray(8.0)), theta)

@@ -1,4 +1,4 @@
-"""The net-zero model: its structure, what it is nested in, its limits, and the reference solution."""
+"""The net-zero model: its structure, special cases, limits, and the reference solution."""
 
 import equinox as eqx
 import jax
@@ -23,7 +23,7 @@ from abatax.models import (
 from abatax.validation import OpenLoop
 
 ROUNDING = 1e-12
-# What faint noise does to slopes and controls, and what the coarse grid leaves (2e-4 on twice the nodes), against the best path.
+# Tolerance of slopes and controls against the best path: weak noise, and the error of the coarse grid (2e-4 on twice the nodes).
 DETERMINISTIC = 4e-4
 
 
@@ -36,7 +36,7 @@ def economy(green=0.1567, volatility=0.01):
 
 
 def settled(noise=1.0):
-    """Nothing left to come; `noise` scales all of it."""
+    """The model after all jumps; `noise` scales all volatilities."""
     return NetZero(
         economy=economy(volatility=0.01 * noise),
         climate=TCREClimate(ab.models.Ensemble.certain(1.86e-3), 1.2 * noise, 1.2),
@@ -99,7 +99,7 @@ def test_hamiltonian_is_that_of_all_four_states():
     np.testing.assert_allclose([prices["capital"], prices["ratio"]], [v_k, v_w], rtol=1e-12)
 
 
-def test_knowledge_that_nothing_adds_to_is_a_fixed_hazard():
+def test_constant_knowledge_is_a_fixed_hazard():
     # five states at V = k + f and knowledge worth nothing, against three: the same equation
     known = NetZero(technology=NetZero.knowledge())
     fixed = NetZero(technology=FixedHazard(rate=11.2 / 746.67))
@@ -117,7 +117,7 @@ def test_knowledge_that_nothing_adds_to_is_a_fixed_hazard():
         np.testing.assert_allclose(large, small, rtol=1e-9)
 
 
-def test_nested_in_two_capital():
+def test_two_capital_is_a_special_case():
     shared = {"technology": FixedHazard(), "damage_jump": DamageJump([0.0, 0.2]), "reset_temperature": False}
     nothing = CarbonIntensity(productivity=0.0, decline=0.0, volatility=0.0)
     climate, damages = NetZero().climate, NetZero().damages
@@ -134,7 +134,7 @@ def test_nested_in_two_capital():
         np.testing.assert_allclose(*values, rtol=ROUNDING)
 
 
-def test_nothing_is_spent_where_it_buys_nothing():
+def test_no_spending_without_effect():
     model = NetZero(intensity=CarbonIntensity(productivity=0.0))
     x = model.initial_state()
     costate = type(x)(*map(jnp.asarray, (-0.02, 0.1, -0.01)))
@@ -180,7 +180,7 @@ def test_start_is_as_calibrated():
     np.testing.assert_allclose(model.intensity.drift(jnp.asarray(0.005)), -0.015, atol=1e-5)
 
 
-def test_known_damages_leave_temperature_where_it_is():
+def test_the_revelation_of_damages_leaves_temperature_unchanged():
     model = NetZero()
     jump = {j.name: j for j in model.jumps()}["damage_jump"]
     x = model.initial_state()
@@ -190,13 +190,13 @@ def test_known_damages_leave_temperature_where_it_is():
     assert float(revealed.initial_state().temperature) == float(x.temperature)
 
 
-def test_penalty_of_the_technology_is_its_own():
+def test_the_technology_has_its_own_penalty():
     model = NetZero(ambiguity=Ambiguity.from_penalties(jumps=0.1))
     np.testing.assert_allclose(model.ambiguity.jumps, [0.0, 10.0])
     assert distrusting("net_zero").jumps.shape == (2,)
 
 
-# -- solved, and found without solving ----------------------------------------------------------------------------------
+# -- solutions and independent references -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_before_the_technology_and_with_a_damage_jump():
     x = model.initial_state()
     slopes = model.published_slopes(x, type(x)(*ab.models.derivatives(TIME, x, solution.value)[1]))
     assert 0.93 < float(slopes["capital"]) < 0.98 and float(slopes["temperature"]) < 0.0
-    # harm of warming that the technology would have ended, and of a threshold that may be near
+    # the price contains the harm of warming until the technology arrives, and that of a threshold that may be near
     price = float(solution.policy.social_cost_of_carbon(TIME, x, model.initial_additive()))
     assert 35.0 < price < 55.0
     after = {s.problem.model.phase: s for s in _all(solution)}

@@ -17,7 +17,7 @@ from abatax.validation import GreenTransition, OpenLoop
 # The published table of the limit without emissions has seven digits.
 PUBLISHED = 1e-6
 ROUNDING = 1e-12
-# What faint noise does to slopes and controls, and what the coarse grid leaves, against the best deterministic path.
+# Tolerance of slopes and controls against the best deterministic path: weak noise, and the error of the coarse grid.
 DETERMINISTIC = 2e-3
 
 # Green productivity to value and slope dv/dZ at shares 0.5, 0.7 and the value at 1
@@ -38,7 +38,7 @@ def economy(green, volatility=0.01, **changes):
 
 
 def settled(green=0.1567, **changes):
-    """Nothing left to come: no jump, three states."""
+    """The model after all jumps, with three states."""
     return TwoCapital(economy=economy(green, **changes), technology=None, damage_jump=None, phase="mature")
 
 
@@ -57,7 +57,7 @@ def test_path_without_emissions_is_the_published_table(green):
 
 @pytest.mark.slow
 def test_solved_without_emissions_is_the_published_table():
-    # as many points as it takes: the equation without noise is of first order
+    # many points, as the equation without noise is of first order
     model = settled(volatility=0.0, carbon_intensity=0.0)
     problem = HJBProblem(model, extension=2.0)
     solution = ab.solve(problem, ab.solvers.FiniteDifference(points=(9, 161, 9), order=6))
@@ -100,15 +100,15 @@ def test_spending_is_the_published_quadratic():
     [
         {},
         {"returns": 0.25},
-        {"prices": (0.01, 0.9)},  # the floor of dirty investment
-        {"prices": (-0.1, 0.05)},  # both floors
+        {"prices": (0.01, 0.9)},  # lower bound of dirty investment
+        {"prices": (-0.1, 0.05)},  # both lower bounds
         {"high": 0.08},
         {"most": 1e-4},
         {"gain": -1.0},
     ],
 )
-def test_spending_maximises_whatever_binds(changes):
-    # a bounded search that knows nothing of first-order conditions
+def test_spending_is_the_maximum_whichever_bounds_bind(changes):
+    # a bounded search without first-order conditions
     claims = spending(**changes)
     found = np.array([float(v) for v in claims.settle()])
     low, high = claims.investments[0].low, claims.investments[0].high
@@ -243,7 +243,7 @@ def test_one_penalty_is_that_of_the_damage_jump():
     np.testing.assert_allclose(after.ambiguity.jumps, [10.0])
 
 
-def test_every_regime_keeps_the_aversions_of_the_jumps_it_has():
+def test_every_regime_keeps_the_aversions_of_its_jumps():
     model = TwoCapital(ambiguity=Ambiguity.from_penalties(jumps=[1.0, 2.0, 0.1]))
     parity, mature, revealed = (j.destination.ambiguity.jumps[0] for j in model.jumps())
     np.testing.assert_allclose(parity, [0.5, 10.0])
@@ -252,12 +252,12 @@ def test_every_regime_keeps_the_aversions_of_the_jumps_it_has():
 
 
 def test_a_penalty_of_a_tenth_switches_the_technology_off():
-    # the certainty equivalent of a gain is at most xi, whatever the gain: why the technology has its own penalty
+    # the certainty equivalent of any gain is at most xi, which is why the technology has its own penalty
     worth = [float(Ambiguity(jumps=1.0 / xi).jump_term(0, jnp.array([0.6]), jnp.ones(1))) for xi in (0.1, 1.0)]
     assert worth[0] < 0.1 and worth[1] > 0.4
 
 
-# -- solved, and found without solving ------------------------------------------------------------------------------------
+# -- solutions and independent references ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +277,7 @@ def test_values_and_policies_after_the_technology(solution):
     np.testing.assert_allclose([u.dirty_investment, u.green_investment], [0.0545, 0.1461], atol=7e-4)
     price = solution.policy.social_cost_of_carbon(TIME, x, model.initial_additive())
     np.testing.assert_allclose(price, 13.5, atol=0.5)
-    # the general definition against -V_y theta C / delta, up to the noise that emissions make
+    # the general definition against -V_y theta C / delta, up to the noise from emissions
     cost = -slopes["temperature"] * 1.86e-3 * model.consumption_share(x, u) * 880.0 / 0.01
     np.testing.assert_allclose(price, cost * 1000.0 * 12.0 / 44.0, rtol=0.02)
 
@@ -301,7 +301,7 @@ def test_solution_is_the_best_deterministic_path(solution):
     np.testing.assert_allclose(solution.policy(TIME, x), u, atol=DETERMINISTIC)
 
 
-def test_all_green_corner(solution):
+def test_value_of_capital_without_dirty_capital(solution):
     # without dirty capital nothing depends on its stock: V_k = 1
     model = solution.problem.model
     x = model.state_at(880.0, 1.0 - 1e-4, 1.2)._replace(log_capital_ratio=jnp.asarray(4.0))

@@ -9,43 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from ..layers import AbstractNetwork, OutSize, choose, count_parameters, nearest
-from ._additive import Additive
-from ._attention import Attention
-from ._concave import Concave
-from ._dgm import DGM
-from ._film import FiLM
-from ._fourier import FourierMLP
-from ._gated_mlp import GatedMLP
-from ._glu import GLU
-from ._highway import Highway
-from ._kan import KAN
-from ._mlp import MLP
-from ._monotone import Monotone
-from ._pirate import PirateNet
-from ._random_features import RandomFeatures
-from ._resnet import ResNet
-from ._separable import Separable
-from ._siren import Siren
+from . import networks
+from .layers import AbstractNetwork, OutSize, choose, count_parameters, nearest
 
+# Every architecture that `networks` exports, by its name.
 ARCHITECTURES: dict[str, type[AbstractNetwork]] = {
-    "mlp": MLP,
-    "resnet": ResNet,
-    "highway": Highway,
-    "dgm": DGM,
-    "gated_mlp": GatedMLP,
-    "pirate": PirateNet,
-    "siren": Siren,
-    "fourier": FourierMLP,
-    "glu": GLU,
-    "kan": KAN,
-    "film": FiLM,
-    "attention": Attention,
-    "concave": Concave,
-    "monotone": Monotone,
-    "random_features": RandomFeatures,
-    "separable": Separable,
-    "additive": Additive,
+    network.name: network
+    for network in vars(networks).values()
+    if isinstance(network, type) and issubclass(network, AbstractNetwork)
 }
 
 # What every architecture takes, besides its own options.

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from ..layers import AbstractNetwork, OutSize, nearest
 from ._registry import architecture_options, make_network
+from .layers import AbstractNetwork, OutSize, nearest
 
 SCALE = "initial_scale"  # an option of every architecture: a factor on all weight matrices at the start
 
