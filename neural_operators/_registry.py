@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
+from ..common import choose, nearest
 from . import networks
-from .layers import AbstractNetwork, OutSize, choose, count_parameters, nearest
+from .layers import AbstractNetwork, OutSize, count_parameters
 
 # Every architecture that `networks` exports, by its name.
 ARCHITECTURES: dict[str, type[AbstractNetwork]] = {

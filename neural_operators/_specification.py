@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from ..common import nearest
 from ._registry import architecture_options, make_network
-from .layers import AbstractNetwork, OutSize, nearest
+from .layers import AbstractNetwork, OutSize
 
 SCALE = "initial_scale"  # an option of every architecture: a factor on all weight matrices at the start
 

@@ -6,8 +6,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from ..models import nearest
-from ..models.base import shortened
+from ..common import choose, nearest, shortened
 from ..neural_operators import SCALE, NetworkOptions, architecture_options
 from . import collocation, discrete, grid, neural
 from .base import AbstractSolver
@@ -27,9 +26,7 @@ def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
 
     **Raises:** `ValueError` with the nearest known name.
     """
-    if name not in SOLVERS:
-        raise ValueError(f"unknown solver `{name}`: {nearest(name, SOLVERS)}")
-    return SOLVERS[name]
+    return choose("solver", name, SOLVERS)
 
 
 _NETWORK = "network."

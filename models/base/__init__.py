@@ -1,6 +1,5 @@
 """Tools that do not depend on models: types, checks, parameters, units, root finding and fingerprints."""
 
-from ...common import shortened as shortened
 from ._block import AbstractBlock as AbstractBlock
 from ._checks import (
     MOST_COPIES as MOST_COPIES,

@@ -1,7 +1,6 @@
 """Parts of networks: layers, activations, functions on edges, and how parameters are counted."""
 
 from ._activations import ACTIVATIONS as ACTIVATIONS, activation_function as activation_function
-from ._choose import at_least as at_least, choose as choose, nearest as nearest
 from ._edges import b_splines as b_splines, chebyshev as chebyshev, decay as decay, smooth_start as smooth_start
 from ._fourier_features import random_waves as random_waves, waves as waves
 from ._frozen import Frozen as Frozen
@@ -17,3 +16,4 @@ from ._layers import (
 from ._network import AbstractNetwork as AbstractNetwork, OutSize as OutSize
 from ._parameters import count_parameters as count_parameters, trainable as trainable
 from ._positive import PositiveLinear as PositiveLinear
+from ._sizes import at_least as at_least

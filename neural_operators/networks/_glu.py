@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..layers import ACTIVATIONS, AbstractNetwork, OutSize, at_least, choose, first, hidden, last, linear
+from ...common import choose
+from ..layers import ACTIVATIONS, AbstractNetwork, OutSize, at_least, first, hidden, last, linear
 
 _GATES = {"geglu": ACTIVATIONS["gelu"], "swiglu": ACTIVATIONS["silu"]}
 

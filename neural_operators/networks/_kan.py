@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..layers import AbstractNetwork, OutSize, at_least, b_splines, chebyshev, choose, decay, smooth_start
+from ...common import choose
+from ..layers import AbstractNetwork, OutSize, at_least, b_splines, chebyshev, decay, smooth_start
 
 _EDGES = {"chebyshev": chebyshev, "spline": b_splines}
 _SMOOTH = 3  # degrees of the random functions at the start

@@ -126,13 +126,13 @@ def _significance(good: Records) -> Sequence[str]:
     least = count * min(row["least_p"] for row in tested)
     if least > _LEVEL:
         return [
-            f"There are too few seeds for a test: even the clearest difference has p = {min(least, 1.0):.2g} (Wilcoxon's signed-rank"
+            f"There are too few seeds for a test: the smallest possible p-value is {min(least, 1.0):.2g} (Wilcoxon's signed-rank"
             f" test, paired by seed, with Holm's correction for {count} comparisons). At least {needed} seeds are needed."
         ]
     worse = [label_of(row) for row in tested if row["p_value"] <= _LEVEL]
     undecided = [label_of(row) for row in tested if row["p_value"] > _LEVEL]
     text = "Comparison with the best pair (Wilcoxon's signed-rank test, paired by seed, with Holm's correction, level 5 %): "
-    parts = [f"worse beyond chance: {', '.join(worse)}"] if worse else []
+    parts = [f"significantly worse: {', '.join(worse)}"] if worse else []
     parts += [f"not significantly different: {', '.join(undecided)}"] if undecided else []
     return [text + "; ".join(parts) + "."]
 

@@ -248,8 +248,8 @@ def test_words_say_when_seeds_are_too_few():
         (text,) = _significance(rows_of(summary_of(runs(own))))
         return text
 
-    assert "worse beyond chance: s b" in told(6, "b") and "beyond chance: s b, s c" in told(7, "b", "c")
-    assert "p = 0.062" in told(6, "b", "c") and "At least 7" in told(6, "b", "c")
+    assert "significantly worse: s b" in told(6, "b") and "significantly worse: s b, s c" in told(7, "b", "c")
+    assert "p-value is 0.062" in told(6, "b", "c") and "At least 7" in told(6, "b", "c")
     assert "--seeds 6" in told(1, "b")
 
 
