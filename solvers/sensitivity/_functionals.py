@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...models import AbstractModel, CarbonModel, HJBProblem, derivatives
-from ...models.base import Point, Scalar
-from ..solution import USD_PER_TCO2
+from ...models.base import USD_PER_TCO2, Point, Scalar
 
 _TIME = 0.0  # stationary problems
 

@@ -31,7 +31,6 @@ from ._coupled import (
     unfilled as unfilled,
 )
 from ._evaluation import (
-    USD_PER_TCO2 as USD_PER_TCO2,
     Evaluation as Evaluation,
     evaluate as evaluate,
     fields_at as fields_at,

@@ -9,12 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...models import CarbonModel, HJBProblem, WorstCase
-from ...models.base import Point, Scalar
+from ...models.base import USD_PER_TCO2, Point, Scalar
 from ..base import chunks, compiled
 from ._policy import MAXIMISER, AbstractRule, Value
-
-# 1 trillion US$ per GtC = 1000 US$/tC; one tonne of carbon is 44/12 tonnes of CO2.
-USD_PER_TCO2 = 1000.0 * 12.0 / 44.0
 
 _CHUNK = 256  # points per call: one compilation serves grids of every size
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...models import DiscreteProblem, Dynamics
-from ...models.base import Point
+from ...models.base import USD_PER_TONNE, Point
 from ..base import RESULTS, compiled, result_advice, result_name
 
 
@@ -93,7 +93,7 @@ def follow(problem: DiscreteProblem, controls: Point, *, multipliers: dict[str, 
     stacked = jnp.stack(prices) if prices else jnp.zeros((0, count))
     welfare, states, seen, per_emissions, per_consumption = _along(dynamics, controls, stacked)
     model = problem.model
-    scc = -1000.0 * np.array(per_emissions) / np.asarray(per_consumption)  # trillion US$ per GtCO2 = 1000 US$/tCO2
+    scc = -USD_PER_TONNE * np.array(per_emissions) / np.asarray(per_consumption)  # US$/tCO2
     scc[: model.first_pulse] = np.nan
     controls, states, seen = jax.tree.map(np.asarray, (controls, states, seen))
     return Trajectory(

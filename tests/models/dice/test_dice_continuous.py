@@ -12,8 +12,8 @@ from helpers import TIME
 import abatax as ab
 from abatax import HJBProblem
 from abatax.models import Ambiguity, Dice2016, Dice2016Continuous
+from abatax.models.base import USD_PER_TCO2
 from abatax.models.dice import Policy
-from abatax.solvers.solution import USD_PER_TCO2
 from abatax.validation import OpenLoop
 
 CLOSED_FORM = 1e-12  # sums of a hundred terms against their closed form

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from wealth_cases import AbstractConsumer, LogWealth, Mood
 
 import abatax as ab
 from abatax.models import AbstractModel, Ambiguity, EpsteinZin, Inflow, Jump, TimeAdditive, Variable
@@ -15,56 +16,23 @@ T = jnp.zeros(())
 SAFE, PREMIUM, RISK = 0.02, 0.05, 0.2  # the safe rate and the equity premium per year, the volatility of equity
 
 
-class Mood(NamedTuple):
-    mood: Any
-
-
 class Portfolio(NamedTuple):
     share: Any  # consumption over wealth, per year
     equity: Any
 
 
-class Wealth(NamedTuple):
-    log_wealth: Any
+class Merton(AbstractConsumer):
+    """Consumption and equity with a constant opportunity set."""
 
-
-class Merton(AbstractModel):
-    """Consumption and equity of a constant opportunity set; the one state of the grid does not matter."""
-
-    preferences: EpsteinZin
-    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    states = property(lambda self: Mood(Variable("mood", "1", -1.0, 1.0)))
     controls = property(
         lambda self: Portfolio(Variable("share", "1/yr", 1e-4, 1.0), Variable("equity", "1", -1.0, 5.0))
     )
-    additive = property(lambda self: Wealth(Variable("log wealth", "1")))
-
-    def drift(self, t, x, u, climate):
-        return Mood(-0.1 * x.mood)
-
-    def diffusion(self, t, x, u):
-        return Mood(jnp.array([0.0, 0.1]))
-
-    def utility(self, t, x, u):
-        return jnp.log(u.share)
-
-    def initial_state(self):
-        return Mood(jnp.array(0.0))
-
-    def additive_costates(self):
-        return Wealth(jnp.ones(()))
 
     def additive_drift(self, t, x, u, climate):
-        return Wealth(SAFE + PREMIUM * u.equity - u.share - 0.5 * (RISK * u.equity) ** 2)
+        return LogWealth(SAFE + PREMIUM * u.equity - u.share - 0.5 * (RISK * u.equity) ** 2)
 
     def additive_diffusion(self, t, x, u):
-        return Wealth(jnp.stack([RISK * u.equity, jnp.zeros(())]))
-
-    def initial_additive(self):
-        return Wealth(jnp.zeros(()))
-
-    def closures(self):
-        return Mood((Inflow(), Inflow()))
+        return LogWealth(jnp.stack([RISK * u.equity, jnp.zeros(())]))
 
 
 @pytest.mark.parametrize(

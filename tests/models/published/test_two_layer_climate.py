@@ -8,9 +8,10 @@ from helpers import TIME
 
 from abatax import HJBProblem, solve
 from abatax.models import Ambiguity, DamageJump, TCREClimate, TwoLayerClimate, UncertainDamages
+from abatax.models.base import USD_PER_TCO2
 from abatax.solvers import FiniteDifference
 from abatax.solvers.equation import time_like_states
-from abatax.solvers.solution import USD_PER_TCO2, reshape_leading
+from abatax.solvers.solution import reshape_leading
 
 DOUBT = Ambiguity.from_penalties(jumps=1.0, climate=0.01)
 FEW = DamageJump(jnp.array([0.0, 1.0 / 6.0, 1.0 / 3.0]), jnp.full(3, 1.0 / 3.0))

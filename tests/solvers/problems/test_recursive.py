@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from wealth_cases import AbstractConsumer, LogWealth
 
 import abatax as ab
-from abatax.models import AbstractModel, Ambiguity, EpsteinZin, Inflow, Variable
+from abatax.models import Ambiguity, EpsteinZin, Variable
 from abatax.solvers import Features, FiniteDifference, Spectral
 from abatax.solvers.grid import across_the_aggregator
 
@@ -17,53 +17,20 @@ T = jnp.zeros(())
 TILT = 1e-3
 
 
-class Mood(NamedTuple):
-    mood: Any
-
-
 class Share(NamedTuple):
     share: Any
 
 
-class Wealth(NamedTuple):
-    log_wealth: Any
+class Saver(AbstractConsumer):
+    """Consumption out of wealth with risky growth: c / W is known in closed form, apart from the tilt."""
 
-
-class Saver(AbstractModel):
-    """Consumption out of wealth whose growth is risky: c / W is known in closed form but for the tilt."""
-
-    preferences: EpsteinZin
-    ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
-    states = property(lambda self: Mood(Variable("mood", "1", -1.0, 1.0)))
     controls = property(lambda self: Share(Variable("share", "1/yr", 1e-4, 1.0)))
-    additive = property(lambda self: Wealth(Variable("log wealth", "1")))
-
-    def drift(self, t, x, u, climate):
-        return Mood(-0.1 * x.mood)
-
-    def diffusion(self, t, x, u):
-        return Mood(jnp.array([0.0, 0.1]))
-
-    def utility(self, t, x, u):
-        return jnp.log(u.share)
-
-    def initial_state(self):
-        return Mood(jnp.array(0.0))
-
-    def additive_costates(self):
-        return Wealth(jnp.ones(()))
 
     def additive_drift(self, t, x, u, climate):
-        return Wealth(0.04 + TILT * x.mood - u.share - 0.5 * 0.15**2)
+        return LogWealth(0.04 + TILT * x.mood - u.share - 0.5 * 0.15**2)
 
     def additive_diffusion(self, t, x, u):
-        return Wealth(jnp.array([0.15, 0.0]))
-
-    def initial_additive(self):
-        return Wealth(jnp.zeros(()))
-
-    def closures(self):
-        return Mood((Inflow(), Inflow()))
+        return LogWealth(jnp.array([0.15, 0.0]))
 
 
 SOLVERS = {
