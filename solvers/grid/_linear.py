@@ -120,12 +120,13 @@ class Multigrid(AbstractLinearSolver):
         return gmres(system, cycle, self.tolerance, self.max_steps)[0]
 
 
-# Sizes of a row far inside the range of single precision.
-_SMALLEST, _LARGEST = 1e-30, 1e30
+# Sizes of a row between which the weights of the interpolation come out right: products of three entries stay in the range of single
+# precision, and pyamg, which takes a sum for zero where it is below 1e-15 of a product of two, does not take such sums for zero.
+_SMALLEST, _LARGEST = 1e-12, 1e10
 
 
 def _scales(matrix: sp.csr_matrix) -> Float[np.ndarray, " n"]:
-    """Factors of the rows beyond single precision, where the weights of the interpolation would be 0 / 0; 1 elsewhere."""
+    """Factors of the rows that are too large or too small for the weights of the interpolation; 1 elsewhere."""
     absolute = matrix.copy()  # its indices too: to look for a maximum sorts them where they are
     absolute.data = np.abs(absolute.data)
     size = np.ravel(absolute.max(axis=1).toarray())

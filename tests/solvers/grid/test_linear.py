@@ -112,6 +112,18 @@ def test_rows_beyond_single_precision_are_preconditioned_too(size, capfd):
     assert "denominator" not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("size", [1e16, 1e22, 1e40])
+def test_rows_of_very_different_sizes_are_solved_and_nothing_is_printed(size, capfd):
+    """A policy that grows without bound makes some rows very large; pyamg took sums of their entries for zero, and said so."""
+    matrix, right = frozen_policy(13, 3)
+    expected = Multigrid().solve(LinearSystem(matrix, right, (13,) * 3))
+    scales = np.where(np.arange(len(right)) % 5 < 2, size, 1.0)
+    found = Multigrid().solve(LinearSystem(sp.csr_matrix(sp.diags_array(scales) @ matrix), scales * right, (13,) * 3))
+    printed = capfd.readouterr()
+    assert printed.out == "" and printed.err == ""
+    np.testing.assert_allclose(found, expected, rtol=RELATIVE)
+
+
 def test_a_system_that_is_not_finite_has_no_solution():
     matrix, right = frozen_policy(24, 2)
     matrix.data[5] = np.inf
