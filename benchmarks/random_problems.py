@@ -37,7 +37,7 @@ def solvers() -> dict[str, dict[int, Any]]:
     """For every solver its options by number of states: what follows a quadratic, and little more."""
     s = ab.solvers
     grids = {1: 41, 2: 15, 3: 9, 4: 7}
-    networks = {1: (80, 100, 40), 2: (100, 200, 40), 3: (120, 300, 40)}
+    networks = {1: (80, 100, 100), 2: (100, 200, 100), 3: (120, 300, 100)}
     return {
         "finite_difference": {n: s.FiniteDifference(points=p, levels=2) for n, p in grids.items()},
         "spectral": {n: s.Spectral(points=p) for n, p in {1: 9, 2: 9, 3: 7, 4: 5}.items()},

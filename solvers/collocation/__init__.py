@@ -6,7 +6,11 @@ from ._collocation_workspace import (
     residual_unit as residual_unit,
 )
 from ._determinacy import LOOSE as LOOSE, looseness as looseness
-from ._feature_basis import plain_features as plain_features, truncated as truncated
+from ._feature_basis import (
+    follow_layers as follow_layers,
+    plain_features as plain_features,
+    truncated as truncated,
+)
 from ._feature_map import (
     FeatureMap as FeatureMap,
     FeatureValue as FeatureValue,

@@ -34,6 +34,11 @@ class AbstractBasis(abc.ABC):
     overdetermined: ClassVar[bool] = False  # whether there are more conditions than unknowns
     linear: ClassVar[bool] = True  # whether the value function is linear in the unknowns
 
+    @property
+    def rows(self) -> int:
+        """The number of conditions: the equation at every point, then others."""
+        return len(self.points)
+
     @abc.abstractmethod
     def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " point"]:
         """Which points lie on a face."""
@@ -135,6 +140,13 @@ class AbstractBasis(abc.ABC):
 
         `local` is the equation at the points of the basis; `sources` makes right-hand sides (utility per year) of it.
         """
+
+    def following(
+        self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"], local: Local
+    ) -> tuple["AbstractBasis", Local]:
+        """A linear basis that shows the shape of layers at faces, and the equation of the solution at its points."""
+        del workspace, unknowns  # unless it is another basis
+        return self, local
 
     def respond(
         self, unknowns: Float[np.ndarray, "family unknown"], move: Float[np.ndarray, "family unknown"]

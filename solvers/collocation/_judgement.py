@@ -1,12 +1,12 @@
 """Whether an iteration on a basis ended at a solution: resolved, on the right branch, determined by the equation."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ...models import StateConstraint
 from ..base import CONVERGED, INFINITE, OPEN, ROUGH
-from ..equation import SAFETY, UNRESOLVED, MarkovChain, chain_grid, false_branch, has_layer, left_open, noise_across
-from ._collocation_workspace import CollocationWorkspace
+from ..equation import SAFETY, UNRESOLVED, MarkovChain, chain_grid, false_branch, layer_in, left_open, noise_across
+from ._collocation_workspace import AbstractBasis, CollocationWorkspace
 from ._determinacy import LOOSE, looseness
 
 
@@ -35,7 +35,7 @@ def judge(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family u
         status = CONVERGED
         if not max(own, paths) <= UNRESOLVED:
             status = ROUGH
-        elif _hangs_on_faces(workspace, unknowns, at_own, chain) or looseness(workspace, unknowns, at_own) > LOOSE:
+        elif _is_open(workspace, unknowns, at_own, chain):
             status = INFINITE if chain is not None and chain.flow.grows() else OPEN
     return status, max(own, SAFETY * paths)
 
@@ -51,29 +51,49 @@ def _errors(workspace: CollocationWorkspace, unknowns, chain: MarkovChain | None
     return workspace.basis.unresolved(workspace, unknowns), 0.0 if chain is None else chain.error()
 
 
-def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain | None) -> bool:
-    """Whether noise across state constraints leaves the solution open, or has put a layer into it, as of finite differences.
+def _is_open(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain | None) -> bool:
+    """Whether the equation leaves the solution open, or noise across state constraints has put a layer into it.
 
-    What is seen on the nodes of the chain says so where the basis is linear and has a grid; else how far slopes in the region move.
+    On the nodes of a chain a layer is told by its shape, and that decides: functions enough to follow layers answer random right-hand
+    sides with layers, also where the solution holds none. Elsewhere it counts how far noise across the constraints moves slopes in the
+    region, and how large such answers are.
     """
-    basis, delta = workspace.basis, workspace.discount_rate
+    if chain is None:
+        return _hangs_on_faces(workspace, unknowns, local) or looseness(workspace, unknowns, local) > LOOSE
+    basis, local = workspace.basis.following(workspace, unknowns, local)
+    across = noise_across(
+        _constrained(workspace, basis), local.variance, workspace.basis.differentiate_at(unknowns, basis.points)[2]
+    )
+    if not np.any(across):
+        return looseness(workspace, unknowns, workspace.evaluate(unknowns)) > LOOSE
+    _, moved, bent = basis.differentiate_at(_move(workspace, basis, unknowns, local, across), chain.points)
+    return layer_in(tuple(chain.nodes), chain.slopes, chain.hessians, moved, bent).leaves_open
+
+
+def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
+    """Whether slopes in the region hang on the noise across state constraints."""
+    basis = workspace.basis
     _, slopes, hessians = basis.differentiate(unknowns)
+
+    def respond(across):
+        return basis.respond(unknowns, _move(workspace, basis, unknowns, local, across))
+
+    barred = _constrained(workspace, basis)
+    return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
+
+
+def _constrained(workspace: CollocationWorkspace, basis: AbstractBasis) -> Bool[np.ndarray, "point state"]:
+    """Which points of a basis lie on constraints of which state."""
     barred = np.zeros(basis.points.shape, dtype=bool)
     for a, sides in enumerate(workspace.closures):
         for side, closure in enumerate(sides):
             if isinstance(closure, StateConstraint):
                 barred[:, a] |= basis.on_face(a, side)
+    return barred
 
-    def move(across):
-        rows = np.zeros_like(basis.residuals(local, unknowns, delta, workspace.slopes))
-        rows[:, : across.shape[1]] = across
-        return basis.correct(local, unknowns, rows, delta, np.zeros_like(delta))
 
-    if chain is None or not basis.linear:
-        respond = lambda across: basis.respond(unknowns, move(across))
-        return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
-    across = noise_across(barred, local.variance, hessians)
-    if not np.any(across):
-        return False
-    _, moved, bent = basis.differentiate_at(move(across), chain.points)
-    return has_layer(tuple(chain.nodes), chain.slopes, chain.hessians, moved, bent)
+def _move(workspace: CollocationWorkspace, basis: AbstractBasis, unknowns, local, source) -> np.ndarray:
+    """How the unknowns of a basis answer to a residual of the equation."""
+    rows, delta = np.zeros((len(source), basis.rows)), workspace.discount_rate
+    rows[:, : source.shape[1]] = source
+    return basis.correct(local, unknowns, rows, delta, np.zeros_like(delta))

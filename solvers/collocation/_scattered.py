@@ -90,6 +90,10 @@ class AbstractScattered(AbstractBasis):
     ) -> Float[np.ndarray, "family point"]:
         """Values at any points."""
 
+    @property
+    def rows(self):
+        return len(self.points) + sum(int(self.on_face(a, side).sum()) for a, side in self.closed)
+
     def on_face(self, axis, side):
         return self.on[:, axis, side]
 

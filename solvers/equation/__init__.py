@@ -21,7 +21,7 @@ from ._godunov import (
     with_faces_only as with_faces_only,
 )
 from ._infinite import Flow as Flow
-from ._layers import has_layer as has_layer, noise_across as noise_across
+from ._layers import Layer as Layer, layer_in as layer_in, noise_across as noise_across
 from ._markov_chain import (
     SAFETY as SAFETY,
     UNRESOLVED as UNRESOLVED,

@@ -26,8 +26,8 @@ from ..equation import (
     chain_grid,
     evaluate_nodes,
     face_slope,
-    has_layer,
     in_region,
+    layer_in,
     missed_gains,
     noise_across,
     time_like_states,
@@ -347,7 +347,7 @@ class Workspace:
             return False
         change = self.correct(level, True, local._replace(residual=across))
         moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
-        return has_layer(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian)
+        return layer_in(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian).leaves_open
 
     def path_errors(self, level: int, values: Float[np.ndarray, "family node"], control: Any) -> tuple[float, float]:
         """The relative error that residuals between the nodes allow along the optimal paths; zero where no chain is fine enough.

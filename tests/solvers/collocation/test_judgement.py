@@ -7,10 +7,11 @@ from helpers import TIME, stabilising_root
 from one_state_cases import Consumption, Level, Proportional, Slope, State, TwoActions, Wachter, wachter_value
 
 from abatax import HJBProblem, solve
-from abatax.models import LinearQuadratic, TimeAdditive
+from abatax.models import Ambiguity, LinearQuadratic, QuadraticRegulator, TimeAdditive
 from abatax.solvers import Features, FiniteDifference, GaussNewton, Spectral, reshape_leading, result_name
 from abatax.solvers.base import flat, value_ranges
 from abatax.solvers.collocation import LOOSE, CollocationWorkspace, chain_of, looseness
+from abatax.validation import riccati
 
 NETWORK = GaussNewton(parameters=60, steps=40)
 
@@ -55,6 +56,57 @@ def test_small_boxes_and_strong_noise(
     solution = solve(problem, solver, throw=False, max_steps=60)
     exact = stabilising_root(model)[0][0, 0]
     assert not solution.converged or slope_at(solution, half_width / 2) == pytest.approx(-exact * half_width / 2, 1e-3)
+
+
+# What the optimum of this problem pulls back to the middle, per year.
+PULL = float(
+    0.2 + stabilising_root(LinearQuadratic(feedback=-0.2, state_cost=0.5, preferences=TimeAdditive(0.1)))[0][0, 0]
+)
+
+
+def in_a_box_of(deviations):
+    """A problem in a box of so many standard deviations of the optimally controlled state."""
+    noise, preferences = np.sqrt(2.0 * PULL) / deviations, TimeAdditive(0.1)
+    model = LinearQuadratic(feedback=-0.2, state_cost=0.5, volatility=noise, preferences=preferences)
+    return HJBProblem(model, box={"state": (-1.0, 1.0)})
+
+
+@pytest.mark.parametrize("solver", [Spectral(points=9), Features(degree=8)])
+@pytest.mark.parametrize(
+    "deviations, right", [(1.0, False), (1.3, False), (1.6, False), (2.5, True), (3.0, True), (4.0, True)]
+)
+def test_a_layer_at_the_faces_is_refused_and_the_smooth_solution_is_not(solver, deviations, right):
+    solution = solve(in_a_box_of(deviations), solver, throw=False)
+    assert result_name(solution.result) == ("successful" if right else "undetermined")
+    error = abs(slope_at(solution, 0.5) / (-0.5 * (PULL - 0.2)) - 1.0)
+    assert error < 1e-12 if right else error > 0.1
+
+
+@pytest.mark.parametrize("solver", [Spectral(points=9), Features(degree=8)])
+def test_a_smooth_solution_that_noise_at_the_faces_would_move_a_hundredfold_is_believed(solver):
+    model = QuadraticRegulator(
+        transition=[[-0.337]],
+        loading=[[1.493]],
+        state_cost=[[0.110]],
+        control_cost=[[3.161]],
+        cross_cost=[[-0.262]],
+        volatility=[[0.429]],
+        preferences=TimeAdditive(0.0218),
+        ambiguity=Ambiguity(shocks=5.09),
+        half_width=1.0,
+    )
+    solution = solve(HJBProblem(model), solver)
+    slope = float(solution.value.derivatives(TIME, type(model.states)(jnp.asarray(0.5)))[1][0])
+    # rounding, as much larger
+    assert slope == pytest.approx(-0.5 * float(riccati(model).matrix[0, 0]), rel=1e-7)
+
+
+@pytest.mark.parametrize("deviations, right", [(1.3, False), (4.0, True)])
+def test_layers_are_told_of_networks_too(deviations, right):
+    solution = solve(in_a_box_of(deviations), GaussNewton(parameters=80, points=100, steps=60), throw=False)
+    assert result_name(solution.result) == ("successful" if right else "undetermined")
+    error = abs(slope_at(solution, 0.5) / (-0.5 * (PULL - 0.2)) - 1.0)
+    assert error < 2e-3 if right else error > 0.1
 
 
 def collocated(problem, basis):
