@@ -82,7 +82,7 @@ def save_figures(
         other = neutral_solution
         other = other if other is None or isinstance(other, xr.Dataset) else other[""]
         start = {state: _start(summary, state) for state in states_of(first)}
-        for state in states_of(first):
+        for state in (state for state in states_of(first) if first.sizes[state] > 1):
             figures[f"policy_{state}"] = _policy_figure(folder, state, first, other, start)
     if "scc" in summary:
         figures["scc"] = _scc_figure(folder, summary, neutral)

