@@ -3,9 +3,19 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ...models import StateConstraint
+from ...models import Inflow, StateConstraint
 from ..base import CONVERGED, INFINITE, OPEN, ROUGH
-from ..equation import SAFETY, UNRESOLVED, MarkovChain, chain_grid, false_branch, layer_in, left_open, noise_across
+from ..equation import (
+    SAFETY,
+    UNRESOLVED,
+    Layer,
+    MarkovChain,
+    chain_grid,
+    false_branch,
+    layer_in,
+    left_open,
+    noise_across,
+)
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace
 from ._determinacy import LOOSE, looseness
 
@@ -52,7 +62,7 @@ def _errors(workspace: CollocationWorkspace, unknowns, chain: MarkovChain | None
 
 
 def _is_open(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain | None) -> bool:
-    """Whether the equation leaves the solution open, or noise across state constraints has put a layer into it.
+    """Whether the equation leaves the solution open, or noise across faces without a condition has put a layer into it.
 
     On the nodes of a chain a layer is told by its shape, and that decides: functions enough to follow layers answer random right-hand
     sides with layers, also where the solution holds none. Elsewhere it counts how far noise across the constraints moves slopes in the
@@ -60,14 +70,30 @@ def _is_open(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChai
     """
     if chain is None:
         return _hangs_on_faces(workspace, unknowns, local) or looseness(workspace, unknowns, local) > LOOSE
+    layer = _layer(workspace, unknowns, local, chain, (StateConstraint,))
+    if layer is not None and (layer.leaves_open or not _has_face(workspace, Inflow)):
+        return layer.leaves_open
+    if looseness(workspace, unknowns, local) <= LOOSE:
+        return False
+    layer = _layer(workspace, unknowns, local, chain, (StateConstraint, Inflow))
+    return layer is None or layer.leaves_open
+
+
+def _has_face(workspace: CollocationWorkspace, *kinds: type) -> bool:
+    return any(isinstance(closure, kinds) for sides in workspace.closures for closure in sides)
+
+
+def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, kinds: tuple) -> Layer | None:
+    """How much of a layer at faces of some kinds a solution holds; None if no noise crosses them."""
+    if not _has_face(workspace, *kinds):
+        return None
     basis, local = workspace.basis.following(workspace, unknowns, local)
-    across = noise_across(
-        _constrained(workspace, basis), local.variance, workspace.basis.differentiate_at(unknowns, basis.points)[2]
-    )
+    hessians = workspace.basis.differentiate_at(unknowns, basis.points)[2]
+    across = noise_across(_on_faces(workspace, basis, *kinds), local.variance, hessians)
     if not np.any(across):
-        return looseness(workspace, unknowns, workspace.evaluate(unknowns)) > LOOSE
+        return None
     _, moved, bent = basis.differentiate_at(_move(workspace, basis, unknowns, local, across), chain.points)
-    return layer_in(tuple(chain.nodes), chain.slopes, chain.hessians, moved, bent).leaves_open
+    return layer_in(tuple(chain.nodes), chain.slopes, chain.hessians, moved, bent)
 
 
 def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
@@ -78,16 +104,16 @@ def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
     def respond(across):
         return basis.respond(unknowns, _move(workspace, basis, unknowns, local, across))
 
-    barred = _constrained(workspace, basis)
+    barred = _on_faces(workspace, basis, StateConstraint)
     return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
 
 
-def _constrained(workspace: CollocationWorkspace, basis: AbstractBasis) -> Bool[np.ndarray, "point state"]:
-    """Which points of a basis lie on constraints of which state."""
+def _on_faces(workspace: CollocationWorkspace, basis: AbstractBasis, *kinds: type) -> Bool[np.ndarray, "point state"]:
+    """Which points of a basis lie on faces of some kinds of which state."""
     barred = np.zeros(basis.points.shape, dtype=bool)
     for a, sides in enumerate(workspace.closures):
         for side, closure in enumerate(sides):
-            if isinstance(closure, StateConstraint):
+            if isinstance(closure, kinds):
                 barred[:, a] |= basis.on_face(a, side)
     return barred
 

@@ -7,7 +7,7 @@ from helpers import TIME, stabilising_root
 from one_state_cases import Consumption, Level, Proportional, Slope, State, TwoActions, Wachter, wachter_value
 
 from abatax import HJBProblem, solve
-from abatax.models import Ambiguity, LinearQuadratic, QuadraticRegulator, TimeAdditive
+from abatax.models import Ambiguity, Inflow, LinearQuadratic, QuadraticRegulator, TimeAdditive
 from abatax.solvers import Features, FiniteDifference, GaussNewton, Spectral, reshape_leading, result_name
 from abatax.solvers.base import flat, value_ranges
 from abatax.solvers.collocation import LOOSE, CollocationWorkspace, chain_of, looseness
@@ -107,6 +107,23 @@ def test_layers_are_told_of_networks_too(deviations, right):
     assert result_name(solution.result) == ("successful" if right else "undetermined")
     error = abs(slope_at(solution, 0.5) / (-0.5 * (PULL - 0.2)) - 1.0)
     assert error < 2e-3 if right else error > 0.1
+
+
+class Open(LinearQuadratic):
+    """Faces through which the drift comes in, without a constraint."""
+
+    def closures(self):
+        return type(self.states)((Inflow(), Inflow()))
+
+
+@pytest.mark.parametrize("deviations, right", [(1.3, False), (3.5, True)])
+def test_layers_are_told_at_inflow_faces(deviations, right):
+    noise, preferences = np.sqrt(2.0 * PULL) / deviations, TimeAdditive(0.1)
+    model = Open(feedback=-0.2, state_cost=0.5, volatility=noise, preferences=preferences)
+    solution = solve(HJBProblem(model, box={"state": (-1.0, 1.0)}), Features(degree=24), throw=False)
+    # with so many functions random right-hand sides are answered with layers in both boxes
+    assert result_name(solution.result) == ("successful" if right else "undetermined")
+    assert (abs(slope_at(solution, 0.5) / (-0.5 * (PULL - 0.2)) - 1.0) < 1e-3) is right
 
 
 def collocated(problem, basis):
