@@ -74,40 +74,30 @@ def model_of(case):
 
 
 class Seconds:
-    """What JAX reports, added up as it happens, without what is reported inside of another trace."""
+    """What JAX reports, added up as it happens."""
 
     def __init__(self):
         import jax
 
         self.total = dict.fromkeys(_EVENTS, 0.0)
         self.programs: dict[str, float] = {}
-        self.traced = 0.0  # until when what was traced is counted
+        self.traces: list[tuple[float, float]] = []  # when each ended, and its seconds
         jax.monitoring.register_event_duration_secs_listener(self._listen)
 
-    def _listen(self, event, seconds, **keywords):
-        for name, key in _EVENTS.items():
-            if event == key:
-                now = time.perf_counter()
-                if name == "tracing":  # a trace holds those of the functions that it calls, which were reported before
-                    inner = self.traced > now - seconds
-                    self.total[name] -= self._inside(now - seconds) if inner else 0.0
-                    self.traced = now
-                    self._traces.append((now, seconds))
-                self.total[name] += seconds
-                if name == "xla":
-                    program = str(keywords.get("fun_name", "?"))
-                    self.programs[program] = self.programs.get(program, 0.0) + seconds
-
-    @property
-    def _traces(self):
-        return self.__dict__.setdefault("_seen", [])
-
-    def _inside(self, start):
-        """Seconds of the traces that ended after `start`; they are part of the one that began then."""
-        inner = 0.0
-        while self._traces and self._traces[-1][0] > start:
-            inner += self._traces.pop()[1]
-        return inner
+    def _listen(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        name = next((name for name, key in _EVENTS.items() if event == key), None)
+        if name is None:
+            return
+        self.total[name] += duration_secs
+        if name == "tracing":
+            # a trace includes those of the functions that it calls, which were reported before
+            now = time.perf_counter()
+            while self.traces and self.traces[-1][0] > now - duration_secs:
+                self.total[name] -= self.traces.pop()[1]
+            self.traces.append((now, duration_secs))
+        if name == "xla":
+            program = str(kwargs.get("fun_name", "?"))
+            self.programs[program] = self.programs.get(program, 0.0) + duration_secs
 
 
 def run(case):

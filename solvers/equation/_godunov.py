@@ -81,17 +81,16 @@ def after_jumps(problem, points):
     return eqx.filter_vmap(of_member)(problem)
 
 
-def lowest_after(problem, points, family: int) -> Float[np.ndarray, "family node"]:
-    """The worst that jumps can lead to, at all nodes; zero without jumps.
+def lowest_after(
+    problem: HJBProblem, after: tuple[Float[np.ndarray, "family node outcome"], ...], shape: tuple[int, int]
+) -> Float[np.ndarray, "family node"]:
+    """The lowest of the values after jumps, at all nodes of all members; zero without jumps that lead elsewhere.
 
     Where a planner fears a jump, what it is worth holds exp((V - V_after) / xi): from far above Newton steps come down by one xi each.
     """
-    elsewhere = [not isinstance(after, Recurrent) for after in problem.continuations]
-    if not any(elsewhere):
-        return np.zeros((family, len(points)))
-    after = zip(after_jumps(problem, points), elsewhere, strict=True)
-    found = [np.asarray(values).min(axis=-1) for values, counts in after if counts]
-    return np.min(found, axis=0)
+    known = (not isinstance(continuation, Recurrent) for continuation in problem.continuations)
+    lowest = [values.min(axis=-1) for values, elsewhere in zip(after, known, strict=True) if elsewhere]
+    return np.min(lowest, axis=0) if lowest else np.zeros(shape)
 
 
 @compiled

@@ -155,8 +155,12 @@ class FiniteDifference(AbstractGridded):
         if known:
             values = guess.on_grid(grid.nodes)
         else:
-            flat = guess is None
-            values = lowest_after(problem, grid.points, family) if flat else on_nodes(problem, guess, grid.points)
+            flat, shape = guess is None, (family, grid.size)
+            values = (
+                lowest_after(problem, workspace.known_after(first), shape)
+                if flat
+                else on_nodes(problem, guess, grid.points)
+            )
         return FiniteDifferenceState(
             level=np.array(first),
             # beyond its box a solution is only guessed, which takes policy iteration to mend
