@@ -1,4 +1,4 @@
-"""What the answer is made of when it is a network: architectures, value functions and policies from small parts."""
+"""Neural networks as value functions and policies: architectures, their layers, and networks with bounded outputs."""
 
 from ._policy_network import PolicyNetwork as PolicyNetwork
 from ._registry import (

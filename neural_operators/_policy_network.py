@@ -1,3 +1,5 @@
+"""Policies as a network with bounded outputs."""
+
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,35 +14,37 @@ from ._registry import make_network
 from ._unit_box import UnitBox
 from .layers import Frozen
 
-# Controls stay this share of their range away from their bounds: in floating point a squashing function reaches them.
+# Distance of controls from their bounds as a share of their range; in floating point the sigmoid function attains its bounds.
 _MARGIN = 1e-6
 
 
 class PolicyNetwork(eqx.Module):
-    r"""A policy whose controls stay strictly within their bounds, whatever its parameters.
+    r"""A policy whose controls are strictly within their bounds for all parameters.
 
     $$u_j(x) = l_j + (h_j - l_j)\,\mathrm{sigmoid}\big(N_j(s) + o_j\big),\qquad s = 2\tfrac{x - x_{\min}}{x_{\max} - x_{\min}} - 1$$
 
-    Controls that share a budget $B$ (investments that cannot exceed output together) take parts of what their lows leave of it,
+    Controls that share a budget $B$ (for example investments that together cannot exceed output) divide the budget above their
+    lower bounds,
 
     $$u_j(x) = l_j + \Big(B - \sum_kl_k\Big)\frac{e^{N_j + o_j}}{1 + \sum_ke^{N_k + o_k}},$$
 
-    so that their sum stays below $B$: the 1 is what nobody takes. The offsets $o$ place an untrained policy near `start`.
+    so that their sum is below $B$; the 1 in the denominator represents the unused share. The offsets $o$ place an untrained
+    policy near `start`.
 
     **Arguments:**
 
-    - `network`: from a vector of states in [-1, 1] to a vector, one entry per control.
+    - `network`: a function from a vector of states in [-1, 1] to a vector with one entry per control.
     - `box`: (low, high) for each state.
-    - `low`, `high`: bounds of the controls, finite.
-    - `sharing`: indices of the controls that share the budget; their `high` must not be below what the budget allows one of them.
+    - `low`, `high`: finite bounds of the controls.
+    - `sharing`: indices of the controls that share the budget; their `high` must allow one control to use the whole budget.
     - `budget`: $B$, in the unit of these controls.
-    - `start`: controls strictly within bounds (and budget); in the middle if left out, a budget in equal parts.
+    - `start`: controls strictly within bounds (and budget); by default the middle, and equal parts of a budget.
 
-    **Returns:** called as `policy(t, x)`, the controls. The policy is the same at all times.
+    **Returns:** called as `policy(t, x)`, the controls. The policy does not depend on time.
 
-    **Raises:** `ValueError` for bounds that are not finite or not in order, or a budget, sharing or start that does not fit them.
+    **Raises:** `ValueError` for bounds that are not finite or not ordered, or for a budget, sharing or start that violates them.
 
-    **Good values:** `start` on the right branch, such as the constant policy that does best.
+    **Good values:** a `start` on the right branch, such as the best constant policy.
 
     !!! example
 
@@ -100,7 +104,7 @@ class PolicyNetwork(eqx.Module):
         dtype: Any = jnp.float64,
         **options: Any,
     ) -> "PolicyNetwork":
-        """A policy with a network by its name, and what `make_network` takes, such as `parameters`."""
+        """A policy with a network by its name; `options` are options of `make_network`, such as `parameters`."""
         network = make_network(architecture, len(box), len(np.array(low)), key=key, dtype=dtype, **options)
         return cls(network, box, low, high, sharing, budget, start, dtype)
 
@@ -113,38 +117,38 @@ class PolicyNetwork(eqx.Module):
             which = np.array(self.sharing)
             slack = jnp.zeros((1,), score.dtype)
             shares = jax.nn.softmax(jnp.concatenate([score[which], slack]))[:-1]
-            # Equal margins for those who share and for what is left: no part is zero, and their sum is below one.
+            # Equal margins for all sharing controls and the unused share: no share is zero, and their sum is below one.
             part = part.at[which].set(_MARGIN + (1.0 - (len(which) + 1) * _MARGIN) * shares)
         return low + size * part
 
 
 def _shared(low: np.ndarray, size: np.ndarray, sharing: tuple[int, ...], budget: float) -> np.ndarray:
-    """Ranges of the controls, where those that share may take all that is left of the budget."""
+    """Ranges of the controls; a sharing control may use the whole budget above the lower bounds."""
     if not sharing or not math.isfinite(budget):
         raise ValueError(f"`sharing` is {sharing} and `budget` is {budget}; give both or neither.")
     if len(set(sharing)) < len(sharing) or not set(sharing) <= set(range(len(low))):
         raise ValueError(f"`sharing` is {sharing}; give different indices from 0 to {len(low) - 1}.")
     which = np.array(sharing)
-    left = budget - low[which].sum()
-    if not left > 0.0:
+    disposable = budget - low[which].sum()
+    if not disposable > 0.0:
         raise ValueError(f"`budget` is {budget}; it must be above the sum of the shared lows, {low[which].sum()}.")
-    if np.any(size[which] < left * (1.0 - 1e-12)):
+    if np.any(size[which] < disposable * (1.0 - 1e-12)):
         raise ValueError(
-            f"`high` of shared controls is {(low + size)[which]}; raise it to {low[which] + left}, or lower `budget`."
+            f"`high` of shared controls is {(low + size)[which]}; raise it to {low[which] + disposable}, or lower `budget`."
         )
     size = size.copy()
-    size[which] = left
+    size[which] = disposable
     return size
 
 
 def _offset(low: np.ndarray, size: np.ndarray, sharing: tuple[int, ...], start: Any) -> np.ndarray:
-    """What to add to a network near zero, so that the controls are near `start`."""
+    """The offset of a network with output near zero such that the controls are near `start`."""
     if start is None:
         return np.zeros(len(low))
     part = (np.array(start, dtype=np.float64) - low) / size
-    spare = 1.0 - part
+    unused = 1.0 - part
     if sharing:
-        spare[np.array(sharing)] = 1.0 - part[np.array(sharing)].sum()
-    if not (np.all(part > 0.0) and np.all(spare > 0.0)):
+        unused[np.array(sharing)] = 1.0 - part[np.array(sharing)].sum()
+    if not (np.all(part > 0.0) and np.all(unused > 0.0)):
         raise ValueError(f"`start` is {start}; every control must be strictly within its bounds and the budget.")
-    return np.log(part / spare)
+    return np.log(part / unused)

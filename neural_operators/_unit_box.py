@@ -11,7 +11,7 @@ from .layers import Frozen
 
 
 class UnitBox(eqx.Module):
-    r"""States as a vector with entries in [-1, 1]: $2(x - l)/(h - l) - 1$. Its ends are not trained.
+    r"""States as a vector with entries in [-1, 1]: $2(x - l)/(h - l) - 1$. The bounds are not trained.
 
     **Arguments:**
 

@@ -1,3 +1,5 @@
+"""Value functions as a known base plus a network."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +13,19 @@ from .networks import MLP
 
 
 class ValueNetwork(eqx.Module):
-    r"""A value function: a known base plus a scaled network on the unit box.
+    r"""A value function as the sum of a known base and a scaled network on the unit box.
 
     $$V(t, x) = V_0(t, x) + s\,N\big(2\tfrac{x - x_{\min}}{x_{\max} - x_{\min}} - 1\big)$$
 
-    The base carries what is known far out (growth, the sign of damages), so that training starts on the right branch
-    and nobody rescales a model by hand. Box and scale are not trained.
+    The base contains the known behaviour at distant states (growth, the sign of damages), so that training starts on the right branch
+    and a model need not be rescaled by hand. Box and scale are not trained.
 
     **Arguments:**
 
-    - `network`: from a vector of states in [-1, 1] to a scalar; twice differentiable.
+    - `network`: a twice differentiable function from a vector of states in [-1, 1] to a scalar.
     - `box`: (low, high) for each state.
-    - `base`: $V_0$; zero if left out.
-    - `scale`: $s$, the expected size of what the base leaves out, in the unit of the value.
+    - `base`: $V_0$; by default zero.
+    - `scale`: $s$, the expected size of the remainder $V - V_0$, in the unit of the value.
 
     !!! example
 
@@ -57,9 +59,9 @@ class ValueNetwork(eqx.Module):
         base: Callable | None = None,
         scale: float = 1.0,
     ) -> "ValueNetwork":
-        """A multilayer perceptron with tanh, `depth` hidden layers of `width` units."""
+        """A value function with a multilayer perceptron with tanh and `depth` hidden layers of `width` units."""
         return cls(MLP(len(box), width=width, depth=depth, key=key), box, base, scale)
 
     def __call__(self, t: Any, x: Any) -> Float[Array, ""]:
-        known = 0.0 if self.base is None else self.base(t, x)
-        return known + self.size.value * self.network(self.unit(x))
+        base = 0.0 if self.base is None else self.base(t, x)
+        return base + self.size.value * self.network(self.unit(x))

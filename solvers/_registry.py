@@ -14,7 +14,7 @@ from .discrete import AbstractPathSolver
 
 # Every solver that these sub-packages export and that has a name, by its name.
 SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
-    solver.name: solver
+    solver.name: solver  # pyright: ignore[reportAttributeAccessIssue]
     for package in (grid, collocation, neural, discrete)
     for solver in vars(package).values()
     if isinstance(solver, type) and issubclass(solver, (AbstractSolver, AbstractPathSolver)) and hasattr(solver, "name")

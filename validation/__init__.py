@@ -1,4 +1,4 @@
-"""How good it is: exact solutions, errors, orders, domains."""
+"""The accuracy of solutions: exact solutions, errors, measured orders, truncation of the domain, comparison of solvers."""
 
 from .comparison import Comparison as Comparison
 from .errors import (

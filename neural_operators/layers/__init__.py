@@ -1,4 +1,4 @@
-"""Parts of networks: layers, activations, functions on edges, and how parameters are counted."""
+"""Parts of networks: layers, activation functions, functions on edges, and the number of parameters."""
 
 from ._activations import ACTIVATIONS as ACTIVATIONS, activation_function as activation_function
 from ._edges import b_splines as b_splines, chebyshev as chebyshev, decay as decay, smooth_start as smooth_start

@@ -1,4 +1,4 @@
-"""Activation functions by name: all smooth, so that networks have the derivatives an equation asks for."""
+"""Activation functions by name; all are smooth, so that networks have the derivatives of an equation."""
 
 from collections.abc import Callable
 

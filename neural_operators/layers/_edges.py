@@ -21,7 +21,7 @@ def chebyshev(x: Float[Array, "..."], degree: int) -> Float[Array, "... basis"]:
 def b_splines(x: Float[Array, "..."], intervals: int) -> Float[Array, "... basis"]:
     """The `intervals` + 3 cubic B-splines on evenly spaced knots, by the recursion of Cox and de Boor."""
     step, degree = 2.0 / intervals, _SPLINE_DEGREE
-    # Knots go on beyond both ends, so that the splines sum to one on all of [-1, 1], its ends included.
+    # Knots continue beyond both ends, so that the splines sum to one on the closed interval [-1, 1].
     position = (x[..., None] + 1.0) / step + degree
     knots = jnp.arange(intervals + 2 * degree + 1, dtype=x.dtype)
     knots = knots.reshape((1,) * x.ndim + knots.shape)
@@ -35,10 +35,10 @@ def b_splines(x: Float[Array, "..."], intervals: int) -> Float[Array, "... basis
 
 
 def smooth_start(kind: str, size: int, smooth: Float[Array, "... degree"]) -> Float[Array, "... basis"]:
-    """Coefficients of a smooth random function: those of Chebyshev polynomials, or of splines close to them."""
+    """Coefficients of a smooth random function: coefficients of Chebyshev polynomials, or of splines that approximate it."""
     if kind == "chebyshev":
         return jnp.pad(smooth, [(0, 0)] * (smooth.ndim - 1) + [(0, max(0, size - smooth.shape[-1]))])[..., :size]
-    # Schoenberg's approximation: a spline's coefficients are the values at the means of its inner knots.
+    # Schoenberg's approximation: the coefficients of a spline are the values at the means of its inner knots.
     centres = -1.0 + 2.0 / size * (np.arange(size + _SPLINE_DEGREE) - 1.0)
     with jax.ensure_compile_time_eval():
         values = chebyshev(jnp.asarray(centres, smooth.dtype), smooth.shape[-1])
@@ -46,6 +46,6 @@ def smooth_start(kind: str, size: int, smooth: Float[Array, "... degree"]) -> Fl
 
 
 def decay(degree: int) -> Float[np.ndarray, " degree"]:
-    """Sizes of random coefficients of degrees 1 to `degree`, such that the function has variance one."""
+    """Standard deviations of random coefficients of degrees 1 to `degree`, such that the function has variance one."""
     sizes = 1.0 / np.arange(1, degree + 1) ** 2
     return sizes * math.sqrt(2.0 / float(np.sum(sizes**2)))

@@ -1,4 +1,4 @@
-"""Arrays that are part of a network and not trained."""
+"""Arrays that are part of a network and are not trained."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ _BITS = {2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}
 
 
 class Frozen(eqx.Module):
-    """Floating-point arrays that no optimiser sees: random frequencies, random weights, bounds.
+    """Floating-point arrays that optimisers ignore: random frequencies, random weights, bounds.
 
-    They are kept as the integers with the same bits. So `eqx.partition(net, eqx.is_inexact_array)` leaves them out, while
-    they are arrays like all others to everything else: saved with the network, stacked over an ensemble, not compiled
-    into programs as constants would be. (JAX and NumPy floats alike are parameters to `eqx.is_inexact_array`.)
+    They are stored as integers with the same bits. `eqx.partition(net, eqx.is_inexact_array)` therefore excludes them, while
+    they are arrays in all other respects: they are saved with the network, stacked over an ensemble, and not compiled
+    into programs as constants. (`eqx.is_inexact_array` selects both JAX and NumPy arrays of floating-point numbers.)
 
     **Arguments:**
 
-    - `tree`: any tree, such as a layer; its floating-point arrays are frozen.
+    - `tree`: a tree, such as a layer, whose floating-point arrays are frozen.
 
     !!! example
 
@@ -35,7 +35,7 @@ class Frozen(eqx.Module):
     """
 
     bits: PyTree[Any]
-    dtypes: tuple[Any, ...] = eqx.field(static=True)  # None where nothing was frozen
+    dtypes: tuple[Any, ...] = eqx.field(static=True)  # None for leaves that are not frozen
 
     def __init__(self, tree: PyTree[Any]):
         leaves, structure = jax.tree.flatten(tree)
@@ -48,7 +48,7 @@ class Frozen(eqx.Module):
 
     @property
     def value(self) -> PyTree[Any]:
-        """The tree as it was given."""
+        """The original tree."""
         leaves, structure = jax.tree.flatten(self.bits)
         values = [
             leaf if dtype is None else jax.lax.bitcast_convert_type(leaf, dtype)

@@ -1,4 +1,4 @@
-"""What every architecture has in common."""
+"""The common interface of all architectures."""
 
 import abc
 from typing import Literal
@@ -12,9 +12,9 @@ OutSize = int | Literal["scalar"]
 class AbstractNetwork(eqx.Module):
     """A smooth function of a vector with entries in [-1, 1].
 
-    Every architecture is made as `Name(in_size, out_size, *, width, depth, ..., dtype, key)`, is the same for the same key, and
-    holds nothing but arrays: `jax.jit`, `jax.vmap` and `jax.tree` take it as it is. Its parameters are its floating-point
-    arrays; see `trainable`. For many points at once use `jax.vmap`.
+    Every architecture is created by `Name(in_size, out_size, *, width, depth, ..., dtype, key)`, is reproducible for the same key, and
+    contains only arrays, so that `jax.jit`, `jax.vmap` and `jax.tree` accept it. Its parameters are its floating-point
+    arrays; see `trainable`. Use `jax.vmap` to evaluate many points.
     """
 
     name: eqx.AbstractClassVar[str]  # on the command line and in files
@@ -22,7 +22,7 @@ class AbstractNetwork(eqx.Module):
 
     @abc.abstractmethod
     def forward(self, x: Float[Array, " input"]) -> Float[Array, "*output"]:
-        """The function itself."""
+        """The output of the network, without checks of the input."""
 
     def __call__(self, x: Float[Array, " input"]) -> Float[Array, "*output"]:
         """The output, a scalar or a vector (out_size).

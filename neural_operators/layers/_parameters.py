@@ -1,4 +1,4 @@
-"""What is trained in a network."""
+"""The trainable parameters of a network."""
 
 import math
 from typing import Any
@@ -10,9 +10,9 @@ from jaxtyping import PyTree
 
 
 def trainable(network: PyTree[Any]) -> PyTree[bool]:
-    """Which leaves of a network are parameters: its floating-point arrays, but not what is `Frozen`.
+    """A mask of the parameters of a network, which are its floating-point arrays except `Frozen` arrays.
 
-    **Returns:** a tree of booleans like the network, for `eqx.partition`, `eqx.filter` and optimisers' masks.
+    **Returns:** a tree of booleans with the structure of the network, for `eqx.partition`, `eqx.filter` and masks of optimisers.
 
     !!! example
 
@@ -31,7 +31,7 @@ def trainable(network: PyTree[Any]) -> PyTree[bool]:
 
 
 def count_parameters(network: PyTree[Any]) -> int:
-    """How many numbers are trained in a network, or in the shapes of one (`eqx.filter_eval_shape`).
+    """The number of trainable parameters of a network, or of the shapes of a network (`eqx.filter_eval_shape`).
 
     !!! example
 

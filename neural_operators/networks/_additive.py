@@ -14,7 +14,7 @@ from ._mlp import MLP
 
 
 class Additive(AbstractNetwork):
-    r"""Sum of functions of few inputs each: one of every input, one of every pair, and so on.
+    r"""Sum of functions of few inputs: one function of every input, one of every pair, and so on.
 
     $$N(x) = \sum_{k=1}^m n_k^{-1/2}\sum_{i_1<\dots<i_k}f_{i_1\dots i_k}(x_{i_1}, \dots, x_{i_k})$$
 
@@ -25,14 +25,14 @@ class Additive(AbstractNetwork):
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: units per layer of each $f$.
     - `depth`: hidden layers of each.
-    - `interactions`: $m$, the most inputs on which a term depends.
+    - `interactions`: $m$, the largest number of inputs of a term.
     - `activation`: as of `MLP`.
 
-    **Parameters:** the sum over all groups of those of an `MLP` of $k$ inputs.
+    **Parameters:** the sum over all groups of the parameters of an `MLP` of $k$ inputs.
 
     **Raises:** `ValueError` for an unknown activation, a size below one, or more interactions than inputs.
 
-    **Good values:** `interactions` 1 where the value is known to be additive, else 2; depth 1 or 2; width 4 to 12.
+    **Good values:** `interactions` 1 if the value is known to be additive, and otherwise 2; depth 1 or 2; width 4 to 12.
 
     **References:** Hastie and Tibshirani 1986, doi:10.1214/ss/1177013604; Agarwal et al. 2021, arXiv:2004.13912; Rabitz and Aliş 1999,
     doi:10.1023/A:1019188517934 (high-dimensional model representation).

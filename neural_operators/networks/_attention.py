@@ -16,22 +16,22 @@ class Attention(AbstractNetwork):
     $$e_i = \phi(a_ix_i + b_i),\qquad e\leftarrow e + \mathrm{softmax}\Big(\tfrac{QK^\top}{\sqrt d}\Big)V\,O,\qquad
     e_i\leftarrow e_i + C\phi(We_i + b) + c,\qquad N(x) = w\cdot\tfrac{1}{\sqrt n}\sum_ie_i + b$$
 
-    with $Q, K, V$ linear in $e$. Without normalisation of the tokens, which bends a function strongly where they are nearly equal;
-    blocks start small instead.
+    with $Q, K, V$ linear in $e$. Tokens are not normalised, because normalisation is strongly nonlinear at nearly equal tokens;
+    blocks start with small weights instead.
 
     **Arguments:**
 
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: numbers per token.
     - `depth`: blocks of attention and perceptron.
-    - `heads`: of the attention, of width / heads numbers each, rounded down.
+    - `heads`: attention heads, of width / heads numbers each, rounded down.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
 
     **Parameters:** 2 inputs width + depth (4 width heads floor(width / heads) + 2 (width + 1) width) + (width + 1) outputs.
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** for many states; with two or three of them a perceptron costs less. Depth 1 or 2, two heads.
+    **Good values:** depth 1 or 2, two heads. Attention suits many states; with two or three states a perceptron takes less time.
 
     **References:** Vaswani et al. 2017, arXiv:1706.03762; on states of a table Gorishniy et al. 2021, arXiv:2106.11959.
 
@@ -95,7 +95,7 @@ class Attention(AbstractNetwork):
 
 
 def _stronger(attention: eqx.nn.MultiheadAttention, small: float) -> eqx.nn.MultiheadAttention:
-    """Queries and keys that tell tokens apart, values that add `small` times what there is. Equinox draws all with gain 1/sqrt(3)."""
+    """Attention with larger queries and keys, and values with the weight `small`; the gain of Equinox is 1/sqrt(3) for all."""
     gains = (2.5, 2.5, math.sqrt(3.0), math.sqrt(3.0) * small)
     return eqx.tree_at(_weights, attention, [w * g for w, g in zip(_weights(attention), gains, strict=True)])
 

@@ -8,17 +8,17 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..layers import AbstractNetwork, OutSize, PositiveLinear, at_least, first, last
 
-# Sum of the weights into a hidden unit at the start: with 1 the layers average, and a fit is worse by a factor of four.
+# Initial sum of the weights into a hidden unit; with 1 the layers compute averages, and errors of fits are four times as large.
 _TOTAL = 4.0
 
 
 class Concave(AbstractNetwork):
-    r"""A function that is concave in all inputs, whatever its parameters.
+    r"""A function that is concave in all inputs for all parameters.
 
     $$z_1 = s(W_1x + b_1),\qquad z_{k+1} = s(U_kz_k + W_{k+1}x + b_{k+1}),\qquad N(x) = w\cdot x + b - a\cdot z_n,\qquad U_k, a > 0$$
 
-    $s$ is softplus, convex and increasing, so every $z_k$ is convex. The opposite of an input-convex network. Concave functions of
-    states that are scaled linearly are concave in the states.
+    $s$ is softplus, which is convex and increasing, so that every $z_k$ is convex. $N$ is the negative of an input-convex network. A
+    concave function of linearly scaled states is concave in the states.
 
     **Arguments:**
 
@@ -30,7 +30,7 @@ class Concave(AbstractNetwork):
 
     **Raises:** `ValueError` for a size below one.
 
-    **Good values:** depth 2. Only for value functions that are concave: not where damages have a threshold.
+    **Good values:** depth 2. The network represents concave value functions only, and not models with a damage threshold.
 
     **References:** Amos, Xu and Kolter 2017, arXiv:1609.07152.
 

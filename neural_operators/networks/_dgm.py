@@ -33,7 +33,7 @@ class DGM(AbstractNetwork):
 
     **Good values:** tanh, or silu for larger networks; depth 1 or 2 with second-order training, 3 with first-order training.
 
-    **References:** Sirignano and Spiliopoulos 2018, doi:10.1016/j.jcp.2018.08.029; the initialisation is ours.
+    **References:** Sirignano and Spiliopoulos 2018, doi:10.1016/j.jcp.2018.08.029; the initialisation is specific to abatax.
 
     !!! example
 

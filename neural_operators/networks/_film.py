@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..layers import AbstractNetwork, OutSize, activation_function, at_least, first, hidden, last, linear
 
-_MODULATION = 0.5  # how far the conditioner moves the layers at the start
+_MODULATION = 0.5  # initial gain of the modulation of the layers
 
 
 class FiLM(AbstractNetwork):
@@ -20,11 +20,11 @@ class FiLM(AbstractNetwork):
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: units per layer.
     - `depth`: hidden layers.
-    - `condition`: how many trailing inputs are the condition $c$; the others enter the perceptron. With 0 all inputs do both.
+    - `condition`: number of trailing inputs that are the condition $c$; the others enter the perceptron. With 0 all inputs are both.
     - `conditioner`: units of the conditioner.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
 
-    **Parameters:** those of an `MLP` of the inputs that enter it, and (conditions + 1) conditioner + 2 depth width (conditioner + 1).
+    **Parameters:** parameters of an `MLP` of its inputs, plus (conditions + 1) conditioner + 2 depth width (conditioner + 1).
 
     **Raises:** `ValueError` for an unknown activation, a size below one, or a condition that leaves no inputs.
 
@@ -84,8 +84,8 @@ class FiLM(AbstractNetwork):
 
     def forward(self, x: Float[Array, " input"]) -> Float[Array, "*output"]:
         phi = activation_function(self.activation)
-        h, given = x[: self.in_size - self.condition], x[-self.condition :]  # all of it if `condition` is 0
-        moved = self.modulation(jnp.tanh(self.conditioner(given))).reshape(len(self.layers), 2, -1)
-        for layer, (gamma, beta) in zip(self.layers, moved, strict=True):
+        h, c = x[: self.in_size - self.condition], x[-self.condition :]  # both are the whole input if `condition` is 0
+        modulation = self.modulation(jnp.tanh(self.conditioner(c))).reshape(len(self.layers), 2, -1)
+        for layer, (gamma, beta) in zip(self.layers, modulation, strict=True):
             h = phi((1.0 + gamma) * layer(h) + beta)
         return self.head(h)

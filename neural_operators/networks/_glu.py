@@ -11,11 +11,11 @@ from ..layers import ACTIVATIONS, AbstractNetwork, OutSize, at_least, first, hid
 
 _GATES = {"geglu": ACTIVATIONS["gelu"], "swiglu": ACTIVATIONS["silu"]}
 
-_ADDED = 0.5  # how much the blocks add to what they are given at the start; products have heavy tails
+_ADDED = 0.5  # initial weight of the blocks; it is below one since products have heavy tails
 
 
 class GLU(AbstractNetwork):
-    r"""Gated linear units: layers that multiply.
+    r"""Gated linear units: layers with products of their inputs.
 
     $$h_{k+1} = h_k + C_k\big(\psi(A_kh_k + a_k)\circ(B_kh_k + b_k)\big) + c_k,\qquad h_1 = W_0x + b_0$$
 
@@ -32,7 +32,7 @@ class GLU(AbstractNetwork):
 
     **Raises:** `ValueError` for an unknown gate or a size below one.
 
-    **Good values:** depth 2; a single block is too stiff.
+    **Good values:** depth 2; a single block has too little flexibility.
 
     **References:** Shazeer 2020, arXiv:2002.05202; Dauphin, Fan, Auli and Grangier 2017, arXiv:1612.08083.
 

@@ -10,12 +10,12 @@ from ..layers import AbstractNetwork, OutSize, activation_function, at_least, fi
 
 
 class Highway(AbstractNetwork):
-    r"""Highway network: gates decide how much of a layer is new.
+    r"""Highway network: gates mix the output of a layer with its input.
 
     $$h_{k+1} = g_k\circ\phi(W_kh_k + b_k) + (1 - g_k)\circ h_k,\qquad g_k = \mathrm{sigmoid}(U_kh_k + c_k)$$
 
-    with $h_1 = \phi(W_0x + b_0)$ and $N(x) = w\cdot h_{n+1} + b$. The gates start half open, $c_k = 0$: in a shallow network much
-    smaller biases leave the layers unused.
+    with $h_1 = \phi(W_0x + b_0)$ and $N(x) = w\cdot h_{n+1} + b$. The gates start half open, $c_k = 0$; with much
+    smaller biases the layers of a shallow network have little effect.
 
     **Arguments:**
 

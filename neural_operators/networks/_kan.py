@@ -18,7 +18,7 @@ class KAN(AbstractNetwork):
     $$y_j = b_j + \sum_i\phi_{ij}(x_i),\qquad \phi_{ij}(x) = \sum_k c_{ijk}B_k(x),\qquad x\leftarrow\tanh y\ \text{between layers}$$
 
     The $B_k$ are Chebyshev polynomials of degrees 1 to `size`, or the `size` + 3 cubic B-splines on `size` intervals of [-1, 1], which
-    vanish outside. Edges start as random cubic polynomials with coefficients that fall with the square of the degree.
+    vanish outside. Edges start as random cubic polynomials with coefficients that decrease with the square of the degree.
 
     **Arguments:**
 
@@ -34,7 +34,8 @@ class KAN(AbstractNetwork):
 
     **Good values:** depth 1 with degree 5 to 8, or 5 intervals.
 
-    **References:** Liu et al. 2024, arXiv:2404.19756; Sidharth et al. 2024, arXiv:2405.07200 (Chebyshev); the initialisation is ours.
+    **References:** Liu et al. 2024, arXiv:2404.19756; Sidharth et al. 2024, arXiv:2405.07200 (Chebyshev); the initialisation
+    is specific to abatax.
 
     !!! example
 

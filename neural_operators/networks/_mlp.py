@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..layers import FIRST, HIDDEN, LAST, AbstractNetwork, OutSize, activation_function, at_least, first, hidden, last
 
-# Activations that are nearly quadratic around zero shrink what they are given; stronger weights make up for it.
+# Activations that are nearly quadratic around zero reduce the scale of their input; larger weights compensate for it.
 _STRENGTH = {"silu": 1.5, "gelu": 1.5, "swish_softplus": 1.5}
 
 

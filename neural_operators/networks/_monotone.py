@@ -8,24 +8,24 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..layers import AbstractNetwork, OutSize, PositiveLinear, at_least, first, last
 
-# Sums of the weights into a unit at the start: weights of one sign average what they are given, so more is needed to bend.
+# Initial sums of the weights into a unit; weights of one sign compute averages, so that larger sums are needed for nonlinearity.
 _FIRST, _HIDDEN = 2.0, 4.0
 
 
 class Monotone(AbstractNetwork):
-    r"""A function that rises or falls in chosen inputs, whatever its parameters.
+    r"""A function that is increasing or decreasing in chosen inputs for all parameters.
 
     $$z_k = \tanh(U_kz_{k-1} + W_kf + b_k),\quad z_0 = m,\qquad N = a\cdot z_n + c\cdot m + w\cdot f + b,\qquad U_k, a, c > 0$$
 
-    $m_i = \pm x_i$ are the inputs with a sign, $f$ the free ones. As many hidden layers as $m$ has entries are enough for every
-    monotone function.
+    $m_i = \pm x_i$ are the inputs with a sign, and $f$ are the free inputs. With as many hidden layers as $m$ has entries, the network
+    approximates every monotone function.
 
     **Arguments:**
 
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: units per layer.
     - `depth`: hidden layers, $n$.
-    - `signs`: one per input: 1 rising, -1 falling, 0 free; all rising if left out.
+    - `signs`: one per input: 1 (increasing), -1 (decreasing), 0 (free); by default all are increasing.
 
     **Parameters:** (inputs + 1) width + (depth - 1)(width + free inputs + 1) width + (width + inputs + 1) outputs.
 
@@ -76,7 +76,7 @@ class Monotone(AbstractNetwork):
         signs = (1,) * in_size if signs is None else tuple(signs)
         if len(signs) != in_size or not set(signs) <= {-1, 0, 1}:
             raise ValueError(
-                f"`signs` is {signs}; give 1 (rising), -1 (falling) or 0 (free) for each of {in_size} inputs."
+                f"`signs` is {signs}; give 1 (increasing), -1 (decreasing) or 0 (free) for each of {in_size} inputs."
             )
         outputs = 1 if out_size == "scalar" else out_size
         gain_key, direct_key, linear_key, *keys = jr.split(key, 3 + 2 * depth)

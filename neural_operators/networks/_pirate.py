@@ -9,7 +9,7 @@ from ..layers import AbstractNetwork, Frozen, OutSize, activation_function, at_l
 
 
 class PirateNet(AbstractNetwork):
-    r"""Adaptive residual network: deep, and at first nearly linear in random waves of the input.
+    r"""Adaptive residual network, which is initially nearly linear in random waves of the input.
 
     $$\begin{aligned}f &= \phi(W_1h + b_1),\quad z = f\circ U + (1 - f)\circ V,\quad g = \phi(W_2z + b_2),\\
     y &= g\circ U + (1 - g)\circ V,\quad h \leftarrow \alpha\,\phi(W_3y + b_3) + (1 - \alpha)h\end{aligned}$$
@@ -23,13 +23,13 @@ class PirateNet(AbstractNetwork):
     - `depth`: blocks of three layers each.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
     - `frequency`: standard deviation of $B$, in radians per unit of [-1, 1].
-    - `mixing`: $\alpha$ at the start; it is trained. The paper has 0, where the blocks' weights have no gradient yet.
+    - `mixing`: initial $\alpha$, which is trained. In the paper it is 0, for which the gradient with respect to the blocks vanishes.
 
     **Parameters:** (2 + 3 depth)(width + 1) width + depth + (width + 1) outputs; the waves are not counted.
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** depth 1 or 2, `frequency` near 1 for smooth functions (2 is worse by a factor of twenty).
+    **Good values:** depth 1 or 2, `frequency` near 1 for smooth functions (with 2 errors are twenty times as large).
 
     **References:** Wang, Li, Chen and Perdikaris 2024, arXiv:2402.00326.
 

@@ -9,11 +9,11 @@ from ..layers import AbstractNetwork, Frozen, OutSize, activation_function, at_l
 
 
 class RandomFeatures(AbstractNetwork):
-    r"""Network of which only the last layer is trained: its parameters enter linearly.
+    r"""Network with a trained last layer and random hidden layers, so that its parameters enter linearly.
 
     $$N(x) = w\cdot\phi(Wx + b) + c$$
 
-    $W$ and $b$ are random and fixed (with `depth` > 1, those of all hidden layers), so that fitting it is linear least squares.
+    $W$ and $b$ are random and fixed (in all hidden layers if `depth` > 1), so that a fit is a linear least-squares problem.
 
     **Arguments:**
 
@@ -27,8 +27,8 @@ class RandomFeatures(AbstractNetwork):
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** 300 to 600 features for two or three inputs, tanh; `gain` 0.6 to 1 for more digits of a smooth function, 2 for
-    one that bends sharply.
+    **Good values:** 300 to 600 features for two or three inputs, tanh; `gain` 0.6 to 1 for high accuracy on smooth functions, 2 for
+    functions with large curvature.
 
     **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126; for equations Chen, Chi, E and Yang 2022,
     arXiv:2207.13380.

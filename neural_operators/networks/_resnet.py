@@ -10,11 +10,11 @@ from ..layers import AbstractNetwork, OutSize, activation_function, at_least, fi
 
 
 class ResNet(AbstractNetwork):
-    r"""Residual network: every block adds to what it is given.
+    r"""Residual network: every block adds to its input.
 
     $$h_1 = \phi(W_0x + b_0),\qquad h_{k+1} = h_k + V_k\,\phi(W_kh_k + b_k) + c_k,\qquad N(x) = w\cdot h_{n+1} + b$$
 
-    The $V_k$ start with a variance of 1 over the number of blocks, so that the blocks together add as much as there is.
+    The variance of the initial $V_k$ is 1 over the number of blocks, so that the sum of all blocks has the size of the first layer.
 
     **Arguments:**
 
@@ -27,7 +27,7 @@ class ResNet(AbstractNetwork):
 
     **Raises:** `ValueError` for an unknown activation or a size below one.
 
-    **Good values:** depth 2; more blocks where a plain network of that depth does not train.
+    **Good values:** depth 2; more blocks if a plain network of that depth does not train.
 
     **References:** He, Zhang, Ren and Sun 2016, doi:10.1109/CVPR.2016.90; for equations E and Yu 2018, doi:10.1007/s40304-018-0127-z.
 

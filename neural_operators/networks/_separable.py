@@ -16,14 +16,14 @@ class Separable(AbstractNetwork):
 
     $$N(x) = \sum_{r=1}^R w_r\prod_i\big(1 + n^{-1/2}f_{ir}(x_i)\big) + b$$
 
-    $f_i$ is an `MLP` from input $i$ to the $R$ factors, $n$ the number of inputs: products of many factors begin near one.
+    $f_i$ is an `MLP` from input $i$ to the $R$ factors, and $n$ is the number of inputs; initially the products are near one.
 
     **Arguments:**
 
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: units per layer of each $f_i$.
     - `depth`: hidden layers of each.
-    - `rank`: $R$; as many as `width` if 0.
+    - `rank`: $R$; 0 stands for the value of `width`.
     - `activation`: as of `MLP`.
 
     **Parameters:** inputs (2 width + (depth - 1)(width + 1) width + (width + 1) rank) + (rank + 1) outputs.

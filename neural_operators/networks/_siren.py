@@ -10,7 +10,7 @@ from ..layers import AbstractNetwork, OutSize, at_least, last, linear
 
 
 class Siren(AbstractNetwork):
-    r"""Network of sines with the initialisation that keeps their distribution through the layers.
+    r"""Network of sines with an initialisation that preserves the distribution of activations through the layers.
 
     $$h_1 = \sin\big(\omega(W_1x + b_1)\big),\qquad h_{k+1} = \sin\big(\omega(W_{k+1}h_k + b_{k+1})\big),\qquad N(x) = w\cdot h_n + b$$
 
@@ -28,7 +28,7 @@ class Siren(AbstractNetwork):
 
     **Raises:** `ValueError` if a size is below one or the frequency is not positive.
 
-    **Good values:** `frequency` 2 to 4 for value functions; the paper's 30 is for images.
+    **Good values:** `frequency` 2 to 4 for value functions; the value 30 of the paper is for images.
 
     **References:** Sitzmann, Martel, Bergman, Lindell and Wetzstein 2020, arXiv:2006.09661.
 

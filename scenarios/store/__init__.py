@@ -1,4 +1,4 @@
-"""Solutions and references on disk, and back."""
+"""Storage of solutions and references on disk."""
 
 from ._path_storage import path_dataset as path_dataset, paths_of as paths_of
 from ._reference_store import VERSION as VERSION, ReferenceStore as ReferenceStore, source_hash as source_hash

@@ -1,4 +1,4 @@
-"""Paths in discrete time in the files of a run: what run.json and solution.nc say of them, and back."""
+"""Storage of paths in discrete time in run.json and solution.nc."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ def _(solution: Trajectory) -> dict[str, Any]:
     return {
         "iterations": int(stats["steps"]),
         "welfare": solution.welfare,
-        # of the optimality conditions: a path has no HJB equation
+        # the residual of the optimality conditions, since a path has no HJB equation
         "residual_rms": float(stats["error"]),
         "residual_max": float(stats["error"]),
         "seconds": float(stats["seconds"]),
@@ -47,13 +47,13 @@ def _(model: AbstractDiscreteModel, run: dict[str, Any], folder: Path) -> Trajec
         [np.asarray(dataset[name].values) for name in part]
         for part in (names[: len(problem.low)], names[len(problem.low) :])
     )
-    found = follow(problem, type(problem.low)(*controls), multipliers=dict(zip(bounded, limits, strict=True)))
+    followed = follow(problem, type(problem.low)(*controls), multipliers=dict(zip(bounded, limits, strict=True)))
     result = getattr(RESULTS, run["results"].get(PATH, ""), None)
     if result is None:
         raise ValueError(f"{path}: run.json has no result for the path.")
     stats = {"steps": run.get("iterations", 0), "error": run.get("residual_max", 0.0)}
-    found = dataclasses.replace(found, result=result, stats=stats | {"seconds": 0.0, "compile_seconds": 0.0})
-    return read_back_as(found, run[MARK])
+    trajectory = dataclasses.replace(followed, result=result, stats=stats | {"seconds": 0.0, "compile_seconds": 0.0})
+    return read_back_as(trajectory, run[MARK])
 
 
 class _Certain(NamedTuple):
@@ -66,28 +66,28 @@ class _Certain(NamedTuple):
 
 @functools.singledispatch
 def paths_of(solution: Any, **how: Any) -> Any:
-    """Simulated paths of one kind of solution; their dataset has the dims `realization` and `year`."""
+    """Simulated paths of one type of solution; their dataset has the dimensions `realization` and `year`."""
     return simulate(solution, **how)
 
 
 @paths_of.register
 def _(solution: Trajectory, *, years: int, measure: str = "baseline", **how: Any) -> _Certain:
-    del how  # nothing is random
+    del how  # options of random numbers have no effect
     if measure != "baseline":
         name = solution.problem.model.name
-        raise ValueError(f"--measure is {measure!r}; the path of `{name}` is certain: leave the option out.")
+        raise ValueError(f"--measure is {measure!r}; the path of `{name}` is deterministic: leave the option out.")
     return _Certain(solution, years)
 
 
 def path_dataset(path: Trajectory, years: int) -> xr.Dataset:
-    """A path in the form of simulated paths: one realization, which is certain.
+    """A deterministic path in the form of simulated paths with one realization.
 
     **Arguments:**
 
-    - `path`: what `solve` returned.
-    - `years`: horizon; periods that begin later are left out.
+    - `path`: the result of `solve`.
+    - `years`: horizon; periods that begin later are omitted.
 
-    **Returns:** a Dataset with the dims `realization` and `year`.
+    **Returns:** a Dataset with the dimensions `realization` and `year`.
 
     !!! example
 

@@ -1,4 +1,4 @@
-"""References on disk, so that nobody solves the same problem twice; what is damaged is noticed."""
+"""References on disk, so that a problem is solved once; damaged files are detected."""
 
 import functools as ft
 import hashlib
@@ -23,21 +23,22 @@ VERSION = version("abatax")
 
 
 def default_folder() -> Path:
-    """Where references are kept: `abatax/references` in the user's cache folder."""
+    """The default folder of references: `abatax/references` in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(home) / "abatax" / "references"
 
 
 class ReferenceStore:
-    """A folder of references, one file each, named by what was asked.
+    """A folder of references, one file each, whose name is a hash of the problem and the solver.
 
-    The name is a hash of the model (class, code and every parameter), the box and its margins, the solver with its grid,
-    the number of points, and the version and source of the package. Files take their name when they are complete, so
-    processes may share a folder; each carries a checksum.
+    The hash covers the model (class, code and every parameter), the box and its margins, the solver with its grid,
+    the number of points, and the version and source of the package. Files appear under their name when they are complete, so that
+    processes may share a folder; each file contains a checksum.
 
     **Arguments:**
 
-    - `folder`: made when first written to; `abatax/references` in the user's cache folder (`XDG_CACHE_HOME`) if left out.
+    - `folder`: the folder, which is created when a reference is written; by default `abatax/references` in the user's cache folder
+      (`XDG_CACHE_HOME`).
 
     !!! example
 
@@ -60,9 +61,9 @@ class ReferenceStore:
         self.folder = default_folder() if folder is None else Path(folder)
 
     def path(self, problem: HJBProblem, solver: FiniteDifference, *, method: Any = None, count: int = 256) -> Path:
-        """The file of a reference, whether it exists or not."""
-        asked = problem.replace(continuations=())
-        return self.folder / f"{fingerprint((VERSION, source_hash(), asked, solver, method, count))}.reference"
+        """The file of a reference, which need not exist."""
+        alone = problem.replace(continuations=())
+        return self.folder / f"{fingerprint((VERSION, source_hash(), alone, solver, method, count))}.reference"
 
     def reference(
         self,
@@ -74,25 +75,26 @@ class ReferenceStore:
         solution: Callable[[], Solution] | None = None,
         progress: AbstractProgress | None = None,
     ) -> Reference:
-        """The stored reference, or a new one that is then stored.
+        """The stored reference, or a new reference, which is stored.
 
-        **Arguments:** as `abatax.validation.reference`; `solution` is a function that solves, called only if needed.
+        **Arguments:** as in `abatax.validation.reference`; `solution` is a function that solves the problem, which is called
+        if needed.
 
-        **Raises:** `NoReferenceError` as there; `ValueError` if the file of this reference was written by something else, or
-        the folder cannot be written.
+        **Raises:** `NoReferenceError` as in `abatax.validation.reference`; `ValueError` if the file was written by another program, or
+        the folder is not writable.
         """
         solver = FiniteDifference() if solver is None else solver
         path = self.path(problem, solver, method=method, count=count)
-        found = self._read(path, problem)
-        if found is not None:
+        stored = self._read(path, problem)
+        if stored is not None:
             if progress is not None:
                 progress.done("reference", f"found in {self.folder}")
-            return found
-        self._check()  # before anything is solved
+            return stored
+        self._check()  # before the solve
         solved = None if solution is None else solution()
-        made = reference(problem, solver, method=method, count=count, solution=solved, progress=progress)
-        keep_reference(path, made)
-        return made
+        computed = reference(problem, solver, method=method, count=count, solution=solved, progress=progress)
+        keep_reference(path, computed)
+        return computed
 
     def _check(self) -> None:
         try:
@@ -103,12 +105,12 @@ class ReferenceStore:
 
     def _unusable(self, error: OSError) -> ValueError:
         return ValueError(
-            f"references are kept in {self.folder}: {error.strerror}; choose another folder, or set XDG_CACHE_HOME to one"
-            " that can be written."
+            f"the folder of references is {self.folder}: {error.strerror}; choose another folder, or set XDG_CACHE_HOME to a"
+            " writable one."
         )
 
     def _read(self, path: Path, problem: HJBProblem) -> Reference | None:
-        """What a file holds; None, with a warning unless it is absent, if it must be made anew."""
+        """The reference in a file; None if the file is absent, or (with a warning) damaged."""
         try:
             return _reference_of(problem, path.stem, *read_archive(path))
         except FileNotFoundError:
@@ -116,7 +118,7 @@ class ReferenceStore:
         except OSError as error:
             raise self._unusable(error) from None
         except DamagedArchiveError as error:
-            warnings.warn(f"{path}: {error}; it is computed again.", stacklevel=3)
+            warnings.warn(f"{path}: {error}; the reference is computed again.", stacklevel=3)
             return None
         except ForeignArchiveError:
             raise ValueError(f"{path} was not written by abatax; remove it or choose another folder.") from None
@@ -124,7 +126,7 @@ class ReferenceStore:
 
 @ft.cache
 def source_hash() -> str:
-    """A hash of the package's own source: a version that is being worked on changes without a new number."""
+    """A hash of the source of the package, since a development version changes without a new version number."""
     digest = hashlib.sha256()
     root = Path(__file__).parents[2]
     for folder in ("models", "solvers", "validation"):
@@ -133,23 +135,23 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def keep_reference(path: Path, made: Reference) -> None:
-    """Write a reference to a file that carries its own name."""
+def keep_reference(path: Path, computed: Reference) -> None:
+    """Write a reference to a file that also contains the name of the file."""
     arrays: dict[str, np.ndarray] = {}
-    about = {"key": path.stem, "version": VERSION, "reference": made.to_dict()}
-    write_archive(path, about | {"solution": describe(made.solution, arrays)}, arrays)
+    about = {"key": path.stem, "version": VERSION, "reference": computed.to_dict()}
+    write_archive(path, about | {"solution": describe(computed.solution, arrays)}, arrays)
 
 
 def _reference_of(problem: HJBProblem, key: str, about: Any, arrays: dict[str, np.ndarray]) -> Reference:
     try:
         if about["key"] != key:
-            raise DamagedArchiveError("the file holds another reference")
+            raise DamagedArchiveError("the file contains another reference")
         plain = about["reference"]
         parts = {part: _estimates(estimates) for part, estimates in plain["parts"].items()}
         solution = restore(problem, about["solution"], arrays)
         return Reference(solution, _estimates(plain["errors"]), parts)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        reason = f"the file does not hold a reference of this problem ({type(error).__name__})"
+        reason = f"the file does not contain a reference of this problem ({type(error).__name__})"
         raise DamagedArchiveError(reason) from None
 
 

@@ -1,4 +1,4 @@
-"""What kind of value every entry of run.json has, for files that were edited by hand."""
+"""The type of every entry of run.json, which may have been edited by hand."""
 
 import math
 from collections.abc import Mapping
@@ -56,12 +56,12 @@ _KINDS = {
 
 
 def check_kinds(run: Any, path: Path) -> None:
-    """Raise if an entry of run.json is missing, or is not of its kind.
+    """Raise if an entry of run.json is missing or has the wrong type.
 
     **Raises:** `ValueError`: one line with the file, the entry and its value.
     """
     if not isinstance(run, Mapping):
-        raise ValueError(f"{path} was not written by abatax: it is no table.")
+        raise ValueError(f"{path} was not written by abatax: it is not a table.")
     for name in _NEEDED:
         if name not in run:
             raise ValueError(f"{path} was not written by abatax: `{name}` is missing.")

@@ -62,7 +62,7 @@ def test_references_that_cannot_be_kept_are_refused_before_the_solve(tmp_path, m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     result = call(*SMALL, "--reference", "--out", tmp_path / "run")
     assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1
-    assert "references are kept in" in result.stderr and "XDG_CACHE_HOME" in result.stderr
+    assert "the folder of references is" in result.stderr and "XDG_CACHE_HOME" in result.stderr
     assert not (tmp_path / "run").exists()
     assert ReferenceStore().folder == tmp_path / "file" / "abatax" / "references"
 

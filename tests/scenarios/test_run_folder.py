@@ -147,7 +147,7 @@ def test_worst_case_paths_leave_the_baseline_alone(folder):
         (lambda run: run | {"box": {"state": [-2.0, 2.0]}}, ["run.json", "was changed"]),
         (lambda run: run | {"results": {"initial": "stalled"}}, ["run.json", "was changed"]),
         (lambda run: run | {"parameters": [1.0]}, ["run.json", "`parameters`"]),
-        (lambda run: [run], ["run.json", "no table"]),
+        (lambda run: [run], ["run.json", "not a table"]),
         (lambda run: {k: v for k, v in run.items() if k != MARK}, ["run.json", MARK, "solve again"]),
     ],
 )

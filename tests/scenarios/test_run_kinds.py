@@ -60,5 +60,5 @@ def test_an_entry_of_another_kind_is_named(name, value):
 
 
 def test_a_list_is_no_run():
-    with pytest.raises(ValueError, match="no table"):
+    with pytest.raises(ValueError, match="not a table"):
         check_kinds([], PATH)

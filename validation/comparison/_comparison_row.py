@@ -1,4 +1,4 @@
-"""One row of a comparison: a solver with an architecture and a seed, run on its budget and measured."""
+"""One row of a comparison: the run of a solver with an architecture and a seed on its budget, and its errors."""
 
 import dataclasses
 import math
@@ -26,19 +26,19 @@ from ._loss import policy_loss
 from ._target import Target
 from ._tuning import SHARE, Trial, Tuned, seed_of, with_options
 
-_FIRST, _GROWTH = 0.05, 1.5  # seconds of the first sample of a curve, and the factor to the next
-_FRESH = 21  # seed of the points by whose residual trials are judged
+_FIRST, _GROWTH = 0.05, 1.5  # seconds of the first sample of a curve, and the factor to the next sample
+_FRESH = 21  # seed of the points at which residuals of trials are measured
 
 
 class Budget(NamedTuple):
-    """What every run may use: seconds per regime (compilation apart) or steps of training, and parameters."""
+    """The budget of every run: seconds per regime (without compilation) or training steps, and number of parameters."""
 
     seconds: float | None
     steps: int | None
     parameters: int
 
     def share(self, part: float) -> "Budget":
-        """A part of the seconds or steps."""
+        """The budget with a share of the seconds or steps."""
         seconds = None if self.seconds is None else part * self.seconds
         return self._replace(
             seconds=seconds, steps=None if self.steps is None else max(1, math.ceil(part * self.steps))
@@ -46,7 +46,7 @@ class Budget(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A row of the table, and what figures are drawn from; all of it plain, for files."""
+    """A row of the table and the data of figures, as plain values for files."""
 
     row: dict[str, Any]
     curve: dict[str, list[float]]
@@ -56,7 +56,7 @@ class Record(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A solver as it takes part: its name, its architecture (empty if it has none), and itself."""
+    """A solver in a comparison: its name, its architecture (empty if it has none), and the solver itself."""
 
     name: str
     architecture: str
@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """How it is called in tables and figures."""
+        """The name in tables and figures."""
         return f"{self.name} {self.architecture}".strip()
 
 
@@ -78,11 +78,11 @@ def run_entry(
     tuned: Tuned,
     progress: AbstractProgress,
 ) -> Record:
-    """Solve on the budget and measure. Watching and measuring are not part of the seconds."""
+    """Solve on the budget and measure the errors; the seconds do not include measurements."""
     watcher = _Watcher(target, problem.model.regime, progress, f"{entry.label} {seed}")
     solution = _solve(entry, tuned.trial, jr.key(seed), budget, problem, watcher)
-    parts, own = _parts(solution), (solution.problem, solution.value, solution.rule)
-    errors = target.errors_of(*own)
+    parts, result = _parts(solution), (solution.problem, solution.value, solution.rule)
+    errors = target.errors_of(*result)
     loss, stats = policy_loss(target, solution), solution.stats
     watcher.note(_seconds(stats) - watcher.seconds, int(stats["steps"]), errors)
     row = {
@@ -107,15 +107,15 @@ def run_entry(
         "note": loss.note,
         "failure": "",
     }
-    return Record(row, watcher.curve, target.slices(*own), target.residual_map(*own))
+    return Record(row, watcher.curve, target.slices(*result), target.residual_map(*result))
 
 
 def residual_of_trial(entry: Entry, trial: Trial, number: int, budget: Budget, problem: HJBProblem) -> float:
-    """What a trial leaves on fresh points, relative to the range of its own value: no reference is looked at."""
+    """The residual of a trial at fresh points, relative to the range of its value; the reference is not used."""
     solution = _solve(entry, trial, jr.key(seed_of(number)), budget.share(SHARE), problem, None)
     fields = solution.on(region_points(problem, 256, _FRESH))
-    left = float(np.sqrt(np.mean(fields["residual"] ** 2)) / max(np.ptp(fields["value"]), 1e-300))
-    return left if math.isfinite(left) else math.inf
+    residual = float(np.sqrt(np.mean(fields["residual"] ** 2)) / max(np.ptp(fields["value"]), 1e-300))
+    return residual if math.isfinite(residual) else math.inf
 
 
 def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem, watch) -> Solution:
@@ -123,7 +123,7 @@ def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem,
     how: dict[str, Any] = {"key": key, "throw": False, "watch": watch, "max_seconds": seconds}
     if not isinstance(entry.solver, AbstractNeural):
         return solve(problem, entry.solver, **how)
-    # schedules of learning rates end with the steps; where seconds decide they stay at their height
+    # learning-rate schedules end with the last step; with a budget in seconds rates do not decrease
     steps = budget.steps or UNBOUNDED
     long = {"steps": steps, "patience": UNBOUNDED, "parameters": budget.parameters}
     long = {option: value for option, value in long.items() if option not in entry.fixed}
@@ -132,25 +132,25 @@ def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem,
 
 
 def _parts(solution: Solution) -> list[dict[str, Any]]:
-    """Statistics of every regime that was solved, once."""
-    found: dict[int, dict[str, Any]] = {}
+    """The statistics of every regime that was solved, without repetition."""
+    statistics: dict[int, dict[str, Any]] = {}
 
     def add(part: Solution) -> None:
         for later in part.later:
             add(later)
-        found[id(part.stats)] = part.stats
+        statistics[id(part.stats)] = part.stats
 
     add(solution)
-    return list(found.values())
+    return list(statistics.values())
 
 
 def _seconds(stats: dict[str, Any]) -> float:
-    """Of a solve without its compilation, and without asking what the solver would say of its answer."""
+    """Seconds of a solve without compilation and without the tests of its result."""
     return stats["seconds"] - stats.get("judging_seconds", 0.0)
 
 
 class _Watcher:
-    """Errors of the first regime at geometrically spaced times; what it costs is taken off the seconds."""
+    """Errors of the first regime at geometrically spaced times; the time of the measurements is recorded, to be subtracted."""
 
     def __init__(self, target: Target, regime: str, progress: AbstractProgress, label: str):
         self.target, self.regime, self.progress, self.label = target, regime, progress, label
@@ -174,6 +174,6 @@ class _Watcher:
         self.compile_seconds += compiling
 
     def note(self, seconds: float, step: int, errors: dict[str, float]) -> None:
-        """One more point of the curves."""
+        """Append one sample to the curves."""
         for name, number in ({"seconds": seconds, "step": float(step)} | errors).items():
             self.curve.setdefault(name, []).append(number)

@@ -1,4 +1,4 @@
-"""What it costs to follow a policy that is not the best one, from the Hamiltonian of the reference along its paths."""
+"""The welfare loss from following a suboptimal policy, from the Hamiltonian of the reference along paths of the policy."""
 
 from typing import Any, NamedTuple
 
@@ -14,15 +14,16 @@ from ...solvers.solution import evaluate
 from ._target import Target
 
 _PATHS, _YEARS, _SEED = 64, 60, 77
-_CHUNK = 512  # states per call, the last repeated: one program for every number of paths
+_CHUNK = 512  # states per call, so that one compiled program serves any number of paths
 
 
 class Loss(NamedTuple):
-    """The cost of a policy.
+    """The loss from a policy.
 
-    - `value`: in units of the value function. `percent`: in % of consumption for ever, NaN in models without consumption.
+    - `value`: loss in units of the value function. `percent`: loss in % of consumption in all years, NaN in models without
+      consumption.
     - `percent_error`: Monte Carlo standard error of `percent`. `exits`: share of paths that leave the box.
-    - `note`: why a number is missing.
+    - `note`: the reason if a number is missing.
     """
 
     value: float
@@ -33,22 +34,23 @@ class Loss(NamedTuple):
 
 
 def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_paths: int = _PATHS) -> Loss:
-    r"""What the policy of a solution loses against the reference, and how often it leaves the box.
+    r"""The loss of the policy of a solution relative to the reference, and the share of paths that leave the box.
 
     $$V(x_0) - V^u(x_0) = \mathrm E^u\int_0^\infty e^{-\delta t}\,[\max_v H(x_t, v) - H(x_t, u_t)]\,dt$$
 
-    with the Hamiltonian $H$ of the reference along paths under the policy $u$: no utility need be simulated, and where the
-    policy is the best one there is no noise. Divided by the discounted gain from 1 % more consumption it is in % of consumption.
-    Exact for time-additive utility without ambiguity; otherwise $H$ holds nature's reply to $u$, and it is a measure to first
-    order. Paths count while they are in the first regime and up to `years`, in numerator and denominator alike.
+    with the Hamiltonian $H$ of the reference along paths under the policy $u$. Utility is not simulated, and the integrand vanishes
+    for the optimal policy, so that noise is small. The loss divided by the discounted gain from 1 % more consumption is in % of
+    consumption. The formula is exact for time-additive utility without ambiguity; otherwise $H$ contains the worst case for
+    $u$, and the loss is a first-order approximation. Paths contribute while they are in the first regime and up to `years`,
+    both in the numerator and in the denominator.
 
-    **Arguments:** `target`: the reference. `solution`: whose policy is followed. `years`, `num_paths`: of the simulation.
+    **Arguments:** `target`: the reference. `solution`: the solution with the policy. `years`, `num_paths`: size of the simulation.
     """
-    nothing = float("nan")
+    unknown = float("nan")
     try:
         paths = simulate(solution, years=years, num_paths=num_paths, key=jr.key(_SEED))
     except ValueError as error:
-        return Loss(nothing, nothing, nothing, nothing, f"not simulated: {error}")
+        return Loss(unknown, unknown, unknown, unknown, f"not simulated: {error}")
     exits = float(np.mean(np.asarray(paths.outside)))
     shape = np.asarray(paths.regime).shape
     flat = jax.tree.map(lambda a: a.reshape(-1), (paths.states, paths.additive, paths.controls))
@@ -58,16 +60,16 @@ def policy_loss(target: Target, solution: Solution, *, years: int = _YEARS, num_
     lost, gained = np.sum(weights * gaps, axis=1), np.sum(weights * gains, axis=1)
     value = float(np.mean(lost))
     if not np.isfinite(value):
-        return Loss(nothing, nothing, nothing, exits, "no loss: the Hamiltonian is not finite along the paths")
+        return Loss(unknown, unknown, unknown, exits, "no loss: the Hamiltonian is not finite along the paths")
     if not np.all(np.isfinite(gained)) or np.mean(gained) <= 0.0:
-        return Loss(value, nothing, nothing, exits, f"no % of consumption: {target.problem.model.name} has none")
+        return Loss(value, unknown, unknown, exits, f"no % of consumption: {target.problem.model.name} has none")
     share = np.mean(lost) / np.mean(gained)
     spread = np.std(lost - share * gained, ddof=1) / np.sqrt(len(lost)) / np.mean(gained)
     return Loss(value, 100.0 * float(share), 100.0 * float(spread), exits, "")
 
 
 def _along(target: Target, flat: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Loss per year and gain from 1 % of consumption, over 1 %, at every state."""
+    """The loss per year, and the gain per relative increase of consumption, at every state."""
     count = jax.tree.leaves(flat)[0].shape[0]
     pieces = []
     for index, _ in chunks(count, _CHUNK):

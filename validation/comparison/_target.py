@@ -1,4 +1,4 @@
-"""What the answers of a comparison are held against, and the numbers that follow."""
+"""The reference of a comparison, and errors relative to it."""
 
 import dataclasses
 import math
@@ -15,8 +15,8 @@ from ...solvers.solution import MAXIMISER, AbstractRule
 from ..errors import Reference, region_points, relative_errors
 from ..exact import exact_value
 
-_SEED = 20  # of the points on which errors are measured
-_SLICE, _MAP = 61, 25  # points along a state, and along each of two
+_SEED = 20  # seed of the points at which errors are measured
+_SLICE, _MAP = 61, 25  # points along a state in slices, and along each of two states in maps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Target:
 
     **Fields:**
 
-    - `problem`, `value`: the value function, and the problem with what follows its jumps.
-    - `source`: where it comes from, in words. `errors`: its own, by quantity (relative L2), as far as known.
-    - `solver`: the name of the solver that made it, which is not ranked; empty if none did.
-    - `points`, `truth`: where answers are compared, and the quantities there.
+    - `problem`, `value`: the problem with the value functions after its jumps, and the value function.
+    - `source`: the origin of the reference in words. `errors`: its own errors by quantity (relative L2), if known.
+    - `solver`: the name of the solver of the reference, which is not ranked; empty if there is none.
+    - `points`, `truth`: the points at which solutions are compared, and the quantities of the reference at these points.
     """
 
     problem: HJBProblem
@@ -46,7 +46,7 @@ class Target:
 
     @property
     def in_use(self) -> tuple[str, ...]:
-        """Names of the controls over which errors are averaged: not those for which the regime has no use."""
+        """Names of the controls over which errors are averaged, without controls that have no effect in the regime."""
         return tuple(name for name in self.controls if name not in self.problem.model.idle_controls())
 
     @property
@@ -55,17 +55,17 @@ class Target:
         return self.problem.model.states._fields
 
     def errors_of(self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER) -> dict[str, float]:
-        """Residual and relative L2 errors of another answer, by column name.
+        """Residual and relative L2 errors of another solution, by column name.
 
-        The residual is over the discount rate and the range of the reference's value. Of the gradient, slopes are measured per
-        length of the region, so that states in other units count alike.
+        The residual is divided by the discount rate and the range of the reference's value. Slopes in the gradient are measured per
+        length of the region, so that states in different units have equal weight.
         """
-        found = _fields(problem, value, self.points, rule)
-        scaled = found["residual"] / np.ptp(self.truth["value"])
-        errors = relative_errors(found, self.truth)
+        fields = _fields(problem, value, self.points, rule)
+        scaled = fields["residual"] / np.ptp(self.truth["value"])
+        errors = relative_errors(fields, self.truth)
         row = {
             "value_error": errors["value"][0],
-            "gradient_error": _gradient_error(self.problem, found, self.truth),
+            "gradient_error": _gradient_error(self.problem, fields, self.truth),
             "residual_rms": _rms(scaled),
             "residual_max": float(np.max(np.abs(scaled))),
         }
@@ -76,35 +76,35 @@ class Target:
         return row
 
     def constant_errors(self) -> dict[str, float]:
-        """What the best constant controls would score: the mean of the reference's policy over the region."""
-        own = {name: relative_errors(self.truth, self.truth)[name][2] for name in self.controls}
-        row = {f"constant_policy_error_{name}": own[name] for name in self.controls}
-        return row | {"constant_policy_error": _rms(np.array([own[name] for name in self.in_use]))}
+        """The errors of the best constant controls, which are the means of the reference's controls over the region."""
+        errors = {name: relative_errors(self.truth, self.truth)[name][2] for name in self.controls}
+        row = {f"constant_policy_error_{name}": errors[name] for name in self.controls}
+        return row | {"constant_policy_error": _rms(np.array([errors[name] for name in self.in_use]))}
 
     def slices(
         self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER
     ) -> dict[str, dict[str, list[float]]]:
-        """Centred value and controls along every state, the others in the middle of their region."""
+        """Centred value and controls along every state, with the other states in the middle of their region."""
         middle = np.mean(problem.region, axis=1)
         lines = []
         for axis, (low, high) in enumerate(problem.region):
             line = np.tile(middle, (_SLICE, 1))
             line[:, axis] = np.linspace(low, high, _SLICE)
             lines.append(line)
-        found = fields_at(problem, value, jnp.asarray(np.concatenate(lines)), rule=rule)
+        fields = fields_at(problem, value, jnp.asarray(np.concatenate(lines)), rule=rule)
         mean = float(np.mean(fields_at(problem, value, self.points, rule=rule)["value"]))
-        found["value"] = found["value"] - mean
+        fields["value"] = fields["value"] - mean
         out = {}
         for axis, state in enumerate(self.states):
             part = slice(axis * _SLICE, (axis + 1) * _SLICE)
-            columns = {name: found[name][part].tolist() for name in ("value", *self.controls)}
+            columns = {name: fields[name][part].tolist() for name in ("value", *self.controls)}
             out[state] = {"at": lines[axis][:, axis].tolist()} | columns
         return out
 
     def residual_map(
         self, problem: HJBProblem, value: Callable, rule: AbstractRule = MAXIMISER
     ) -> dict[str, Any] | None:
-        """Residual over the discount rate and the range of the value on the first two states; None if there is one."""
+        """Residual relative to the discount rate and the range of the value over the first two states; None for a single state."""
         if len(problem.region) < 2:
             return None
         first, second = (np.linspace(low, high, _MAP) for low, high in problem.region[:2])
@@ -117,14 +117,14 @@ class Target:
 def make_target(
     problem: HJBProblem, reference: Solution | Reference | Callable | None, count: int = 256, source: str = ""
 ) -> Target:
-    """The target that a reference makes.
+    """The target of a comparison with a given reference.
 
     **Arguments:**
 
-    - `reference`: a solution, a [`Reference`][] with errors of its own, or a value function; the exact one if left out.
-    - `count`: points in the region of interest, a power of two. `source`: where it comes from, in words.
+    - `reference`: a solution, a [`Reference`][] with estimated errors, or a value function; by default the exact value function.
+    - `count`: number of points in the region of interest, a power of two. `source`: the origin of the reference in words.
 
-    **Raises:** `ValueError` if there is none, it is of another model, or it is not finite.
+    **Raises:** `ValueError` if there is no reference, if it belongs to another model, or if it is not finite.
     """
     errors: dict[str, float] = {}
     solver = "finite_difference" if isinstance(reference, Reference) else ""
@@ -137,7 +137,7 @@ def make_target(
         reference, source = reference.solution, source or "finite differences"
     if isinstance(reference, Solution):
         if not eqx.tree_equal(reference.problem.model, problem.model):
-            raise ValueError("`reference` is of another model, or of other parameters; give a solution of this one.")
+            raise ValueError("`reference` belongs to another model or other parameters; give a solution of this model.")
         source = source or "a solution"
         problem, value = reference.problem.replace(box=_box_of(problem)), reference.value
     else:
@@ -156,7 +156,7 @@ def _box_of(problem: HJBProblem) -> dict[str, tuple[float, float]]:
 
 
 def _fields(problem: HJBProblem, value: Callable, points: Any, rule: AbstractRule = MAXIMISER) -> dict[str, np.ndarray]:
-    """What is compared, and the residual."""
+    """The quantities of a comparison, and the residual."""
     fields = {
         name: v for name, v in fields_at(problem, value, points, rule=rule).items() if not name.startswith("worst_case")
     }
@@ -164,11 +164,11 @@ def _fields(problem: HJBProblem, value: Callable, points: Any, rule: AbstractRul
     return fields
 
 
-def _gradient_error(problem: HJBProblem, found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> float:
+def _gradient_error(problem: HJBProblem, fields: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> float:
     gap = size = 0.0
     for state, (low, high) in zip(problem.model.states._fields, problem.region, strict=True):
         name = f"slope_{state}"
-        gap += float(np.mean((found[name] - truth[name]) ** 2)) * (high - low) ** 2
+        gap += float(np.mean((fields[name] - truth[name]) ** 2)) * (high - low) ** 2
         size += float(np.mean(truth[name] ** 2)) * (high - low) ** 2
     return math.sqrt(gap / size) if size > 0.0 else math.sqrt(gap)
 

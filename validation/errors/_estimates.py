@@ -1,4 +1,4 @@
-"""How far a grid solution may be from the truth, without the truth: from other grids, another box, another method."""
+"""Error estimates of a grid solution from other grids, another box and another method."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -14,21 +14,22 @@ from ...solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
 from ...solvers.solution import Regimes, Solution, reshape_leading, splines_through
 from ._metrics import quantities, relative_errors
 
-# In the names of errors over the states that paths go through.
+# Part of the names of errors at the states of simulated paths.
 ALONG = "along_paths_"
-# Random errors at the nodes, in units of the rounding error of the largest value, that stand for those of a solve.
+# Random errors at the nodes that represent the rounding errors of a solve, in units of the rounding error of the largest value.
 _NOISE = 1.0
 
 
 class NoReferenceError(ValueError):
-    """An error cannot be estimated; the message says why and what to do."""
+    """An error cannot be estimated; the message states the reason and the remedy."""
 
 
 class Estimate(NamedTuple):
     """An estimated error of one quantity on the region of interest.
 
-    - `l2`: root mean square over that of the quantity. `largest`: largest over the largest.
-    - `order`: measured order of convergence, NaN where none could be measured.
+    - `l2`: root mean square error relative to the root mean square of the quantity. `largest`: largest error relative to the largest
+      value.
+    - `order`: measured order of convergence, NaN if it could not be measured.
     """
 
     l2: float
@@ -37,15 +38,15 @@ class Estimate(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What is compared: the solution's quantities at fresh points of its region."""
+    """The quantities of a solution at fresh points of its region."""
 
     solution: Solution
     points: Float[Array, "point state"]
-    found: dict[str, np.ndarray]
+    quantities: dict[str, np.ndarray]
 
 
 def coarser(solver: FiniteDifference, solution: Solution, axis: int) -> tuple[int, ...]:
-    """Nodes per state with half the cells along one state, or as few as the scheme and the kinks of any regime allow."""
+    """Nodes per state with half the cells along one state, or the fewest that the scheme and the kinks of all regimes allow."""
     counts = solver.counts(solution.problem)
     fewer = solver.fewer(counts[axis], 2, _fewest(solver, solution.problem)[axis])
     return _with_count(counts, axis, min(fewer, counts[axis]))
@@ -58,9 +59,9 @@ def finer(solver: FiniteDifference, problem: HJBProblem, axis: int) -> tuple[int
 
 
 def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
-    """The problem on a larger box: margins times `factor`; if there are none, faces move out by a tenth of the region.
+    """The problem in a larger box: margins times `factor`, or without margins faces that move outwards by a tenth of the region.
 
-    A bound of a state (`StateConstraint.is_bound`) is part of the problem and stays where it is.
+    A bound of a state (`StateConstraint.is_bound`) is part of the problem and does not move.
     """
     if problem.domain != problem.region:
         return problem.replace(extension=problem.extension * factor, continuations=())
@@ -78,16 +79,16 @@ def _is_bound(face: AbstractClosure) -> bool:
 def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
     r"""The error of the solver's grid, one state after the other, from grids with fewer cells along that state.
 
-    With $d_1$ the difference to the grid with $\rho$ times fewer cells, the error is $d_1/(\rho^p - 1)$, Richardson's
-    extrapolation. The order $p$ is the one that a third grid shows, but never above the scheme's: an error that falls
-    faster for a while promises nothing. A state with the fewest nodes the scheme allows is refined instead:
-    $d/(1 - \rho^{-p})$. The states' errors are added.
+    With the difference $d_1$ to the grid with $\rho$ times fewer cells, the error is $d_1/(\rho^p - 1)$ (Richardson's
+    extrapolation). The order $p$ is measured with a third grid and limited by the order of the scheme, because an error may
+    temporarily decrease faster. A state that already has the fewest nodes that the scheme allows is refined instead:
+    $d/(1 - \rho^{-p})$. The errors of all states are added.
 
     **Raises:** `NoReferenceError` if one of the grids does not converge.
     """
     problem = sample.solution.problem
-    total = {name: np.zeros(2) for name in sample.found}
-    orders = dict.fromkeys(sample.found, (0.0, np.nan))
+    total = {name: np.zeros(2) for name in sample.quantities}
+    orders = dict.fromkeys(sample.quantities, (0.0, np.nan))
     for axis in range(len(problem.region)):
         for quantity, (error, order) in _along(sample, solver, axis).items():
             total[quantity] += error
@@ -97,28 +98,28 @@ def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]
 
 
 def domain_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:
-    """How much everything in the region changes when the edge of the box is moved out, margins half as wide again.
+    """The change of all quantities in the region if the faces of the box move outwards, with margins 1.5 times as wide.
 
-    Nothing where every face is a bound of its state: such a box truncates nothing.
+    The change is zero if every face is a bound of its state, since such a box does not truncate the state space.
 
     **Raises:** `NoReferenceError` if the solve on the larger box does not converge.
     """
     return _distance_to(_larger_box(sample.solution, solver), sample)
 
 
-# Cells of the one coarser grid that stands for all, as a share: fewer may not resolve what the solution does.
+# Share of cells of the single coarser grid; with fewer cells the solution may not be resolved.
 _FEWER = 0.75
-# Its larger box, as margins times this: the same nodes must serve it, so half as much again would measure their distance
-# instead (net_zero's averse planner with 15 x 17 x 19 nodes does not converge there).
+# Factor on the margins of its larger box, which has the same number of nodes. With a factor of 1.5 the estimate would measure the
+# larger distance of the nodes (the averse planner of net_zero with 15 x 17 x 19 nodes does not converge there).
 _WIDER = 1.2
 
 
 def coarse_counts(solver: FiniteDifference, problem: HJBProblem) -> tuple[int, ...]:
-    """Nodes per state of the grid with three quarters of the cells, or as few fewer as the kinks of any regime allow."""
-    counts, needed = solver.counts(problem), _fewest(solver, problem)
+    """Nodes per state of the grid with three quarters of the cells, or the fewest that the kinks of all regimes allow."""
+    counts, fewest = solver.counts(problem), _fewest(solver, problem)
     return tuple(
         min(count, max(least, solver.least_points, round(_FEWER * (count - 1)) + 1))
-        for count, least in zip(counts, needed, strict=True)
+        for count, least in zip(counts, fewest, strict=True)
     )
 
 
@@ -127,14 +128,14 @@ def coarse_errors(
 ) -> list[tuple[dict[str, Estimate], dict[str, Estimate]]]:
     r"""Errors of grid and box from two solves: one with three quarters of the cells, one with margins a fifth larger.
 
-    With $d$ the difference to the coarser grid and $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half the order
-    $p$ of the scheme: too large rather than too small (net_zero's errors were measured to fall with orders of 2 to 5). States
-    whose kinks forbid fewer nodes are not coarsened.
+    With the difference $d$ to the coarser grid, which has $\rho$ times fewer cells, the error is $d/(\rho^{p/2}-1)$ with half
+    the order $p$ of the scheme, which is a conservative estimate (measured orders of `net_zero` are 2 to 5). States
+    whose kinks require their nodes are not coarsened.
 
     **Arguments:** `samples`: one solution at several sets of points. `coarse`: the solution on the coarser grid
-    (`coarse_counts`), if there is one already.
+    (`coarse_counts`), if available.
 
-    **Returns:** for each sample errors of the grid, and changes when the edge of the box is moved out.
+    **Returns:** for each sample the errors of the grid, and the changes if the faces of the box move outwards.
 
     **Raises:** `NoReferenceError` if a solve does not converge, or no state can be coarsened.
     """
@@ -149,14 +150,14 @@ def coarse_errors(
     share = ratio ** max(0.5 * solver.order, 1.0) - 1.0
     errors = []
     for sample in samples:
-        distances = _distances(_on_nodes(sample, coarse), sample.found)
+        distances = _distances(_on_nodes(sample, coarse), sample.quantities)
         grid = {name: Estimate(d.l2 / share, d.largest / share) for name, d in distances.items()}
         errors.append((grid, _distance_to(wide, sample)))
     return errors
 
 
 def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) -> dict[str, Estimate]:
-    """The distance to the answer of another method: a solver, a solution, or a value function.
+    """The distance to the solution of another method: a solver, a solution, or a value function.
 
     **Raises:** `NoReferenceError` if the other method does not converge.
     """
@@ -164,43 +165,43 @@ def method_errors(sample: Sample, method: AbstractSolver | Solution | Callable) 
     if isinstance(method, AbstractSolver):
         method = _companion(problem.replace(continuations=()), method, f"by {type(method).__name__}")
     if not isinstance(method, Solution):
-        return _distances(quantities(problem, method, sample.points), sample.found)
+        return _distances(quantities(problem, method, sample.points), sample.quantities)
     if isinstance(method.value, TensorSpline):
         method = method.on_nodes_of(sample.solution)
     return _distance_to(method, sample)
 
 
 def rounding_errors(sample: Sample) -> dict[str, Estimate]:
-    """What rounding at the nodes does to every quantity: the value disturbed there by its rounding error.
+    """The effect of rounding errors of the value at the nodes on every quantity.
 
-    No refinement removes it, and differences between two answers that both suffer from it may vanish by chance.
+    Refinement does not reduce it, and the difference between two solutions with rounding errors may vanish by chance.
     """
     solution = sample.solution
     if not isinstance(solution.value, TensorSpline):
-        return {name: Estimate(0.0, 0.0) for name in sample.found}
+        return {name: Estimate(0.0, 0.0) for name in sample.quantities}
     values = solution.value.resample(solution.nodes)
     size = _NOISE * np.finfo(float).eps * np.max(np.abs(values))
     noise = size * np.random.default_rng(0).choice([-1.0, 1.0], values.shape)
     stacked = splines_through(solution.problem, solution.nodes, (values + noise)[None])
-    disturbed = jax.tree.map(lambda leaf: leaf[0], stacked)
-    return _distances(quantities(solution.problem, disturbed, sample.points), sample.found)
+    perturbed = jax.tree.map(lambda leaf: leaf[0], stacked)
+    return _distances(quantities(solution.problem, perturbed, sample.points), sample.quantities)
 
 
 # ---------------------------------------------------------------------------------------------------------
 
 
 def _along(sample: Sample, solver: FiniteDifference, axis: int) -> dict[str, tuple[np.ndarray, float]]:
-    """The error of one state's nodes, and the measured order."""
+    """The error from the nodes of one state, and the measured order."""
     problem, formal = sample.solution.problem, float(solver.order)
     counts = solver.counts(problem)
     half = coarser(solver, sample.solution, axis)
     if half == counts:
         twice = finer(solver, problem, axis)
-        change = _distances(_on_grid(sample, solver, twice), sample.found)
+        change = _distances(_on_grid(sample, solver, twice), sample.quantities)
         share = 1.0 - 2.0**-formal
         return {name: (np.array([d.l2, d.largest]) / share, np.nan) for name, d in change.items()}
     middle = _on_grid(sample, solver, half)
-    change = _distances(middle, sample.found)
+    change = _distances(middle, sample.quantities)
     ratio = _ratio(counts, half, axis)
     quarter = coarser(dataclasses.replace(solver, points=half), sample.solution, axis)
     coarse = None if quarter == half else _on_grid(sample, solver, quarter)
@@ -208,15 +209,15 @@ def _along(sample: Sample, solver: FiniteDifference, axis: int) -> dict[str, tup
     for name, d in change.items():
         order = np.nan
         if coarse is not None:
-            scale = np.sqrt(np.mean(sample.found[name] ** 2)) or 1.0
+            scale = np.sqrt(np.mean(sample.quantities[name] ** 2)) or 1.0
             before = float(np.sqrt(np.mean((middle[name] - coarse[name]) ** 2)) / scale)
             order = measured_order(d.l2, before, ratio, _ratio(half, quarter, axis))
-        believed = formal if np.isnan(order) else min(order, formal)
-        out[name] = np.array([d.l2, d.largest]) / (ratio**believed - 1.0), order
+        limited = formal if np.isnan(order) else min(order, formal)
+        out[name] = np.array([d.l2, d.largest]) / (ratio**limited - 1.0), order
     return out
 
 
-# An order below this says that the grids resolve nothing, or that rounding is reached: half of the last change is kept.
+# A smaller order indicates that the grids do not resolve the solution or that rounding errors dominate; it is raised to this value.
 _LEAST_ORDER, _MOST_ORDER = 0.5, 12.0
 
 
@@ -232,12 +233,12 @@ def measured_order(last: float, first: float, ratio: float, before: float) -> fl
         return _LEAST_ORDER
     if gap(_MOST_ORDER) <= 0.0:
         return _MOST_ORDER
-    found: Any = scipy.optimize.brentq(gap, _LEAST_ORDER, _MOST_ORDER)
-    return float(found)
+    order: Any = scipy.optimize.brentq(gap, _LEAST_ORDER, _MOST_ORDER)
+    return float(order)
 
 
 def _on_grid(sample: Sample, solver: FiniteDifference, counts: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The quantities of the same problem on another grid; on the sample's nodes, so that nothing is compiled anew."""
+    """The quantities of the same problem on another grid, interpolated to the nodes of the sample to avoid a further compilation."""
     return _on_nodes(sample, _other_grid(sample.solution, solver, counts))
 
 
@@ -267,20 +268,20 @@ def _companion(problem: HJBProblem, solver, where: str, guess: Solution | None =
 
 
 def _distance_to(part: Solution, sample: Sample) -> dict[str, Estimate]:
-    return _distances(quantities(part.problem, part.value, sample.points, rule=part.rule), sample.found)
+    return _distances(quantities(part.problem, part.value, sample.points, rule=part.rule), sample.quantities)
 
 
-def _distances(other: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Estimate]:
-    return {name: Estimate(l2, largest) for name, (l2, largest, _) in relative_errors(other, found).items()}
+def _distances(other: dict[str, np.ndarray], fields: dict[str, np.ndarray]) -> dict[str, Estimate]:
+    return {name: Estimate(l2, largest) for name, (l2, largest, _) in relative_errors(other, fields).items()}
 
 
 def _fewest(solver: FiniteDifference, problem: HJBProblem) -> tuple[int, ...]:
-    """Fewest nodes per state over this regime and all that can follow it on the same kind of state."""
+    """The fewest nodes per state for this regime and all later regimes with the same states."""
 
     fields = problem.model.states._fields
     kinds = Regimes(reshape_leading(problem.replace(continuations=()), (1,), 0), 1).kinds
-    found = [solver.fewest(family) for family in kinds if family.model.states._fields == fields]
-    return tuple(int(n) for n in np.max(found, axis=0))
+    counts = [solver.fewest(family) for family in kinds if family.model.states._fields == fields]
+    return tuple(int(n) for n in np.max(counts, axis=0))
 
 
 def _ratio(fine: tuple[int, ...], coarse: tuple[int, ...], axis: int) -> float:

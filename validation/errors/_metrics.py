@@ -14,24 +14,24 @@ from ...solvers.solution import MAXIMISER, AbstractRule
 
 
 def region_points(problem: HJBProblem, count: int = 256, seed: int = 1) -> Float[Array, "point state"]:
-    """Fresh low-discrepancy points in the region of interest (Sobol), on no grid's nodes."""
+    """Fresh low-discrepancy points (Sobol) in the region of interest, which are not nodes of a grid."""
     unit = qmc.Sobol(len(problem.region), rng=seed).random(count)
     low, high = np.array(problem.region).T
     return jnp.asarray(qmc.scale(unit, low, high))
 
 
 def visited_points(paths: Paths, count: int = 256, seed: int = 0) -> Float[Array, "point state"]:
-    """States that simulated paths go through before anything jumps, all years alike."""
-    seen = np.stack([np.asarray(z) for z in paths.states], axis=-1)[paths.in_first]
-    return jnp.asarray(np.random.default_rng(seed).choice(seen, count, replace=len(seen) < count))
+    """Random states of simulated paths before any jump, with equal weight of all years."""
+    visited = np.stack([np.asarray(z) for z in paths.states], axis=-1)[paths.in_first]
+    return jnp.asarray(np.random.default_rng(seed).choice(visited, count, replace=len(visited) < count))
 
 
 def quantities(
     problem: HJBProblem, value: Callable, points: Float[Array, "point state"], *, rule: AbstractRule = MAXIMISER
 ) -> dict[str, np.ndarray]:
-    """Everything that is compared: centred value, each slope, each control, the social cost of carbon.
+    """The quantities of a comparison: centred value, each slope, each control, the social cost of carbon.
 
-    **Arguments:** `rule`: how the control is chosen, `Solution.rule` of a solution; the maximiser of the Hamiltonian if left out.
+    **Arguments:** `rule`: the rule for the control, `Solution.rule` of a solution; by default the maximiser of the Hamiltonian.
     """
     fields = fields_at(problem, value, points, rule=rule)
     fields["value"] = fields["value"] - fields["value"].mean()
@@ -39,14 +39,14 @@ def quantities(
     return {name: field for name, field in fields.items() if not name.startswith(skipped)}
 
 
-def relative_errors(found: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
-    """For each quantity the relative L2 error, the largest relative to the largest, and the error of a constant.
+def relative_errors(fields: dict[str, Any], reference: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """For each quantity the relative L2 error, the largest error relative to the largest value, and the error of a constant.
 
-    The constant (the reference's mean) shows what an answer that has learnt nothing would score.
+    The constant is the mean of the reference; its error is the error of a solution that has learnt nothing.
     """
     errors = {}
     for name, truth in reference.items():
-        gap, size = found[name] - truth, np.sqrt(np.mean(truth**2))
+        gap, size = fields[name] - truth, np.sqrt(np.mean(truth**2))
         if size == 0.0:
             size = 1.0
         errors[name] = (

@@ -1,4 +1,4 @@
-"""A solution that says how wrong it may be: what other answers are compared with."""
+"""Reference solutions with estimates of their own errors."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ...solvers.solution import Solution
 from ._estimates import Estimate, NoReferenceError, Sample, domain_errors, grid_errors, method_errors, rounding_errors
 from ._metrics import quantities, region_points
 
-# Calibrated on 30 problems with exact solutions (benchmarks/reference_calibration.py, docs/references.md): with it no
+# Calibrated on 30 problems with exact solutions (benchmarks/reference_calibration.py, docs/references.md) such that no
 # estimate is below the true error.
 SAFETY = 2.5
 
@@ -24,13 +24,13 @@ class Reference(eqx.Module):
 
     **Fields:**
 
-    - `solution`: of a finite-difference solver.
-    - `errors`: for each quantity (centred value, each costate `slope_<state>`, each control, `scc` in models of carbon) an
-      [`Estimate`][]: relative L2, and largest over the largest.
-    - `parts`: for each source (`grid`, `domain`, `rounding`, and `method` where there was a second one) the same,
+    - `solution`: the solution of a finite-difference solver.
+    - `errors`: an [`Estimate`][] for each quantity (centred value, each costate `slope_<state>`, each control, `scc` in models of
+      carbon).
+    - `parts`: for each source (`grid`, `domain`, `rounding`, and `method` if there is a second method) the estimates
       before they are combined.
 
-    `print` it for a table.
+    `print` shows a table.
     """
 
     solution: Solution
@@ -70,34 +70,34 @@ def reference(
     key: PRNGKeyArray | None = None,
     progress: AbstractProgress | None = None,
 ) -> Reference:
-    r"""Solve a problem and estimate the error of the answer, without knowing the truth.
+    r"""Solve a problem and estimate the error of the solution without an exact solution.
 
     $$\mathrm{error} = 2.5\,\big[\max(\mathrm{grid}, \mathrm{method}) + \mathrm{domain} + \mathrm{rounding}\big]$$
 
-    - grid: Richardson's extrapolation from grids with half the cells, one state after the other; the order is the smaller
-      of the scheme's and the measured one.
-    - domain: the change when the margins grow by half.
-    - method: the distance to a second method. A scheme of first order is always compared with the second-order one.
-    - rounding: the change when the value is disturbed by its rounding error at the nodes.
+    - grid: Richardson's extrapolation from grids with half the cells, one state after the other, with the smaller of the order of
+      the scheme and the measured order.
+    - domain: the change if the margins grow by half.
+    - method: the distance to a second method. A first-order scheme is always compared with the second-order scheme.
+    - rounding: the change if the value is perturbed by its rounding error at the nodes.
 
     The factor is calibrated on 30 problems with exact solutions (`docs/references.md`).
 
     **Main arguments:**
 
-    - `problem`: what is asked.
-    - `solver`: how it is answered; `FiniteDifference()` if left out.
+    - `problem`: the problem.
+    - `solver`: the solver, by default `FiniteDifference()`.
 
     **Other arguments:**
 
     - `method`: a second method: a solver, a solution, or a value function of time and state.
-    - `solution`: of this problem by this solver, if it is already at hand.
-    - `count`: fresh points in the region on which errors are measured.
+    - `solution`: the solution of this problem by this solver, if available.
+    - `count`: number of fresh points in the region at which errors are measured.
     - `max_steps`, `key`, `progress`: as in `solve`.
 
-    **Returns:** a [`Reference`][]. It costs two to five times as much as the solution alone.
+    **Returns:** a [`Reference`][]. It takes two to five times as long as the solution alone.
 
-    **Raises:** `NoReferenceError` (a `ValueError`) if an estimate cannot be made: a solve does not converge, a number is
-    not finite, the value is known in closed form. `ValueError` if the solver has no grid or `solution` is not its answer.
+    **Raises:** `NoReferenceError` (a `ValueError`) if an error cannot be estimated because a solve does not converge, a number is
+    not finite, or the value has a closed form. `ValueError` if the solver has no grid or `solution` is not its solution.
 
     **References:** Roache 1998, *Verification and Validation in Computational Science and Engineering*: the grid
     convergence index, with factors of 3 for two grids and 1.25 for three.
@@ -121,7 +121,7 @@ def reference(
     if not solution.converged:
         raise NoReferenceError(f"no reference: the solve did not converge. {solution.advice}")
     if not isinstance(solution.value, TensorSpline):
-        raise NoReferenceError("no reference: the value is known in closed form; compare with `problem.model` itself.")
+        raise NoReferenceError("no reference: the value has a closed form; compare with `problem.model` itself.")
     points = region_points(problem, count)
     sample = Sample(solution, points, quantities(solution.problem, solution.value, points, rule=solution.rule))
     parts = {"grid": grid_errors(sample, solver)}
@@ -138,7 +138,7 @@ def reference(
 
 
 def check_solver(problem: HJBProblem, solver: Any, solution: Solution | None = None) -> FiniteDifference:
-    """The solver; raise if no error can be estimated with it, before anything is solved."""
+    """The solver; raise before the solve if no error can be estimated with it."""
     if not isinstance(solver, FiniteDifference):
         raise ValueError(f"a reference needs the solver `finite_difference`; `{type(solver).__name__}` has no grid.")
     counts = solver.counts(problem)
@@ -146,9 +146,9 @@ def check_solver(problem: HJBProblem, solver: Any, solution: Solution | None = N
         return solver
     nodes = tuple(len(x) for x in solution.nodes)
     if isinstance(solution.value, TensorSpline) and nodes != counts:
-        raise ValueError(f"`solver.points` is {counts}, but the solution has {nodes}; give the solver that made it.")
+        raise ValueError(f"`solver.points` is {counts}, but the solution has {nodes}; give the solver of the solution.")
     if not eqx.tree_equal(solution.problem.replace(continuations=()), problem.replace(continuations=())):
-        raise ValueError("`solution` is of another problem; give one of this problem, or leave it out.")
+        raise ValueError("`solution` belongs to another problem; give a solution of this problem, or leave it out.")
     return solver
 
 

@@ -1,3 +1,5 @@
+"""Validation of a solution: residuals, errors, orders, changes with the box, and properties along paths."""
+
 from collections.abc import Callable
 
 import equinox as eqx
@@ -27,26 +29,26 @@ def validate(
     thorough: bool = True,
     coarse: Solution | None = None,
 ) -> ValidationReport:
-    """Ask a solution how good it is: residual, errors, order, box, paths. One table.
+    """Measure the accuracy of a solution: residual, errors, order, box and paths in one table.
 
     **Main arguments:**
 
-    - `solution`: of any solver.
-    - `reference`: a better solution, a [`Reference`][] (its own errors are reported too) or a value function to compare
-      with; the exact one if the model has one.
+    - `solution`: a solution of any solver.
+    - `reference`: a more accurate solution, a [`Reference`][] (whose own errors are reported too) or a value function; by default
+      the exact value function if the model has one.
 
     **Other arguments:**
 
-    - `solver`: the finite-difference solver that made the solution (its grids are coarsened to measure the order, and
-      its box is moved); leave out to skip these.
-    - `paths`: simulated paths under the baseline measure, for exits and transversality; simulated if left out.
+    - `solver`: the finite-difference solver of the solution (its grids are coarsened to measure the order, and
+      its box is moved); without it these estimates are omitted.
+    - `paths`: simulated paths under the baseline measure, for exits and transversality; by default they are simulated.
     - `count`: number of fresh points.
-    - `thorough`: refine every state on its own, with a measured order; otherwise one coarser grid stands for all (from three
-      states on, or with many regimes, a tenth of the time). Its errors are also given `along_paths`: corners of the box
-      that no path sees may be worst.
-    - `coarse`: the solution on that coarser grid, if there is one already.
+    - `thorough`: refine every state separately and measure the order; otherwise one coarser grid is used (with three or more
+      states or many regimes this takes a tenth of the time). Its errors are also given `along_paths`, because they may be largest
+      in corners of the box that no path reaches.
+    - `coarse`: the solution on this coarser grid, if available.
 
-    **Returns:** a [`ValidationReport`][]; `print` it.
+    **Returns:** a [`ValidationReport`][], which `print` shows as a table.
 
     !!! example
 
@@ -62,7 +64,7 @@ def validate(
     problem = solution.problem
     points = region_points(problem, count)
     rows = _residuals(solution, points)
-    found = quantities(problem, solution.value, points, rule=solution.rule)
+    fields = quantities(problem, solution.value, points, rule=solution.rule)
     if reference is None:
         reference = exact_value(problem.model)
         name = "exact"
@@ -73,21 +75,21 @@ def validate(
         if isinstance(better, Solution):
             better.problem.check_constants()
         value = better.value if isinstance(better, Solution) else better
-        rows += _errors(found, quantities(problem, value, points), name)
+        rows += _errors(fields, quantities(problem, value, points), name)
     if isinstance(reference, Reference):
         for quantity, estimate in reference.errors.items():
-            meaning = f"Estimated error of the reference's own {quantity}: smaller distances to it mean nothing."
+            meaning = f"Estimated error of {quantity} of the reference; smaller distances to it have no meaning."
             rows.append(Row(f"reference_error_{quantity}", estimate.l2, "relative L2", None, meaning))
     paths = simulate(solution, num_paths=200) if paths is None else paths
     if solver is not None:
-        sample = Sample(solution, points, found)
+        sample = Sample(solution, points, fields)
         rows += _estimates(sample, solver) if thorough else _coarse_estimates(sample, paths, solver, coarse)
     rows += _along_paths(solution, paths)
     return ValidationReport(tuple(rows))
 
 
 def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[Row]:
-    """Residual over delta on fresh points, in the units of the value, relative to its spread."""
+    """Rows with the residual over the discount rate at fresh points, relative to the range of the value."""
     fields = solution.on(points)
     residual = fields["residual"] / _spread(fields["value"])
     rows = [
@@ -96,15 +98,15 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
             float(np.sqrt(np.mean(residual**2))),
             "share of the range of V",
             1e-2,
-            "How well the equation is satisfied between the grid points (root mean square, divided by the"
-            " discount rate). A small residual alone does not prove an answer right.",
+            "Residual of the equation between the grid points (root mean square, divided by the"
+            " discount rate). A small residual alone does not imply a small error.",
         ),
         Row(
             "residual_max",
             float(np.max(np.abs(residual))),
             "share of the range of V",
             None,
-            "The largest residual on the same points.",
+            "The largest residual at the same points.",
         ),
     ]
     beside = stored_beside(solution)
@@ -113,8 +115,8 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
         unit = (np.asarray(points) - np.array(solution.problem.region)[:, 0]) / np.ptp(
             np.array(solution.problem.region), axis=1
         )
-        own = jnp.asarray(low + unit * (high - low))
-        inner = destination.on(own, stacked=True)
+        scaled_points = jnp.asarray(low + unit * (high - low))
+        inner = destination.on(scaled_points, stacked=True)
         scaled = inner["residual"] / _spread(inner["value"])
         rows.append(
             Row(
@@ -122,23 +124,23 @@ def _residuals(solution: Solution, points: Float[Array, "point state"]) -> list[
                 float(np.sqrt(np.mean(scaled**2))),
                 "share of the range of V",
                 1e-2,
-                "The same for the regimes that lead back to this one."
+                "Residual of the regimes that lead back to this one."
                 if destination is beside
-                else "The same for the regime after the jump, over all its outcomes.",
+                else "Residual of the regime after the jump, over all its outcomes.",
             )
         )
     return rows
 
 
 def _spread(values: Float[np.ndarray, "*family point"]) -> Float[np.ndarray, "*family 1"]:
-    """The range of the value function over the points; of a constant its size, or 1."""
+    """The range of the value function over the points; for a constant its absolute value, or 1."""
     spread, size = np.ptp(values, axis=-1, keepdims=True), np.max(np.abs(values), axis=-1, keepdims=True)
     return np.where(spread > 0.0, spread, np.where(size > 0.0, size, 1.0))
 
 
-def _errors(found: dict, truth: dict, name: str) -> list[Row]:
+def _errors(fields: dict, truth: dict, name: str) -> list[Row]:
     rows = []
-    for quantity, (l2, largest, constant) in relative_errors(found, truth).items():
+    for quantity, (l2, largest, constant) in relative_errors(fields, truth).items():
         rows += [
             Row(
                 f"error_{quantity}",
@@ -146,33 +148,33 @@ def _errors(found: dict, truth: dict, name: str) -> list[Row]:
                 "relative L2",
                 1e-2,
                 f"Distance of {quantity} from the {name} solution on the region of interest"
-                f" (a constant would score {constant:.1e}).",
+                f" (the error of a constant is {constant:.1e}).",
             ),
             Row(f"error_max_{quantity}", largest, "relative to the largest", None, "The largest distance."),
         ]
     return rows
 
 
-_BOX = "How much {} on the region of interest changes when the edge of the box is moved out."
+_BOX = "Change of {} on the region of interest if the faces of the box move outwards."
 
 
 def _estimates(sample: Sample, solver: FiniteDifference) -> list[Row]:
-    """Errors estimated from other grids and a larger box; NaN, with the reason, where a solve did not converge."""
-    nothing = dict.fromkeys(sample.found, Estimate(np.nan, np.nan))
+    """Errors estimated from other grids and a larger box; NaN, with the reason, if a solve did not converge."""
+    unknown = dict.fromkeys(sample.quantities, Estimate(np.nan, np.nan))
     try:
         grid, note = grid_errors(sample, solver), "Estimated error of {} from other grids (Richardson extrapolation)."
     except NoReferenceError as error:
-        grid, note = nothing, f"No estimate for {{}}. {error}"
+        grid, note = unknown, f"No estimate for {{}}. {error}"
     try:
         domain, moved = domain_errors(sample, solver), _BOX
     except NoReferenceError as error:
-        domain, moved = nothing, f"No estimate for {{}}. {error}"
+        domain, moved = unknown, f"No estimate for {{}}. {error}"
     return [*_grid_rows(grid, note), *_domain_rows(domain, moved)]
 
 
 def _coarse_estimates(sample: Sample, paths: Paths, solver: FiniteDifference, coarse: Solution | None) -> list[Row]:
-    """The same from one coarser grid, over the region of interest and where paths go."""
-    note = "Error of {} from one grid with three quarters of the cells, as if of half its order: too large rather than too small."
+    """Errors estimated from one coarser grid and a larger box, over the region of interest and at states of simulated paths."""
+    note = "Error of {} from one grid with three quarters of the cells, at half the order of the scheme (a conservative estimate)."
     visited = visited_points(paths, len(sample.points))
     along = Sample(
         sample.solution,
@@ -182,11 +184,11 @@ def _coarse_estimates(sample: Sample, paths: Paths, solver: FiniteDifference, co
     try:
         errors = coarse_errors((sample, along), solver, coarse)
     except NoReferenceError as error:
-        errors = [(dict.fromkeys(sample.found, Estimate(np.nan, np.nan)),) * 2] * 2
+        errors = [(dict.fromkeys(sample.quantities, Estimate(np.nan, np.nan)),) * 2] * 2
         note = f"No estimate for {{}}. {error}"
     rows = []
     for (grid, domain), where in zip(errors, ("", ALONG), strict=True):
-        place = " Over the states that paths go through before anything jumps." if where else ""
+        place = " At states of simulated paths before any jump." if where else ""
         rows += [*_grid_rows(grid, note + place, where), *_domain_rows(domain, _BOX + place, where)]
     return rows
 
@@ -208,7 +210,7 @@ def _domain_rows(errors: dict[str, Estimate], note: str, where: str = "") -> lis
 
 @compiled
 def _values_along(regimes: tuple[Regime, ...], states, additive, regime, outcome):
-    """Value where each path is, in the regime it is in, additive states included."""
+    """Value at the current state and regime of each path, including additive states."""
 
     def at(x, a, regime, outcome):
         value = jnp.zeros(())

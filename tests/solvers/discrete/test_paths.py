@@ -182,7 +182,7 @@ def test_solve_simulate_export(tmp_path):
     with xr.open_dataset(folder / "paths.nc") as data:
         assert dict(data.sizes) == {"realization": 1, "year": 17}
     worst = call("simulate", folder, "--measure", "worst-case")
-    assert worst.exit_code == 2 and "is certain" in worst.stderr and not (folder / "paths_worst_case.nc").exists()
+    assert worst.exit_code == 2 and "is deterministic" in worst.stderr and not (folder / "paths_worst_case.nc").exists()
     assert call("export", folder).exit_code == 0
     with open(folder / "scenario.csv") as file:
         text = file.read()
