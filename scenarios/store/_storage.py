@@ -33,7 +33,7 @@ from ...models import (
 from ...models.base import fingerprint
 from ...solvers import AbstractPathSolver, AbstractSolver, Solution, Trajectory, regime_datasets, solver_options
 from ...solvers.base import DamagedArchiveError, ForeignArchiveError, read_archive, write_archive
-from ...solvers.solution import MARK, describe, question_hash, question_of, restore, solution_fingerprint
+from ...solvers.solution import MARK, describe, question_hash, question_of, read_back_as, restore, solution_fingerprint
 from ..labels import check_mark, command_line, flatten, open_attributes, with_global_attributes, write_netcdf
 from ._run_kinds import check_kinds
 
@@ -328,7 +328,7 @@ def read_back(model: Any, run: dict[str, Any], folder: Path) -> Any:
         raise ValueError(f"{path}: {error}; {remedy}.") from None
     check_mark(path, about, run, remedy)
     try:
-        return restore(problem, about["solution"], arrays)
+        return read_back_as(restore(problem, about["solution"], arrays), run[MARK])
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {remedy}.") from None
     except (KeyError, TypeError, IndexError, AttributeError) as error:

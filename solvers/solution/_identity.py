@@ -43,9 +43,11 @@ def solution_fingerprint(solution: Solution | Trajectory) -> str:
 def read_back_as(solution: Any, mark: str) -> Any:
     """The same solution, known to be the one that a file with this fingerprint describes.
 
-    A value function that is read back is the spline through the stored values, which need not have the bits of what was stored.
+    A path is read back from decimal numbers, and a class that the user gives anew may have another label than the one that was saved.
     """
-    solution.stats[_READ_BACK] = solution_fingerprint(solution), mark
+    content = solution_fingerprint(solution)
+    if content != mark:
+        solution.stats[_READ_BACK] = content, mark
     return solution
 
 
