@@ -64,8 +64,16 @@ class Policy(eqx.Module):
         return evaluate(self.problem, self.value, t, inside, rule=self.rule, additive=additive, step=step)
 
     def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
-        """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`)."""
-        return _at(self, *_strong((t, x, additive))).social_cost_of_carbon
+        """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`).
+
+        **Raises:** `ValueError` if the model has no carbon.
+        """
+        price = _at(self, *_strong((t, x, additive))).social_cost_of_carbon
+        if price is None:
+            raise ValueError(
+                f"`{self.problem.model.name}` has no carbon: it is no `CarbonModel`, and emissions have no social cost."
+            )
+        return price
 
 
 def _strong(point: Any) -> Any:
