@@ -106,7 +106,7 @@ def make_network(
 
 @functools.lru_cache(maxsize=256)
 def _width(cls: Any, name: str, in_size: int, out_size: OutSize, parameters: int, options: tuple) -> int:
-    """The width whose number of parameters, which rises with it, is nearest to the one asked for."""
+    """The width with the nearest number of parameters, which increases with the width."""
 
     @functools.cache
     def count(width: int) -> int:

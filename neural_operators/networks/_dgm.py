@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..layers import AbstractNetwork, OutSize, activation_function, at_least, first, last, linear
 
-# Small gates, and what is forgotten open at first, make every layer begin as one of a plain network that sees x again.
+# With small gates and an initially open memory, every layer starts as a layer of a plain network with x as an additional input.
 _GATE = 0.5
 _OPEN = 1.0
 

@@ -1,6 +1,7 @@
 """A solution as a folder.
 
-`run.json` says what was asked, `solution.abatax` holds the solution to the last bit, `solution.nc` shows it on a grid to readers.
+`run.json` describes the problem, `solution.abatax` contains the solution to the last bit, and `solution.nc` contains it on a grid for
+readers.
 """
 
 import functools
@@ -37,13 +38,13 @@ from ...solvers.solution import MARK, describe, question_hash, question_of, read
 from ..labels import check_mark, command_line, flatten, open_attributes, with_global_attributes, write_netcdf
 from ._run_kinds import check_kinds
 
-FORMAT = 1  # of run.json; raised when a reader of an older one would go wrong
+FORMAT = 1  # of run.json; increases with every change that older readers would misinterpret
 ARCHIVE = "solution.abatax"
-_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # compiled code belongs to it
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # hashes of code are valid for one version
 
 
 def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any]:
-    """What run.json says of a solution; `given` adds solver, seed, command, residuals and the like."""
+    """The contents of run.json for a solution; `given` adds further entries such as solver, seed and residuals."""
     problem = solution.problem
     packages = ("abatax", "jax", "equinox", "numpy", "scipy", "xarray")
     return {
@@ -66,8 +67,8 @@ def describe_run(solution: Solution | Trajectory, **given: Any) -> dict[str, Any
 
 @functools.singledispatch
 def found_of(solution: Any) -> dict[str, Any]:
-    """What run.json says of one kind of solution: how it was found, and what reading it back needs."""
-    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+    """The entries of run.json for one type of solution: statistics of the solve, and data for reading it back."""
+    raise TypeError(f"save: {type(solution).__name__} is not a solution.")
 
 
 @found_of.register
@@ -92,9 +93,9 @@ def _(solution: Solution) -> dict[str, Any]:
 
 
 def _own_code(model: Any) -> dict[str, Any]:
-    """Hashes of the code of a user's own classes, by which a class that has changed since is noticed."""
-    own = {class_label(cls): fingerprint(cls) for cls in own_classes(model)}
-    return {"own_code": {"python": _PYTHON, "classes": own}} if own else {}
+    """Hashes of the code of user-defined classes, by which later changes of a class are detected."""
+    hashes = {class_label(cls): fingerprint(cls) for cls in own_classes(model)}
+    return {"own_code": {"python": _PYTHON, "classes": hashes}} if hashes else {}
 
 
 def save(
@@ -105,21 +106,21 @@ def save(
     force: bool = False,
     **given: Any,
 ) -> dict[str, Any]:
-    """Write a solution to a folder: `run.json`, `solution.abatax` and, for readers, `solution.nc`, each in one go.
+    """Write a solution to a folder as complete files `run.json`, `solution.abatax` and, for readers, `solution.nc`.
 
     **Arguments:**
 
-    - `solution`: of any solver, saved to the last bit with everything that follows its jumps; a path in discrete time is saved by
-      year.
-    - `folder`: made if it does not exist.
-    - `solver`: recorded with its options.
-    - `force`: overwrite what is there.
+    - `solution`: a solution of any solver, which is saved to the last bit with all regimes after its jumps; a path in discrete time is
+      saved by year.
+    - `folder`: the folder, which is created if it does not exist.
+    - `solver`: the solver, which is recorded with its options.
+    - `force`: overwrite existing files.
     - `given`: further entries of run.json.
 
-    **Returns:** what run.json says.
+    **Returns:** the contents of run.json.
 
-    **Raises:** `FileExistsError` if something would be overwritten; `ValueError` if the model has a field that run.json cannot
-    hold.
+    **Raises:** `FileExistsError` if a file would be overwritten; `ValueError` if run.json cannot represent a field of the
+    model.
     """
     folder = Path(folder)
     for name in ("solution.nc", "run.json"):
@@ -132,7 +133,7 @@ def save(
     title = f"Solution of the climate-economic model {model.name}"
     groups[""] = with_global_attributes(groups[""].assign_attrs({MARK: mark}), title, references=model.source)
     arrays: dict[str, np.ndarray] = {}
-    described = describe(solution, arrays) if isinstance(solution, Solution) else None  # a path is exact by year
+    described = describe(solution, arrays) if isinstance(solution, Solution) else None  # a path is exact in solution.nc
     folder.mkdir(parents=True, exist_ok=True)
     if solver is not None:
         names = {cls: name for name, cls in _solvers().items()}
@@ -148,8 +149,8 @@ def save(
 
 @functools.singledispatch
 def tables_of(solution: Any) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
-    """The groups of solution.nc, and what they say for run.json."""
-    raise TypeError(f"save: {type(solution).__name__} is no solution.")
+    """The groups of solution.nc, and entries of run.json that are computed from them."""
+    raise TypeError(f"save: {type(solution).__name__} is not a solution.")
 
 
 @tables_of.register
@@ -174,7 +175,7 @@ def _inside(dataset, problem: HJBProblem) -> np.ndarray:
 
 
 def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write beside, then rename."""
+    """Write a complete JSON file."""
     with complete_file(path) as beside:
         beside.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
 
@@ -188,7 +189,7 @@ def _plain(value: Any) -> Any:
 def read_run(folder: str | Path) -> dict[str, Any]:
     """The run.json of a folder.
 
-    **Raises:** `ValueError`: one line, if there is none or it is not one of ours.
+    **Raises:** `ValueError`: one line, if the file is missing or was not written by abatax.
     """
     path = Path(folder) / "run.json"
     try:
@@ -218,7 +219,7 @@ def parse_run(path: Path, text: str) -> dict[str, Any]:
 
 
 def check_run(run: Any, path: Path) -> None:
-    """Raise unless these are the contents of a run.json as it was written.
+    """Raise unless these are the unchanged contents of a run.json of abatax.
 
     **Raises:** `ValueError`: one line with the file and the remedy.
     """
@@ -232,7 +233,7 @@ def check_run(run: Any, path: Path) -> None:
         raise ValueError(f"{path} has format {run['format']}; this version reads {FORMAT}. Solve again.")
     if MARK not in run:
         raise ValueError(
-            f"{path} is of a version of abatax that did not mark its files: `{MARK}` is missing; solve again."
+            f"{path} was written by a version of abatax without fingerprints: `{MARK}` is missing; solve again."
         )
     if "model_class" not in run:
         try:
@@ -244,7 +245,7 @@ def check_run(run: Any, path: Path) -> None:
             raise ValueError(f"{path}: `{name}` is {value}; a parameter must be a number. Solve again.")
     if str(run[MARK]).partition("-")[0] != question_hash(run):
         raise ValueError(
-            f"{path} was changed after it was written: its model, parameters, box or results are not those that were"
+            f"{path} was changed after it was written: its model, parameters, box or results differ from those that were"
             " solved; restore the file or solve again."
         )
 
@@ -260,14 +261,14 @@ def load(folder: str | Path, *, model: type | None = None) -> tuple[Any, dict[st
 
     **Arguments:**
 
-    - `folder`: as [`save`][] wrote it.
-    - `model`: the class of a model of your own. It may be left out if the module that defines the class has been imported;
-      reading a file imports nothing.
+    - `folder`: a folder written by [`save`][].
+    - `model`: the class of a user-defined model. It is not needed if the module that defines the class has been imported;
+      reading a file imports no code.
 
-    **Returns:** the solution, and what run.json says.
+    **Returns:** the solution, and the contents of run.json.
 
-    **Raises:** `ValueError`: one line, if a file is missing, damaged or of another solution, or if the code of your own classes
-    has changed.
+    **Raises:** `ValueError`: one line, if a file is missing, damaged or belongs to another solution, or if the code of user-defined
+    classes has changed.
 
     !!! example
 
@@ -286,21 +287,21 @@ def load(folder: str | Path, *, model: type | None = None) -> tuple[Any, dict[st
     folder = Path(folder)
     run = read_run(folder)
     path = folder / "solution.nc"
-    own = _own_class(run, path.with_name("run.json")) if model is None else _given_class(model, run)
+    user_class = _own_class(run, path.with_name("run.json")) if model is None else _given_class(model, run)
     check_mark(path, open_attributes(path), run, f"solve again with --force, or restore {folder}")
-    return read_back(build(run["model"], run["parameters"], own), run, folder), run
+    return read_back(build(run["model"], run["parameters"], user_class), run, folder), run
 
 
 def _given_class(model: type, run: Mapping[str, Any]) -> type:
-    """The class that a user gives; it must have the name that was saved, wherever it has moved to."""
+    """The class that the user provides; it must have the recorded name, but may be in another module."""
     saved = str(run.get("model_class", run["model"]))
     if "model_class" not in run or saved.rpartition(":")[2].rpartition(".")[2] != model.__name__:
-        raise ValueError(f"`model` is {model.__name__}; the solution is of `{saved}`.")
+        raise ValueError(f"`model` is {model.__name__}; the solution belongs to `{saved}`: give that class.")
     return model
 
 
 def _own_class(run: Mapping[str, Any], path: Path) -> type | None:
-    """The user's own class of a run, None if the model is one of abatax; its code must be what was solved."""
+    """The user-defined class of a run, None for models of abatax; its code must be unchanged since the solve."""
     recorded = run.get("own_code", {})
     if recorded.get("python") == _PYTHON:
         for label, code in recorded["classes"].items():
@@ -332,5 +333,5 @@ def read_back(model: Any, run: dict[str, Any], folder: Path) -> Any:
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {remedy}.") from None
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        reason = f"it does not hold a solution of `{model.name}` ({type(error).__name__})"
+        reason = f"it does not contain a solution of `{model.name}` ({type(error).__name__})"
         raise ValueError(f"{path}: {reason}; {remedy}.") from None

@@ -1,4 +1,4 @@
-"""A small random search over the options of an architecture and a solver, counted and never judged by the reference."""
+"""A small random search over the options of an architecture and a solver, which does not use the reference."""
 
 import dataclasses
 import inspect
@@ -14,30 +14,31 @@ from ...neural_operators import SCALE
 from ...solvers import AbstractNeural
 from ...solvers.base import compile_clock
 
-SHARE = 0.25  # of the budget, for every trial
-_SEED = 982_451  # of the draws and of the trials, apart from the seeds of the comparison
+SHARE = 0.25  # share of the budget for every trial
+_SEED = 982_451  # seed of the draws and of the trials, distinct from the seeds of the comparison
 
-# How options with these names are drawn around their default.
+# Values and largest factors with which options of these names are drawn.
 _CHOICES = {
     "activation": ("tanh", "silu", "gelu", "sine"),
     "gate": ("swiglu", "geglu"),
     "edges": ("chebyshev", "spline"),
 }
-_FACTORS = {"frequency": 2.0, "gain": 2.0, SCALE: 2.0, "learning_rate": 10.0}  # up to so many times more or less
+_FACTORS = {"frequency": 2.0, "gain": 2.0, SCALE: 2.0, "learning_rate": 10.0}
 
 
 class Trial(NamedTuple):
-    """What a trial tried: options of the architecture and of the solver."""
+    """The options of a trial, of the architecture and of the solver."""
 
     architecture: dict[str, Any]
     solver: dict[str, Any]
 
 
 class Tuned(NamedTuple):
-    """What a search chose and cost.
+    """The result and the cost of a search.
 
-    - `trial`: the options. `residual`: what they left on fresh points, relative to the range of the value.
-    - `seconds`, `compile_seconds`: of all trials. `trials`: how many, the defaults included. `failed`: how many of them failed.
+    - `trial`: the chosen options. `residual`: their residual on fresh points, relative to the range of the value.
+    - `seconds`, `compile_seconds`: time of all trials. `trials`: number of trials, including the defaults. `failed`: number of
+      failed trials.
     """
 
     trial: Trial
@@ -56,12 +57,13 @@ UNTUNED = Tuned(Trial({}, {}), math.nan, 0.0, 0.0, 0, 0)
 
 
 def draw_trial(name: str, solver: AbstractNeural, number: int, fixed: tuple[str, ...] = ()) -> Trial:
-    """The options of one trial: the defaults for number 0, otherwise drawn at random, the same in every process.
+    """The options of one trial: the defaults for number 0, and otherwise random options, which are the same in every process.
 
-    Depth moves by one layer, sizes by a third, frequencies, gains and the scale of the first weights by up to a factor of two,
-    a learning rate (where the solver has one) by up to ten, all evenly in their logarithm; choices are drawn evenly.
+    Depth changes by at most one layer, sizes by a third, frequencies, gains and the scale of the first weights by up to a
+    factor of two, and a learning rate (if the solver has one) by up to ten, uniformly in the logarithm; choices are drawn with
+    equal probability.
 
-    **Arguments:** `name`: of the architecture. `fixed`: solver's options that the user has set.
+    **Arguments:** `name`: name of the architecture. `fixed`: options of the solver that the user has set.
     """
     if number == 0:
         return Trial({}, {})
@@ -79,10 +81,10 @@ def draw_trial(name: str, solver: AbstractNeural, number: int, fixed: tuple[str,
             chosen[option] = max(2, round(_scaled(default, 4 / 3, random)))
         elif option == "mixing":
             chosen[option] = round(float(random.uniform(0.1, 0.9)), 2)
-    mine = {}
+    of_solver = {}
     if "learning_rate" in inspect.signature(type(solver)).parameters and "learning_rate" not in fixed:
-        mine["learning_rate"] = _scaled(solver.learning_rate, _FACTORS["learning_rate"], random)  # pyright: ignore[reportAttributeAccessIssue]
-    return Trial(chosen, mine)
+        of_solver["learning_rate"] = _scaled(solver.learning_rate, _FACTORS["learning_rate"], random)  # pyright: ignore[reportAttributeAccessIssue]
+    return Trial(chosen, of_solver)
 
 
 def tune(
@@ -92,13 +94,13 @@ def tune(
     residual_of: Callable[[Trial, int], float],
     fixed: tuple[str, ...] = (),
 ) -> Tuned:
-    """The best of some trials by the residual that they leave on fresh points.
+    """The trial with the smallest residual on fresh points.
 
     **Arguments:**
 
     - `name`, `solver`, `fixed`: as in `draw_trial`.
-    - `trials`: how many, the defaults being the first; 0 for no search.
-    - `residual_of`: runs one trial, of a number, on its share of the budget.
+    - `trials`: number of trials, of which the first has the defaults; 0 for no search.
+    - `residual_of`: a function that runs a trial with a given number on its share of the budget.
 
     **Returns:** a [`Tuned`][]; a trial that fails has the residual infinity.
     """
@@ -109,13 +111,13 @@ def tune(
         trial = draw_trial(name, solver, number, fixed)
         clock = _Stopwatch()
         try:
-            left = residual_of(trial, number)
+            residual = residual_of(trial, number)
         except (ValueError, ArithmeticError, RuntimeError):
-            left, failed = math.inf, failed + 1
+            residual, failed = math.inf, failed + 1
         seconds, compiling = clock.read()
         spent, compiled = spent + seconds, compiled + compiling
-        if left < least:
-            best, least = trial, left
+        if residual < least:
+            best, least = trial, residual
     return Tuned(best, least, spent, compiled, trials, failed)
 
 
@@ -126,7 +128,7 @@ def with_options(solver: AbstractNeural, trial: Trial, architecture: str, **budg
 
 
 def seed_of(number: int) -> int:
-    """The seed of a trial: none of the comparison's."""
+    """The seed of a trial, which is not a seed of the comparison."""
     return _SEED + number
 
 
@@ -135,7 +137,7 @@ def _scaled(default: float, most: float, random: np.random.Generator) -> float:
 
 
 class _Stopwatch:
-    """Seconds since it was made, compilation apart."""
+    """Seconds since the creation of the stopwatch, without compilation."""
 
     def __init__(self):
         self._start, self._compiled = time.perf_counter(), compile_clock()
