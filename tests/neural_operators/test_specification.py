@@ -6,7 +6,7 @@ import pytest
 
 import abatax as ab
 from abatax.neural_operators import NetworkOptions, make_network
-from abatax.solvers._registry import make_solver, solver_options
+from abatax.solvers import make_solver, solver_options
 
 
 def test_the_scale_multiplies_matrices_and_no_biases(getkey):

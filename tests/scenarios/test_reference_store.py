@@ -120,7 +120,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import abatax as ab
-from abatax.scenarios.store._reference_store import keep_reference
+from abatax.scenarios.store import keep_reference
 problem, source, path = ab.HJBProblem(ab.models.LinearQuadratic()), Path(sys.argv[1]), Path(sys.argv[2])
 store, count = ab.scenarios.ReferenceStore(path.parent), 0
 made, end = store._read(source, problem), time.time() + 2.0
