@@ -59,6 +59,7 @@ _DOWNLOADS = {
     "paths.nc": "every simulated path, NetCDF",
     "paths_worst_case.nc": "paths under the worst-case probabilities, NetCDF",
     "solution.nc": "value function and policy on the grid, NetCDF",
+    "solution.abatax": "the solution to the last bit, from which it is loaded again",
     "validation.csv": "the validation table",
     "run.json": "model, parameters, solver and versions, from which the run can be repeated",
 }

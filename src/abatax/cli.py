@@ -131,7 +131,7 @@ def solve(
         problem = settings.problem()  # raises errors before anything is written
         if reference:
             check_solver(hjb_only(problem, "--reference"), settings.make_solver())
-        written = "solution.nc", "run.json"
+        written = "solution.nc", "solution.abatax", "run.json"
         if sensitivities:
             check_asked(problem, settings.make_solver(), reference)
             written += "sensitivities.csv", "sensitivities.png", "sensitivities.svg"
@@ -209,7 +209,7 @@ def run(
 
         settings = apply(BUILT_IN if file is None else read_settings(file), set_ or [])
         hjb_only(settings.problem(), "run")
-        written = "solution.nc", "run.json", "report.html"
+        written = "solution.nc", "solution.abatax", "run.json", "report.html"
         folder = prepare_folder(default_folder(out, settings.model), written, force, settings)
         after_an_interrupt(lambda: outlook(folder))
         with live_progress() as progress:

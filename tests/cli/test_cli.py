@@ -133,12 +133,24 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert result.exit_code == 2 and "cannot be written" in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "text", "other model"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "foreign", "text", "other model", "cut archive", "no archive", "flipped archive"]
+)
 def test_a_damaged_or_foreign_solution_is_named(solved, tmp_path, damage):
-    for name in ("solution.nc", "run.json"):
+    for name in ("solution.nc", "solution.abatax", "run.json"):
         (tmp_path / name).write_bytes((solved / name).read_bytes())
-    path = tmp_path / "solution.nc"
-    if damage == "truncated":
+    path, archive = tmp_path / "solution.nc", tmp_path / "solution.abatax"
+    kept = ["run.json", "solution.abatax", "solution.nc"]
+    if damage == "cut archive":
+        archive.write_bytes(archive.read_bytes()[:2000])
+    elif damage == "flipped archive":
+        whole = bytearray(archive.read_bytes())
+        whole[len(whole) // 2] ^= 1
+        archive.write_bytes(bytes(whole))
+    elif damage == "no archive":
+        archive.unlink()
+        kept.remove(archive.name)
+    elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:2000])
     elif damage == "foreign":
         xr.Dataset({"a": ("b", [1.0])}).to_netcdf(path)
@@ -151,7 +163,7 @@ def test_a_damaged_or_foreign_solution_is_named(solved, tmp_path, damage):
     result = call("simulate", tmp_path)
     assert result.exit_code == 2, result.output
     assert len(result.stderr.strip().splitlines()) == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json", "solution.nc"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == kept
 
 
 def test_not_converged_is_exit_code_3_and_results_are_written_and_flagged(tmp_path, monkeypatch):

@@ -94,7 +94,7 @@ def test_an_interrupted_solve_goes_on(tmp_path):
     assert lines[0].startswith("Interrupted: finished steps are kept; the same command with --out")
     assert (tmp_path / "run" / ".checkpoint" / "initial.checkpoint").exists()
     assert CliRunner().invoke(app, command).exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json", "solution.nc"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json", "solution.abatax", "solution.nc"]
 
 
 def test_a_background_job_of_a_shell_is_not_interrupted():
