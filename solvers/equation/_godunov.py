@@ -82,7 +82,7 @@ def after_jumps(problem, points):
 
 
 def lowest_after(
-    problem: HJBProblem, after: tuple[Float[np.ndarray, "family node outcome"], ...], shape: tuple[int, int]
+    problem: HJBProblem, after: tuple[Float[np.ndarray, "family _ _"], ...], shape: tuple[int, int]
 ) -> Float[np.ndarray, "family node"]:
     """The lowest of the values after jumps, at all nodes of all members; zero without jumps that lead elsewhere.
 

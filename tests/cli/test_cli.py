@@ -213,6 +213,7 @@ def test_a_configuration_file_says_the_same_as_set(tmp_path):
         read_settings(path)
 
 
+@pytest.mark.slow
 def test_run_writes_every_file_and_goes_on_where_it_was_stopped(tmp_path):
     config = tmp_path / "small.toml"
     config.write_text(

@@ -25,7 +25,23 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# Examples that train networks or solve twice take most of the time.
+SLOW = (
+    "validation.MultiRegionExact",
+    "solvers.DeepGalerkin",
+    "solvers.PolicyIteration",
+    "solvers.GaussNewton",
+    "scenarios.compare",
+    "scenarios.save_tornado",
+    "models.Dice2016",
+)
+
+
+def _case(name: str):
+    return pytest.param(name, marks=[pytest.mark.slow] if name.rpartition("-")[0] in SLOW else [])
+
+
+@pytest.mark.parametrize("name", map(_case, EXAMPLES))
 def test_example(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(EXAMPLES[name], name, "exec"), {})

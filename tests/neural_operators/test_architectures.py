@@ -73,6 +73,7 @@ def _built(name, options, seed):
 
 
 @pytest.mark.parametrize(("name", "options"), KINDS, ids=str)
+@pytest.mark.representative("mlp", "kan", "separable")
 def test_derivatives_agree_with_differences(name, options):
     net = _built(name, options, 1)
     x, h = jr.uniform(jr.key(9), (INPUTS,), jnp.float64, -1.0, 1.0), 1e-4
@@ -244,6 +245,7 @@ SCRIPT = _script("architectures")
 
 # Seed 0, 200 parameters, at most 40 steps; the median over seeds is in docs/architectures.md.
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.representative("mlp", "gated_mlp", "pirate")
 def test_a_smooth_function_is_fitted(name):
     error, parameters, spread = SCRIPT.fit(name, {})
     assert error < (1e-6 if name == "random_features" else 3e-3)

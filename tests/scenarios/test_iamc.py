@@ -78,6 +78,7 @@ def test_the_worst_case_is_a_scenario_of_its_own():
     assert set(table["Scenario"]) == expected
 
 
+@pytest.mark.slow
 def test_scenarios_of_a_model_keep_their_names():
     data = ab.solve(ab.models.Dice2023(scenario="t2c"), throw=False, max_steps=1).to_dataset()
     assert scenarios.scenario_names(data)[1] == "t2c"

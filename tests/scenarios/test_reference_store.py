@@ -58,6 +58,7 @@ def test_what_is_read_is_what_was_made_to_the_last_bit(filled):
     assert str(read) == str(made)
 
 
+@pytest.mark.slow
 def test_a_family_of_regimes_comes_back_to_the_last_bit(tmp_path):
     # errors cost five solves: they are put beside the solution by hand
     problem, solver = ab.HJBProblem(small_model("uncertain_damages")), ab.solvers.FiniteDifference(points=21, levels=2)

@@ -289,11 +289,11 @@ def test_tuning_is_counted_and_its_choice_is_in_the_table():
         (["--seeds", "0"], "`seeds` is 0"),
         (["--parameters", "3"], "`parameters` is 3"),
         (["--budget", "-1"], "`budget` is -1"),
-        (["--budget", "1", "--steps", "3"], "one of them"),
+        (["--budget", "1", "--steps", "3"], "give either `budget`"),
         (["--set", "solver.pionts=30"], "did you mean `points`"),
         (["--set", "solver.architecture=kan"], "--architectures"),
         (["--set", "volatilty=1"], "volatility"),
-        (["--solvers", "features", "--set", "solver.points=30"], "none of them takes part"),
+        (["--solvers", "features", "--set", "solver.points=30"], "none of them is compared"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, asked, words):
@@ -322,7 +322,7 @@ def test_without_an_exact_solution_the_reference_is_finite_differences_with_its_
         comparison = ab.compare(model(), solvers=["spectral"], steps=1, store=store)
         assert comparison.target.source.endswith(origin) and "finite differences" in comparison.target.source
         assert 0.0 < comparison.target.errors["control"] < 1e-6 and comparison.table.policy_error[0] < 1e-6
-    assert any("own policy error" in text for text in sentences(comparison))
+    assert any("policy error of the reference is estimated" in text for text in sentences(comparison))
 
 
 def test_a_reference_of_another_model_is_refused():

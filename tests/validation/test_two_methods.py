@@ -41,6 +41,7 @@ def case(request):
     return problem, reference(problem, finite, method=fine), spectral
 
 
+@pytest.mark.slow
 def test_finite_differences_and_collocation_agree_to_the_smaller_of_their_reported_errors(case):
     problem, known, solutions = case
     points = region_points(problem)

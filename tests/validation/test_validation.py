@@ -87,6 +87,7 @@ def test_the_report_measures_at_least_second_order(report):
     assert report["order_slope_temperature"] >= 2.0
 
 
+@pytest.mark.slow
 def test_estimates_of_the_error_do_not_flatter(report):
     # the grid and the box are the two sources of error: together they must cover the truth
     for quantity in ("emissions", "slope_temperature", "scc"):
@@ -110,6 +111,7 @@ def test_one_coarser_grid_does_not_flatter_either():
     assert not any(row.name.startswith("order_") for row in quick.rows)
 
 
+@pytest.mark.slow
 def test_points_of_paths_are_states_before_any_jump():
     solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=7))
     regime = jnp.array([[0, 0, 0, 0], [0, 0, 1, 1], [0, 2, 2, 2]])  # two of three paths jump

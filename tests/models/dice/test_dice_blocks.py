@@ -90,6 +90,7 @@ def test_the_time_scale_factor_solves_its_equation():
     np.testing.assert_allclose(found, wanted, rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_derivatives_through_the_time_scale_factor():
     climate = FairClimate()
 

@@ -43,7 +43,7 @@ def test_a_constant_changed_between_solves_is_used(monkeypatch):
     solver, here = ab.solvers.FiniteDifference(points=21), (jnp.zeros(()), Costly().initial_state())
     solved = []
     for extra in (0.0, 3.0):
-        monkeypatch.setattr("test_models_constants.EXTRA", extra)
+        monkeypatch.setattr(f"{__name__}.EXTRA", extra)
         solution = ab.solve(Costly(), solver)
         _, slope, _ = ab.models.derivatives(*here, solution.value)
         assert float(slope[0]) == pytest.approx(-gain(extra) * float(here[1].state), rel=1e-3)
@@ -74,7 +74,7 @@ ENCLOSING = enclosing(CELL)
 
 
 def change_global(monkeypatch):
-    monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 2.0)
 
 
 def change_module(monkeypatch):
@@ -86,7 +86,7 @@ def change_class(monkeypatch):
 
 
 def change_helper(monkeypatch):
-    monkeypatch.setattr("test_models_constants.charge", lambda x: x)
+    monkeypatch.setattr(f"{__name__}.charge", lambda x: x)
 
 
 def change_method(monkeypatch):
@@ -97,7 +97,7 @@ def replace_entry(place, key):
     def change(monkeypatch):
         before = place[key]
         place[key] = 2.0 + before
-        monkeypatch.setattr("test_models_constants.RESTORE", (place, key, before), raising=False)
+        monkeypatch.setattr(f"{__name__}.RESTORE", (place, key, before), raising=False)
 
     return change
 
@@ -107,7 +107,7 @@ RESTORE: Any = None
 
 @pytest.fixture(autouse=True)
 def restored(monkeypatch):
-    monkeypatch.setattr("test_models_constants.RESTORE", None)
+    monkeypatch.setattr(f"{__name__}.RESTORE", None)
     yield
     if RESTORE is not None:
         place, key, before = RESTORE
@@ -139,7 +139,7 @@ def test_every_kind_of_constant_that_is_read_counts(what, monkeypatch):
 
 def test_a_field_with_the_name_of_a_global_reads_no_global(monkeypatch):
     before = constants_read(Costly())
-    monkeypatch.setattr("test_models_constants.state", 2.0)
+    monkeypatch.setattr(f"{__name__}.state", 2.0)
     assert constants_read(Costly()) == before
 
 
@@ -153,7 +153,7 @@ class Waiting(ab.models.LinearQuadratic):
 
 def test_constants_read_by_the_destination_of_a_jump_count(monkeypatch):
     before = constants_read(Waiting())
-    monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 2.0)
     assert "EXTRA" in str(changed_constant(before, constants_read(Waiting())))
 
 
@@ -169,7 +169,7 @@ def test_unchanged_code_is_not_compiled_again_and_changed_code_is(monkeypatch):
     before = compile_clock()
     assert float(double(scaled, jnp.array(3.0))) == 3.0
     assert compile_clock() == before
-    monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 1.0)
     assert float(double(scaled, jnp.array(3.0))) == 6.0
 
 
@@ -197,9 +197,9 @@ KEPT = {
 def test_cached_traces_are_dropped_if_a_constant_that_they_read_has_changed(what, monkeypatch):
     evaluate = compiled(lambda scaled, x: scaled.curve(x))
     assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 3.0
-    monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 1.0)
     assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 6.0
-    monkeypatch.setattr("test_models_constants.EXTRA", 0.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 0.0)
     assert float(evaluate(Scaled(KEPT[what]), jnp.array(3.0))) == 3.0
 
 
@@ -208,11 +208,11 @@ class Point(NamedTuple):
 
 
 def test_a_solution_is_refused_after_its_constants_have_changed(monkeypatch):
-    monkeypatch.setattr("test_models_constants.EXTRA", 1.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 1.0)
     problem = ab.HJBProblem(Costly())
     flow = compiled(lambda p, x: p.model.utility(jnp.zeros(()), Point(x), type(p.model.controls)(x)))
     assert float(flow(problem, jnp.array(1.0))) == pytest.approx(-1.5)
-    monkeypatch.setattr("test_models_constants.EXTRA", 2.0)
+    monkeypatch.setattr(f"{__name__}.EXTRA", 2.0)
     assert float(flow(problem, jnp.array(1.0))) == pytest.approx(-1.5)  # compiled with the constants of the problem
     with pytest.raises(ValueError, match=r"`EXTRA`, which `charge` reads, has changed .* solve it again"):
         flow(problem, jnp.array([1.0, 2.0])[0] * jnp.ones((1,)))

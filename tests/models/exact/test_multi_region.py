@@ -65,6 +65,7 @@ def a_point(model, seed):
 
 
 @pytest.mark.parametrize("regions", [2, 19])
+@pytest.mark.representative("2")
 def test_the_sum_of_one_dimensional_terms_satisfies_the_equation(exact, regions):
     options = UNEQUAL if regions == 2 else {"regions": regions, "vulnerability": [MEAN] * regions}
     for turned in (False, True) if regions == 2 else (True,):

@@ -105,6 +105,7 @@ def numerical(model, points, closed):
         pytest.param("averse", "complete", 3.0, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(planner, phase, exponent):
     abatement = Abatement(cost=0.0453, exponent=exponent)
     model = in_phase(small_model("abatement_technology", PLANNERS[planner], abatement=abatement), phase)
@@ -164,6 +165,7 @@ def test_first_order_conditions_are_the_published_ones():
     np.testing.assert_allclose(closed[:, 0], np.maximum(investment, 0.0), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_social_cost_is_the_marginal_cost_of_abatement():
     model = small_model("abatement_technology", PLANNERS["averse"])
     problem, points = HJBProblem(model), sample(model)

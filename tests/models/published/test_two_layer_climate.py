@@ -40,6 +40,7 @@ def test_a_fast_response_approaches_the_model_without_lag(quick, temperature):
     assert float(quick.policy(TIME, x).emissions) == pytest.approx(float(e), rel=2e-3)
 
 
+@pytest.mark.slow
 def test_temperature_is_time_like_and_nothing_has_noise(quick):
     found = time_like_states(reshape_leading(quick.problem, (1,), 0))
     assert found.signs == (1, 0) and found.quiet == (True, True)
@@ -70,6 +71,7 @@ def test_warming_from_a_pulse_approaches_the_response_at_the_adjustment_rate():
     assert float(pulsed.warming_rate) == pytest.approx(0.7 * float(theta))
 
 
+@pytest.mark.slow
 def test_social_cost_is_the_price_of_emissions(quick):
     model, x = quick.problem.model, state(quick.problem.model, 1.1, 0.005)
     general = quick.policy.social_cost_of_carbon(TIME, x, model.initial_additive())

@@ -99,6 +99,7 @@ def test_hamiltonian_is_that_of_all_four_states():
     np.testing.assert_allclose([prices["capital"], prices["ratio"]], [v_k, v_w], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_constant_knowledge_is_a_fixed_hazard():
     # five states at V = k + f and knowledge worth nothing, against three: the same equation
     known = NetZero(technology=NetZero.knowledge())
@@ -148,6 +149,7 @@ def test_no_spending_without_effect():
         pytest.param(NetZero.knowledge(), id="knowledge"),
     ],
 )
+@pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(technology):
     problem = HJBProblem(small_model("net_zero", technology=technology))
     dimension = len(problem.model.states)

@@ -168,6 +168,7 @@ def both_controls(model, x, slope):
     "technology",
     [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(KnowledgeHazard(), id="knowledge")],
 )
+@pytest.mark.representative("knowledge")
 def test_closed_form_is_the_numerical_maximiser(technology):
     model = small_model("two_capital", technology=technology)
     closed, numerical, at_closed, at_numerical = both_controls(model, *sample(model))
@@ -282,6 +283,7 @@ def test_values_and_policies_after_the_technology(solution):
     np.testing.assert_allclose(price, cost * 1000.0 * 12.0 / 44.0, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_solution_is_the_best_deterministic_path(solution):
     # no grid, no value function, no first-order condition: gradients through the dynamics
     still = TwoCapital(

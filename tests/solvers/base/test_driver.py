@@ -21,6 +21,7 @@ from abatax.solvers import (
     result_name,
 )
 from abatax.solvers._driver import _answer, _Options
+from abatax.solvers.base import read_archive, write_archive
 
 SOLVER = FiniteDifference(points=41)
 PROBLEM = HJBProblem(LinearQuadratic())
@@ -228,9 +229,8 @@ def damage(path, how):
     elif how == "other":
         np.savez(path, mark=np.asarray("x"))
     elif how == "fewer leaves":
-        with np.load(path) as file:
-            kept = {name: file[name] for name in file.files}
-        np.savez(path, **(kept | {"leaves": np.asarray(2)}))
+        about, arrays = read_archive(path)
+        write_archive(path, about, {name: array for name, array in arrays.items() if name in ("0", "1")})
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "text", "flipped", "array", "other", "fewer leaves"])

@@ -107,6 +107,7 @@ def test_quadratic_is_exact(dimension, solver, penalty):
     compare(solution, np.random.default_rng(0).uniform(-3.0, 3.0, (50, dimension)), 1e-7)
 
 
+@pytest.mark.slow
 def test_ten_states_with_distrust():
     model = LinearQuadratic(dimension=10, ambiguity=Ambiguity(shocks=2.0))
     solution = solve(HJBProblem(model), Features(degree=4, interactions=1))
@@ -151,6 +152,7 @@ def test_utility_that_is_not_a_number_is_a_result():
         (Features(random=250), 2e-5),
     ],
 )
+@pytest.mark.slow
 def test_climate_economy_in_two_states(solver, tolerance):
     temperature = np.linspace(0.1, 4.0, 40)
     slope, emissions = ak_reference(temperature)

@@ -102,6 +102,7 @@ def test_a_smooth_solution_that_noise_at_the_faces_would_move_a_hundredfold_is_b
 
 
 @pytest.mark.parametrize("deviations, right", [(1.3, False), (4.0, True)])
+@pytest.mark.representative("4.0-True")
 def test_layers_are_told_of_networks_too(deviations, right):
     solution = solve(in_a_box_of(deviations), GaussNewton(parameters=80, points=100, steps=60), throw=False)
     assert result_name(solution.result) == ("successful" if right else "undetermined")

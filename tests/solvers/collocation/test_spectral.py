@@ -114,6 +114,7 @@ def test_too_few_steps_keep_the_monotone_solution():
     assert np.all(np.isfinite(at_states(solution, line([0.5]))[0]))
 
 
+@pytest.mark.slow
 def test_too_few_points_are_unresolved():
     # damages that turn at a fifth of a degree, seen by a cubic
     model = AKClimate(productivity=None)

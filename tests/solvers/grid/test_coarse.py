@@ -54,6 +54,7 @@ def test_the_solution_is_the_grid_and_a_correction():
 
 
 @pytest.mark.parametrize("where", ["finite differences", "training"])
+@pytest.mark.representative("training")
 def test_a_resumed_correction_is_the_same_to_the_last_bit(where, tmp_path):
     solver = dataclasses.replace(GAUSS, steps=6, resample=2, tolerance=1e-15, sampling="trajectories")
     problem = ab.HJBProblem(MODEL)
@@ -80,6 +81,7 @@ def test_a_stop_before_training_returns_the_grid(stop):
     assert stop == 3 or errors(solution, count=256)["control"] < 1e-12
 
 
+@pytest.mark.slow
 def test_every_member_of_a_family_corrects_its_own_grid():
     model = ab.models.UncertainDamages(damage_jump=ab.models.DamageJump(jnp.array([0.0, 0.3])))
     problem, nodes = ab.HJBProblem(model), 25

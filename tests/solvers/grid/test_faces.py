@@ -115,6 +115,7 @@ def policy(solution, points):
 
 
 @pytest.mark.parametrize("discount_rate, side", [(0.02, 1), pytest.param(0.06, 0, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_an_investor_whose_wealth_leaves_the_box_consumes_the_discount_rate(discount_rate, side):
     # the value is linear in log wealth; without margins the solve used to stall
     solution = ab.solve(investor(discount_rate))

@@ -50,6 +50,7 @@ def test_every_seed_finds_the_stabilising_root(name):
 
 
 @pytest.mark.parametrize("name", REACH)
+@pytest.mark.representative("gauss_newton")
 def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
     solver = dataclasses.replace(REACH[name][0], steps=6, resample=2, sampling="trajectories")
     problem = ab.HJBProblem(MODEL)
@@ -118,6 +119,7 @@ def test_half_of_the_trajectories_begin_where_simulations_do():
     "optimizer", ["soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "muon", "lbfgs"))]
 )
 @pytest.mark.representative("soap")
+@pytest.mark.slow
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)
     fitted = ab.solve(
@@ -168,6 +170,7 @@ def test_a_short_time_step_moves_little():
 
 
 @pytest.mark.parametrize("name", REACH)
+@pytest.mark.representative("gauss_newton")
 def test_false_transients_end_at_the_closed_form(name):
     solver, most = REACH[name]
     solution = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(solver, time_step=5.0), throw=False)
@@ -179,6 +182,7 @@ def test_the_budget_in_seconds_ends_the_training():
     assert solution.stats["steps"] == 0 and result_name(solution.result) == "max_seconds_reached"
 
 
+@pytest.mark.slow
 def test_without_a_start_a_false_root_is_not_believed():
     # from a flat value the residual may lead to the second root of the Riccati equation, whose drift leaves the box
     for seed in range(4):
@@ -254,6 +258,7 @@ def test_a_basis_adds_the_asymptote_to_what_is_learnt():
     )
 
 
+@pytest.mark.slow
 def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
     """By the root of the discount rate over it and the intensity; both kinds of training weigh the equation alike."""
     jump = ab.models.DamageJump([0.0, 0.2], highest_rate=4.0)
@@ -292,6 +297,7 @@ def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
     assert abs(known - alone) > 1.0
 
 
+@pytest.mark.slow
 def test_what_is_not_known_before_the_technology_counts_until_it_comes():
     """$V - a = \\delta(\\tilde b - b)/(\\delta + \\lambda)$ with $\\tilde b$ instead of $b$, and networks learn $\\tilde b - b$."""
     model, delta = ab.models.NetZero(technology=ab.models.NetZero.knowledge(), damage_jump=None), 0.01

@@ -75,6 +75,7 @@ def test_where_abatement_is_complete_the_value_is_the_closed_form(penalty):
     assert investment == pytest.approx(float(poorer.best_investment(jnp.asarray(0.01))), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_never_to_emit_is_worth_less(usual):
     model = usual.problem.model
     value = at(usual)[0]

@@ -26,6 +26,7 @@ def test_cumulative_emissions_are_time_like():
     assert time_like_states(stacked).signs == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_solution_is_the_published_limit(solution):
     assert solution.converged
     script = benchmark()

@@ -127,6 +127,7 @@ def test_grid_does_not_matter(averse):
 
 
 @pytest.mark.parametrize("is_averse", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
 def test_without_intensity_the_jump_makes_no_difference(climate, is_averse):
     # a jump that never comes leaves the problem after a jump that revealed no curvature, on a box as large
     asked = a_problem(climate, is_averse, damage_jump=DamageJump(rate=0.0))

@@ -79,6 +79,7 @@ def damages():
     ],
 )
 @pytest.mark.representative("ambiguity.jumps")
+@pytest.mark.slow
 def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     model, solver, found = damages
     step = 3e-4 * float(where(model)[index])  # the error of a central difference is of second order in it
@@ -190,7 +191,7 @@ def test_the_command_writes_the_table_and_the_figure(tmp_path):
     [
         (("linear_quadratic", "--solver", "spectral"), "finite_difference"),
         (("dice2016",), "HJB equation"),
-        (("linear_quadratic", "--reference"), "together"),
+        (("linear_quadratic", "--reference"), "cannot be combined"),
     ],
 )
 def test_what_cannot_be_had_is_one_line_and_nothing_is_written(tmp_path, arguments, word):

@@ -139,6 +139,7 @@ def test_error_estimates_leave_a_bound_where_it_is(mine):
     assert error < 2.5 * (report["grid_error_extraction"] + report["domain_change_extraction"]) < 0.05
 
 
+@pytest.mark.slow
 def test_a_box_of_bounds_truncates_nothing():
     class Tank(Mine):
         def closures(self):

@@ -135,6 +135,7 @@ def test_disasters_of_pindyck_and_wang():
 @pytest.mark.parametrize(
     "solver", [ab.solvers.Spectral(points=7), ab.solvers.Features(degree=4)], ids=["spectral", "features"]
 )
+@pytest.mark.representative("spectral")
 def test_collocation_evaluates_its_basis_where_jumps_land(solver):
     np.testing.assert_allclose(values(ab.solve(PUSHED, solver)), shaken_value(PUSHED, X), rtol=1e-7)
 

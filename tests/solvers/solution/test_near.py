@@ -28,6 +28,7 @@ def cold():
     return solve(HJBProblem(FEARED), FINE)
 
 
+@pytest.mark.slow
 def test_every_regime_starts_from_its_own(coarse, cold):
     """The answer is that of the grid, wherever it starts; only the last stage is left to do."""
     warm = solve(HJBProblem(FEARED), FINE, guess=coarse)
@@ -65,6 +66,7 @@ def test_networks_may_start_from_a_grid():
     )
 
 
+@pytest.mark.slow
 def test_a_grid_may_start_from_networks():
     problem, solver = HJBProblem(LinearQuadratic()), FiniteDifference(points=41)
     network = solve(problem, ab.solvers.GaussNewton(parameters=40, steps=40), throw=False)
@@ -165,6 +167,7 @@ def test_without_fear_the_tangent_is_kept():
     np.testing.assert_array_equal(some[0, [0, 2]], discount[0, [0, 2]])
 
 
+@pytest.mark.slow
 def test_a_cautious_planner_is_solved_in_fewer_steps_than_by_tangents(cold, monkeypatch):
     """Measured: 13 for 16 steps at a penalty of 0.3; with 0.1, 31 for 40."""
     monkeypatch.setattr(Workspace, "lengthened", lambda self, local: local)

@@ -32,6 +32,7 @@ def leaves_of(solution):
 
 
 @pytest.mark.parametrize("case", SOLVED)
+@pytest.mark.representative("finite", "network of five")
 def test_a_solution_comes_back_to_the_last_bit(case, tmp_path):
     model, solver = SOLVED[case]
     solution = ab.solve(ab.HJBProblem(model), solver, throw=False)
