@@ -1,4 +1,4 @@
-"""A basis whose functions are networks: the equation at scattered points, linearised in the parameters."""
+"""A basis of neural networks: the equation at scattered points, linearised in the parameters."""
 
 import dataclasses
 import functools
@@ -19,31 +19,33 @@ from ..base import chunks, compiled
 from ..collocation import AbstractScattered, follow_layers, plain_features
 from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 
-# Points per call of the compiled kernels: few shapes, so few compilations.
+# Points per call of the compiled kernels. Few different shapes require few compilations.
 _CHUNK = 512
-# Damping of a correction that is to be exact, relative to the mean curvature.
-_LEAST = 1e-12
-# Steps of Levenberg and Marquardt: how damping falls after a step that helped, how it rises after one that did not, how often. It must
-# not rise more easily than it falls (Transtrum and Sethna 2012, arXiv:1201.5885): raised by 4 and lowered by 3 it hardly fell, and
-# residuals of linear-quadratic problems of one and two states took three to five times as many steps.
-_BOLDER, _SHYER, _TRIES = 5.0, 2.0, 24
-# Distance from the region of interest, in its lengths, at which the equation counts half. Optimal paths leave the region, and what
-# they find there decides on the values inside: at half a length errors of `net_zero` were up to four times those at one.
-_HALF = 1.0
-# Most steps of a fit to values, and the relative error at which it is good enough to start from.
+# Smallest damping relative to the mean curvature.
+_MINIMAL_DAMPING = 1e-12
+# Levenberg-Marquardt steps: factor by which the damping falls after a successful step, factor by which it rises after a failed step,
+# and the largest number of trials. The damping must not rise more easily than it falls (Transtrum and Sethna 2012, arXiv:1201.5885):
+# with factors of 3 (down) and 4 (up) it hardly fell, and linear-quadratic problems of one and two states took three to five times as
+# many steps.
+_DAMPING_FALL, _DAMPING_RISE, _TRIES = 5.0, 2.0, 24
+# Distance from the region of interest, in units of its length, at which the weight of the equation is one half. Optimal paths leave
+# the region, and the value function outside determines the values inside: with half a length the errors of `net_zero` were up to
+# four times the errors with one length.
+_HALF_WEIGHT = 1.0
+# Largest number of steps of a fit to values, and the relative error at which the fit stops.
 _FIT, FITTED = 40, 1e-4
 
 
 class NetworkBasis(AbstractScattered):
-    """One network for every member, or one for all whose label is part of the input.
+    """One network per member of the family, or one joint network with the label of the member as an input.
 
-    `unknowns` are the parameters: one row per network.
+    `unknowns` are the network parameters: one row per network.
 
     **Arguments:**
 
-    - `value`: the value functions of the family, leaves stacked; its parameters are where a fit starts.
+    - `value`: the value functions of the family, with stacked leaves; its parameters are the initial guess of a fit.
     - `joint`: whether all members share one network.
-    - `count`, `focus`, `draw`: of the points.
+    - `count`, `focus`, `draw`: number and distribution of the points, see `AbstractScattered`.
     """
 
     linear = False
@@ -62,7 +64,7 @@ class NetworkBasis(AbstractScattered):
     def redrawn(
         self, draw: int, inside: Float[np.ndarray, "point state"] | None = None, base: AbstractBase | None = None
     ) -> "NetworkBasis":
-        """The same networks at fresh points; those inside the box may be given, and another base."""
+        """The same networks at fresh points. `inside` replaces the points inside the box, `base` the base of the value function."""
         template = self.template if base is None else dataclasses.replace(self.template, base=base)
         fresh = NetworkBasis(self.problem, template, self.joint, self.count, self.focus, draw)
         if inside is not None:
@@ -71,18 +73,18 @@ class NetworkBasis(AbstractScattered):
 
     @property
     def inside(self) -> Float[np.ndarray, "point state"]:
-        """The points that do not lie on faces."""
+        """The points that do not lie on faces of the box."""
         return self.points[: self.count]
 
     def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> None:
-        """Take note of what is known of the value functions: level, range and slopes of each member."""
+        """Set the known level, range and slopes of the value function of each member."""
         self.template = dataclasses.replace(
             self.template, level=jnp.asarray(level), scale=jnp.asarray(scale), slope=jnp.asarray(slope)
         )
 
     @property
     def corrects(self) -> bool:
-        """Whether the networks learn what a solution on few nodes leaves."""
+        """Whether the networks learn a correction to a coarse solution."""
         return isinstance(self.template.base, CoarseSolution)
 
     def value(self, unknowns) -> NetworkValue:
@@ -91,13 +93,13 @@ class NetworkBasis(AbstractScattered):
         return dataclasses.replace(self.template, network=eqx.combine(parameters, static))
 
     def trees(self, unknowns: Float[np.ndarray, "network unknown"]) -> Any:
-        """Parameters as the networks hold them, leaves stacked over the networks."""
+        """The parameters as pytrees, with leaves stacked over the networks."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
         parts = zip(np.split(unknowns, ends, axis=1), self.shapes, strict=True)
         return jax.tree.unflatten(self.structure, [jnp.asarray(p.reshape(len(p), *shape)) for p, shape in parts])
 
     def rows(self, trees: Any) -> Float[np.ndarray, "network unknown"]:
-        """The reverse of `trees`."""
+        """The parameters as one row per network, the inverse of `trees`."""
         return np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(trees)], axis=1)
 
     def differentiate(self, unknowns):
@@ -114,7 +116,7 @@ class NetworkBasis(AbstractScattered):
         return self._over(_values, value, points)[0]
 
     def base_at(self, points: Float[np.ndarray, "point state"]) -> tuple[np.ndarray, ...]:
-        """What is known of the value functions at points, their slopes and hessians: training does not change it."""
+        """Values, slopes and hessians of the base at points. Training does not change them."""
         return self._base if points is self.points else self._over(_known, self.template, points)
 
     @functools.cached_property
@@ -122,18 +124,18 @@ class NetworkBasis(AbstractScattered):
         return self._over(_known, self.template, self.points)
 
     def _over(self, function: Callable, value: NetworkValue, points: np.ndarray) -> tuple[np.ndarray, ...]:
-        """A compiled function of all members at some points, a few at a time."""
+        """Evaluate a compiled function of all members at points, chunk by chunk."""
         pieces = [function(value, points[index]) for index, _ in chunks(len(points), _CHUNK)]
         return tuple(np.concatenate(leaves, axis=1)[:, : len(points)] for leaves in zip(*pieces, strict=True))
 
     def respond(self, unknowns, move):
-        """To first order, by a move small enough for the networks to be linear in it."""
-        small = 1e-4 * np.linalg.norm(unknowns) / max(np.linalg.norm(move), 1e-300)
-        ahead, behind = (self.differentiate(unknowns + side * small * move)[1] for side in (1.0, -1.0))
-        return (ahead - behind) / (2.0 * small)
+        """The first-order response, by central differences with a move in which the networks are almost linear."""
+        step = 1e-4 * np.linalg.norm(unknowns) / max(np.linalg.norm(move), 1e-300)
+        ahead, behind = (self.differentiate(unknowns + side * step * move)[1] for side in (1.0, -1.0))
+        return (ahead - behind) / (2.0 * step)
 
     def answers(self, workspace, unknowns, local, sources):
-        """Of features instead, which need no training: what is asked is whether the equation has one answer."""
+        """The solutions on a feature basis, since the number of solutions of the equation does not depend on the basis."""
         del local
         features = plain_features(self.problem)
         return features.answers(workspace, unknowns, features.equation_of(workspace, unknowns), sources)
@@ -143,14 +145,14 @@ class NetworkBasis(AbstractScattered):
         return follow_layers(workspace, unknowns)
 
     def judged(self, workspace, unknowns):
-        """By what training lowers."""
+        """Fresh points and the equation there, measured in the training loss."""
         points, local = super().judged(workspace, unknowns)
         return points, workspace.levelled(local)
 
     # -- least squares ----------------------------------------------------------------------------------------
 
     def jacobian(self, value: NetworkValue, member: int, discount, drift, variance, points) -> np.ndarray:
-        """How the linearised equation at points of one member answers to its parameters: point unknown."""
+        """Jacobian of the linearised equation of one member with respect to the network parameters: point, unknown."""
         member_index, arrays = np.array(member), (points, discount, drift, variance)
         parts = (tuple(a[index] for a in arrays) for index, _ in chunks(len(points), _CHUNK))
         return np.concatenate([np.asarray(_rows(value, member_index, *part)) for part in parts])[: len(points)]
@@ -168,15 +170,15 @@ class NetworkBasis(AbstractScattered):
         )
 
     def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
-        """Residuals over $\\delta$ and the range of the value, so that their sum of squares is a weighted mean."""
+        """Residuals divided by $\\delta$ and the range of the value function; their sum of squares is a weighted mean."""
         return residuals * self._units(scale)
 
     @property
     def weights(self) -> Float[np.ndarray, " point"]:
-        """How much the equation counts at each point: 1 in the region of interest."""
+        """Weight of the equation at each point: 1 in the region of interest, smaller outside."""
         low, high = np.array(self.problem.region).T
         beyond = np.maximum(np.maximum(low - self.points, self.points - high), 0.0) / (high - low)
-        return 1.0 / (1.0 + np.sum((beyond / _HALF) ** 2, axis=1))
+        return 1.0 / (1.0 + np.sum((beyond / _HALF_WEIGHT) ** 2, axis=1))
 
     def _units(self, scale) -> Float[np.ndarray, "family row"]:
         weights = self.weights
@@ -184,50 +186,50 @@ class NetworkBasis(AbstractScattered):
         return rows / np.linalg.norm(rows) / (scale * np.asarray(self.template.scale))[:, None]
 
     def systems(self, local, unknowns, residuals, scale, shift) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For every network the curvature $J^TJ$ and the gradient $J^Tr$ of half the sum of squares.
+        """The curvature $J^TJ$ and the gradient $J^Tr$ of half the sum of squares, for every network.
 
-        Rows are the equation, and what is known about slopes, in the units of `weighted`.
+        The rows are the equation and the conditions on known slopes, in the units of `weighted`.
         """
-        value, units, found = self.value(unknowns), self._units(scale), []
+        value, units, systems = self.value(unknowns), self._units(scale), []
         for f in range(self.family):
-            own = [
+            blocks = [
                 self.jacobian(value, f, local.discount[f] - shift[f], local.drift[f], local.variance[f], self.points)
             ]
-            if self.landings:  # members share their parameters, or there is one
-                own[0] = own[0] + np.sum(list(self.coupling(unknowns, local, f).values()), axis=0)
+            if self.landings:  # coupled members share their parameters
+                blocks[0] = blocks[0] + np.sum(list(self.coupling(unknowns, local, f).values()), axis=0)
             for a, side in self.closed:
                 points, length = self.points[self.on_face(a, side)], np.ptp(self.problem.domain[a])
                 drift = np.zeros_like(points)
                 drift[:, a] = scale[f] * length
-                nothing = np.zeros(len(points)), drift, np.zeros((*points.shape, points.shape[1]))
-                own.append(self.jacobian(value, f, *nothing, points))
-            rows, right = np.concatenate(own) * units[f, :, None], residuals[f] * units[f]
-            found.append((rows.T @ rows, rows.T @ right))
-        return self._joined(found)
+                linear_operator = np.zeros(len(points)), drift, np.zeros((*points.shape, points.shape[1]))
+                blocks.append(self.jacobian(value, f, *linear_operator, points))
+            rows, right = np.concatenate(blocks) * units[f, :, None], residuals[f] * units[f]
+            systems.append((rows.T @ rows, rows.T @ right))
+        return self._joined(systems)
 
     def correct(self, local, unknowns, residuals, scale, shift):
         return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
 
     def fit(self, values, enough: float = FITTED, damping: float = 1e-2):
-        """Parameters that bring the networks to values at the points, from those that the template has.
+        """Fit the networks to values at the points, starting from the parameters of the template.
 
-        `enough` is the relative error at which the fit ends, `damping` that of the first step.
+        The fit stops at the relative error `enough`; `damping` is the damping of the first step.
         """
         n, d = self.points.shape
         one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
         unit = np.sqrt(n) * np.asarray(self.template.scale)
 
-        def off(unknowns):
+        def errors(unknowns):
             return (self.values_at(unknowns, self.points) - values) / unit[:, None]
 
         def systems(unknowns):
             value = self.value(unknowns)
             rows = [self.jacobian(value, f, one, none, flat, self.points) / unit[f] for f in range(self.family)]
-            return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, off(unknowns), strict=True)])
+            return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, errors(unknowns), strict=True)])
 
-        unknowns, now = self.start(), np.full(1 if self.joint else self.family, damping)
+        unknowns, dampings = self.start(), np.full(1 if self.joint else self.family, damping)
         for _ in range(_FIT):
-            unknowns, now, cost = descend(unknowns, now, systems, lambda u: self.costs(off(u)))
+            unknowns, dampings, cost = descend(unknowns, dampings, systems, lambda u: self.costs(errors(u)))
             if np.all(cost < enough**2):
                 break
         return unknowns
@@ -237,14 +239,14 @@ class NetworkBasis(AbstractScattered):
         return self.rows(eqx.filter(self.template.network, eqx.is_inexact_array))[: 1 if self.joint else None]
 
     def costs(self, rows: np.ndarray) -> Float[np.ndarray, " network"]:
-        """The sum of squares of each network's rows."""
-        own = np.sum(rows**2, axis=1)
-        return np.mean(own, keepdims=True) if self.joint else own
+        """The sum of squared residuals of each network."""
+        sums = np.sum(rows**2, axis=1)
+        return np.mean(sums, keepdims=True) if self.joint else sums
 
-    def _joined(self, found: list) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _joined(self, systems: list) -> list[tuple[np.ndarray, np.ndarray]]:
         if not self.joint:
-            return found
-        curvature, gradient = (sum(parts) / self.family for parts in zip(*found, strict=True))
+            return systems
+        curvature, gradient = (sum(parts) / self.family for parts in zip(*systems, strict=True))
         return [(np.asarray(curvature), np.asarray(gradient))]
 
 
@@ -254,33 +256,33 @@ def descend(
     systems: Callable,
     costs: Callable,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One Levenberg-Marquardt step of every network: damping is raised until its cost falls.
+    """Perform one Levenberg-Marquardt step of every network: the damping is raised until the cost falls.
 
-    **Returns:** unknowns, the damping of the next step, and costs; a network that no step improves stays where it is, with an
+    **Returns:** unknowns, the damping of the next step, and costs. A network that no step improves keeps its unknowns and gets an
     infinite damping.
     """
-    before, made = costs(unknowns), systems(unknowns)
+    before, system_of = costs(unknowns), systems(unknowns)
     unknowns, damping, cost = unknowns.copy(), damping.copy(), before.copy()
-    open_ = np.isfinite(damping)
+    unimproved = np.isfinite(damping)
     for _ in range(_TRIES):
         trial = unknowns.copy()
-        for k in np.flatnonzero(open_):
-            trial[k] += damped(made[k], damping[k])
-        found = costs(trial)
-        better = open_ & np.isfinite(found) & (found < before)
-        unknowns[better], cost[better] = trial[better], found[better]
-        # where the step did most of what it could the next may be bolder
-        damping = np.where(better, damping / _BOLDER, np.where(open_, damping * _SHYER, damping))
-        open_ &= ~better
-        if not open_.any():
-            return unknowns, np.maximum(damping, _LEAST), cost
-    return unknowns, np.where(open_, np.inf, np.maximum(damping, _LEAST)), cost
+        for k in np.flatnonzero(unimproved):
+            trial[k] += damped(system_of[k], damping[k])
+        trial_cost = costs(trial)
+        better = unimproved & np.isfinite(trial_cost) & (trial_cost < before)
+        unknowns[better], cost[better] = trial[better], trial_cost[better]
+        # after a successful step the next one is longer
+        damping = np.where(better, damping / _DAMPING_FALL, np.where(unimproved, damping * _DAMPING_RISE, damping))
+        unimproved &= ~better
+        if not unimproved.any():
+            return unknowns, np.maximum(damping, _MINIMAL_DAMPING), cost
+    return unknowns, np.where(unimproved, np.inf, np.maximum(damping, _MINIMAL_DAMPING)), cost
 
 
 def damped(system: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
-    """The Levenberg-Marquardt move $-(J^TJ + \\lambda cI)^{-1}J^Tr$, $c$ the mean curvature; NaN if that is singular."""
+    """The Levenberg-Marquardt move $-(J^TJ + \\lambda cI)^{-1}J^Tr$ with the mean curvature $c$; NaN if the matrix is singular."""
     curvature, gradient = system
-    matrix = curvature + max(damping, _LEAST) * np.trace(curvature) / len(gradient) * np.eye(len(gradient))
+    matrix = curvature + max(damping, _MINIMAL_DAMPING) * np.trace(curvature) / len(gradient) * np.eye(len(gradient))
     try:
         return -sla.cho_solve(
             sla.cho_factor(matrix, overwrite_a=True, check_finite=False), gradient, check_finite=False
@@ -311,7 +313,7 @@ def _known(value, points):
 
 @compiled
 def _rows(values, member, points, discount, drift, variance):
-    # compiled too: taking one of a family leaf by leaf took a third of the time of a step
+    # the member is selected inside the compiled function: selecting it leaf by leaf took a third of the time of a step
     value = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, values)
     parameters, rest = eqx.partition(value.network, eqx.is_inexact_array)
 

@@ -1,4 +1,4 @@
-"""What neural solvers share: a start on the right branch, networks scaled by the problem, fresh points, and the judgement."""
+"""The base class of the neural solvers: coarse start, scaling of the networks, resampling, and verdict on the result."""
 
 import abc
 import math
@@ -45,54 +45,53 @@ from ._sampling import check_sampling, fresh_points
 
 _START, _FITTING, _TRAINING = 0, 1, 2
 _STAGES = ("finite differences", "fit", "training")
-# A draw that leaves more than this share of the least error so far brought nothing.
+# A draw counts as an improvement if its error is below this fraction of the smallest error so far.
 _NOTICEABLE = 0.95
-# How well networks are fitted to the monotone start, relative. With one or two states it has nodes enough to be near the solution,
-# and a close fit saves training: errors of `uncertain_damages` (one state) are a third in equal seconds. With more it is coarse
-# and only decides on the branch, and where the value is not smooth no fit gets below 2e-3.
+# Relative accuracy of the fit to the monotone start. With up to two states the start is close to the solution, and a close fit
+# saves training: the errors of `uncertain_damages` (one state) fall to a third in equal seconds. With more states the start is coarse
+# and only selects the branch; where the value function is not smooth, no fit reaches an error below 2e-3.
 _WELL_KNOWN, _BRANCH = 2, 1e-2
-# Networks that correct a solution begin with no correction, and may not blur what it knows: relative error and first damping of that
-# fit, which is all but linear.
-_NOTHING = (1e-8, 1e-10)
-# Every time step is so much longer than the one before; over this many times 1/delta it makes no difference.
-_LONGER, _FOREVER = 1.2, 1e3
+# Networks that correct a coarse solution start from a correction of zero, so that the coarse solution keeps its accuracy. The values
+# are the relative error and the first damping of the fit to zero, which is almost linear.
+_ZERO_FIT = (1e-8, 1e-10)
+# Ratio of successive time steps, and the multiple of 1/delta above which a time step counts as infinite.
+_TIME_STEP_GROWTH, _INFINITE_TIME_STEP = 1.2, 1e3
 
 
 class NeuralState(NamedTuple):
-    """Where the training is. All leaves are numpy, so that a checkpoint is a file of arrays."""
+    """State of the training. All leaves are numpy arrays, so that a checkpoint is a file of arrays."""
 
-    start: FiniteDifferenceState | tuple[()]  # of the finite differences with which it starts, if it does
+    start: FiniteDifferenceState | tuple[()]  # state of the finite-difference start, if there is one
     stage: np.ndarray  # 0 finite differences, 1 fit, 2 training
     unknowns: Float[np.ndarray, "network unknown"]
     level: Float[np.ndarray, " family"]
     scale: Float[np.ndarray, " family"]
     slope: Float[np.ndarray, "family state"]
-    inner: Any  # of the solver: dampings, moments of the optimiser
-    best: Float[np.ndarray, "network unknown"]  # by the error left on fresh points of the region
+    inner: Any  # state of the solver: damping factors, or moments of the optimiser
+    best: Float[np.ndarray, "network unknown"]  # unknowns with the smallest error on fresh points of the region
     least: np.ndarray  # that error
-    waited: np.ndarray  # draws since it last fell noticeably
-    norm: Float[np.ndarray, " network"]  # root mean square residual over delta and the range of V, at the points
-    draw: np.ndarray  # which points
-    inside: Float[np.ndarray, "point state"]  # those not on faces
-    status: np.ndarray  # where it stands
-    steps: np.ndarray  # taken in each stage
-    left: np.ndarray  # the error left by what is returned
-    left_coarse: np.ndarray  # and by the solution that the networks correct, if they do
+    waited: np.ndarray  # number of draws since the error last fell noticeably
+    norm: Float[np.ndarray, " network"]  # root mean square residual at the points, divided by delta and the range of V
+    draw: np.ndarray  # index of the current set of points
+    inside: Float[np.ndarray, "point state"]  # points that do not lie on faces
+    status: np.ndarray  # status code
+    steps: np.ndarray  # number of steps taken in each stage
+    left: np.ndarray  # estimated error of the returned networks
+    left_coarse: np.ndarray  # estimated error of the coarse solution that the networks correct
 
 
 class NeuralWorkspace(NamedTuple):
-    """What can be rebuilt at any time. The equation at the points of the current draw is kept in `held`."""
+    """Data that can be rebuilt at any time. `held` stores the equation at the points of the current draw."""
 
     held: dict[int, CollocationWorkspace[NetworkBasis]]
-    coarse: FiniteDifference | None  # the solver of the start, if there is one
-    start: Any  # its workspace
-    first: Float[
-        np.ndarray, "family point"
-    ]  # values of the guess, or of the known slopes, at the points of the first draw
+    coarse: FiniteDifference | None  # solver of the start, if there is one
+    start: Any  # workspace of that solver
+    # values of the guess, or of the asymptote and the known slopes, at the points of the first draw
+    first: Float[np.ndarray, "family point"]
 
 
 class AbstractNeural(AbstractSolver):
-    """Networks trained on the residual; subclasses say how one step improves them."""
+    """Networks trained on the residual; subclasses define one training step."""
 
     architecture: eqx.AbstractVar[str]
     parameters: eqx.AbstractVar[int]
@@ -133,31 +132,31 @@ class AbstractNeural(AbstractSolver):
 
     @property
     def most_steps(self) -> int:
-        """Those of training come after those of the finite differences and of the fit to them."""
+        """The steps of the finite-difference start and of the fit, plus the training steps."""
         return super().most_steps + self.steps
 
     @abc.abstractmethod
     def prepare(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> Any:
-        """The solver's own part of the state when training begins."""
+        """The initial value of `inner`, the solver-specific part of the state."""
 
     @abc.abstractmethod
     def improve(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis], key: Any) -> NeuralState:
-        """One step of training at the points of the workspace: `unknowns`, `inner` and `norm`."""
+        """Perform one training step at the points of the workspace; it updates `unknowns`, `inner` and `norm`."""
 
     def pace(self, state: NeuralState, discount_rate: float) -> float:
-        """One over the time step (1/yr) of the step of training that `state` is in; 0 once it is long against discounting."""
+        """Reciprocal time step (1/yr) of the current training step; 0 once the time step is long compared with 1/delta."""
         if self.time_step == 0.0:
             return 0.0
-        span = self.time_step * _LONGER ** max(int(state.steps[_TRAINING]) - 1, 0)
-        return 0.0 if span * discount_rate > _FOREVER else 1.0 / span
+        span = self.time_step * _TIME_STEP_GROWTH ** max(int(state.steps[_TRAINING]) - 1, 0)
+        return 0.0 if span * discount_rate > _INFINITE_TIME_STEP else 1.0 / span
 
     def trained_policy(self, state: NeuralState, workspace: CollocationWorkspace[NetworkBasis]) -> AbstractRule | None:
-        """The policy that was trained beside the value function, leaves stacked; None where there is none."""
+        """The trained policy with stacked leaves; None if the solver trains no policy."""
         del state, workspace
         return None
 
     def remarks(self, state: NeuralState) -> dict[str, Any]:
-        """What else the statistics tell."""
+        """Further statistics of the solver."""
         del state
         return {}
 
@@ -175,14 +174,14 @@ class AbstractNeural(AbstractSolver):
         check_dense(size, "fewer of them", max(self.points, self.parameters), self.parameters)
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
         basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
-        at, begun, start = CollocationWorkspace(problem, family, basis), (), None
-        coarse = self._coarse(problem, family, key)  # it decides on the branch
-        first = at.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
+        workspace, start_state, start_workspace = CollocationWorkspace(problem, family, basis), (), None
+        coarse = self._coarse(problem, family, key)  # selects the branch of the solution
+        start_values = workspace.asymptote() if guess is None else on_nodes(problem, guess, basis.points)
         if coarse is not None:
-            begun, start = coarse.init(problem, family, key, guess)
-        nets = 1 if basis.joint else family
+            start_state, start_workspace = coarse.init(problem, family, key, guess)
+        network_count = 1 if basis.joint else family
         state = NeuralState(
-            start=begun,
+            start=start_state,
             stage=np.array(_FITTING if coarse is None else _START),
             unknowns=basis.start(),
             level=np.zeros(family),
@@ -192,7 +191,7 @@ class AbstractNeural(AbstractSolver):
             best=basis.start(),
             least=np.array(np.inf),
             waited=np.array(0),
-            norm=np.full(nets, np.inf),
+            norm=np.full(network_count, np.inf),
             draw=np.array(0),
             inside=basis.inside,
             status=np.array(RUNNING),
@@ -200,17 +199,19 @@ class AbstractNeural(AbstractSolver):
             left=np.array(np.inf),
             left_coarse=np.array(np.nan),
         )
-        state = self._scaled(state, at, first)
-        return state._replace(inner=self.prepare(state, at)), NeuralWorkspace({0: at}, coarse, start, first)
+        state = self._scaled(state, workspace, start_values)
+        return state._replace(inner=self.prepare(state, workspace)), NeuralWorkspace(
+            {0: workspace}, coarse, start_workspace, start_values
+        )
 
     def _coarse(self, problem: HJBProblem, family: int, key: Any) -> FiniteDifference | None:
-        """The finite differences with which training starts."""
+        """The finite-difference solver of the start; None without a start."""
         if not self.start:
             return None
         return coarse_start(problem, self.coarse) if self.coarse else bent_start(problem, family, key)
 
     def _networks(self, key) -> Callable[[int, int], Any]:
-        """The initial networks: of a number and of inputs."""
+        """A function that makes an initial network from its index and its number of inputs."""
 
         def make(number, inputs):
             key_of = jr.fold_in(key, number)
@@ -219,9 +220,9 @@ class AbstractNeural(AbstractSolver):
         return make
 
     def _scaled(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], values: np.ndarray) -> NeuralState:
-        """Level, range and known slopes of the value functions, from values at the points."""
+        """Set the level, range and known slopes of the value functions from values at the points."""
         size = value_ranges(values)
-        if at.basis.corrects:  # nothing but the range is left to be told
+        if at.basis.corrects:  # the base already contains level and slopes
             return state._replace(level=np.zeros_like(state.level), scale=size, slope=np.zeros_like(state.slope))
         slope = at.known_slopes()
         rest = at.remainder(values)
@@ -238,87 +239,87 @@ class AbstractNeural(AbstractSolver):
         if stage == _START:
             with one_thread():
                 return self._first_step(state, workspace, key)
-        at = self._at(state, workspace)
+        collocation = self._at(state, workspace)
         if stage == _FITTING:
-            return self._fitted(state, at, workspace)
-        state = self.improve(state, at, key)
+            return self._fitted(state, collocation, workspace)
+        state = self.improve(state, collocation, key)
         if int(state.status) != RUNNING or steps[_TRAINING] % self.resample:
             return state
-        return self._look(state, at)
+        return self._look(state, collocation)
 
     def _fitted(self, state: NeuralState, at: CollocationWorkspace[NetworkBasis], workspace: NeuralWorkspace):
-        """Networks fitted to where training starts: to the finite differences, to the guess, or to no correction at all."""
-        guessed, corrects = state.start == (), at.basis.corrects
+        """Fit the networks to the finite-difference solution or the guess, or to zero if they correct a coarse solution."""
+        from_guess, corrects = state.start == (), at.basis.corrects
         with one_thread():
-            values = workspace.first if guessed else self._begun(state, at, workspace)
-            close = guessed or len(at.problem.region) <= _WELL_KNOWN
-            unknowns = at.basis.fit(values, *(_NOTHING if corrects else (FITTED if close else _BRANCH,)))
+            values = workspace.first if from_guess else self._begun(state, at, workspace)
+            is_accurate = from_guess or len(at.problem.region) <= _WELL_KNOWN
+            unknowns = at.basis.fit(values, *(_ZERO_FIT if corrects else (FITTED if is_accurate else _BRANCH,)))
         state = state._replace(unknowns=unknowns, best=unknowns, stage=np.array(_TRAINING))
         if not corrects:
             return state
-        # what training does not better is not returned
+        # the coarse solution is the benchmark: networks with a larger error are not returned
         return state._replace(
             least=np.array(at.basis.unresolved(at, unknowns)), left_coarse=np.array(error_left(at, unknowns))
         )
 
     def _at(self, state: NeuralState, workspace: NeuralWorkspace) -> CollocationWorkspace[NetworkBasis]:
-        """The equation at the points of the state's draw."""
-        draw, old = int(state.draw), next(iter(workspace.held.values()))
-        begun = bool(self.coarse) and int(state.stage) != _START and not old.basis.corrects
-        if begun or draw not in workspace.held:
-            base = self._coarse_solution(state, old, workspace) if begun else None
-            basis = old.basis.redrawn(draw, state.inside, base)
+        """The equation at the points of the current draw."""
+        draw, previous = int(state.draw), next(iter(workspace.held.values()))
+        add_base = bool(self.coarse) and int(state.stage) != _START and not previous.basis.corrects
+        if add_base or draw not in workspace.held:
+            base = self._coarse_solution(state, previous, workspace) if add_base else None
+            basis = previous.basis.redrawn(draw, state.inside, base)
             workspace.held.clear()
-            workspace.held[draw] = CollocationWorkspace(old.problem, old.family, basis)
-        at = workspace.held[draw]
-        at.basis.scaled(state.level, state.scale, state.slope)
-        return at
+            workspace.held[draw] = CollocationWorkspace(previous.problem, previous.family, basis)
+        collocation = workspace.held[draw]
+        collocation.basis.scaled(state.level, state.scale, state.slope)
+        return collocation
 
     def _first_step(self, state, workspace, key):
-        """One step of the finite differences; their solution scales the networks, which are fitted to it or correct it."""
-        at, coarse = next(iter(workspace.held.values())), workspace.coarse
-        assert coarse is not None  # the stage exists only with it
-        begun = coarse.step(at.problem, state.start, workspace.start, key)
-        state = state._replace(start=begun, norm=np.full_like(state.norm, float(np.max(begun.norm))))
-        if not coarse.terminate(begun):
+        """Perform one finite-difference step. The converged solution scales the networks, which then approximate or correct it."""
+        collocation, coarse = next(iter(workspace.held.values())), workspace.coarse
+        assert coarse is not None  # this stage exists only with a finite-difference start
+        start_state = coarse.step(collocation.problem, state.start, workspace.start, key)
+        state = state._replace(start=start_state, norm=np.full_like(state.norm, float(np.max(start_state.norm))))
+        if not coarse.terminate(start_state):
             return state
-        status = int(begun.status)
+        status = int(start_state.status)
         usable = status == CONVERGED if self.coarse else can_start_from(status)
         if not usable:
-            return state._replace(status=begun.status)
+            return state._replace(status=start_state.status)
         state = state._replace(stage=np.array(_FITTING))
-        at = self._at(state, workspace)
-        return self._scaled(state, at, self._begun(state, at, workspace))
+        collocation = self._at(state, workspace)
+        return self._scaled(state, collocation, self._begun(state, collocation, workspace))
 
     def _solved(self, state, at, workspace):
-        """The value functions of the finite differences, leaves stacked."""
+        """The value functions of the finite-difference solution, with stacked leaves."""
         coarse = workspace.coarse
-        assert coarse is not None  # the stage exists only with it
+        assert coarse is not None  # called only with a finite-difference start
         return coarse.finish(at.problem, state.start, workspace.start).value
 
     def _coarse_solution(self, state, at, workspace) -> CoarseSolution:
-        """What networks are to correct."""
+        """The coarse solution that the networks correct."""
         return CoarseSolution(HJBProblem(at.problem.model), self._solved(state, at, workspace))
 
     def _begun(self, state, at, workspace):
-        """The values of the finite differences at the points."""
-        if at.basis.corrects:  # known already
+        """The values of the finite-difference solution at the points."""
+        if at.basis.corrects:  # the basis stores these values
             return at.basis.base_at(at.basis.points)[0]
         return family_at(at.problem, self._solved(state, at, workspace), at.basis.points)
 
     def _look(self, state, at):
-        """The error left on fresh points of the region: the best networks are kept; then other points, or the end."""
-        left = at.basis.unresolved(at, state.unknowns)
-        least = float(state.least)
-        if left < least:
-            state = state._replace(best=state.unknowns, least=np.array(left))
-        waited = 0 if left < _NOTICEABLE * least else int(state.waited) + 1
+        """Measure the error on fresh points of the region, keep the best networks, and then resample or stop."""
+        error = at.basis.unresolved(at, state.unknowns)
+        smallest = float(state.least)
+        if error < smallest:
+            state = state._replace(best=state.unknowns, least=np.array(error))
+        draws_waited = 0 if error < _NOTICEABLE * smallest else int(state.waited) + 1
         draw = int(state.draw) + 1
-        inside = fresh_points(self.sampling, at, state.unknowns, draw)
-        state = state._replace(waited=np.array(waited), left=np.array(left), draw=np.array(draw), inside=inside)
-        if left <= self.tolerance or waited >= self.patience or state.steps[_TRAINING] >= self.steps:
-            status, left = judge(at, state.best)
-            state = state._replace(status=np.array(status), left=np.array(left))
+        points = fresh_points(self.sampling, at, state.unknowns, draw)
+        state = state._replace(waited=np.array(draws_waited), left=np.array(error), draw=np.array(draw), inside=points)
+        if error <= self.tolerance or draws_waited >= self.patience or state.steps[_TRAINING] >= self.steps:
+            status, error = judge(at, state.best)
+            state = state._replace(status=np.array(status), left=np.array(error))
         return state
 
     def terminate(self, state):
@@ -331,22 +332,28 @@ class AbstractNeural(AbstractSolver):
 
     def finish(self, problem, state, workspace):
         status = int(state.status)
-        at = self._at(state, workspace)
+        collocation = self._at(state, workspace)
         stats: dict[str, Any] = {
             "steps_monotone": int(state.steps[_START]),
             "steps_training": int(state.steps[_TRAINING]),
             "unknowns": int(state.unknowns.size),
-            "points": len(at.basis.points),
-            # of the networks returned; before they were judged by their residual alone
+            "points": len(collocation.basis.points),
+            # error of the returned networks; before the verdict it is based on the residual alone
             "unresolved": float(np.minimum(state.left, state.least) if status == RUNNING else state.left),
             "scale_value": float(np.max(state.scale)),
         } | self.remarks(state)
         coarse = workspace.coarse
         if self.coarse and coarse is not None:
             stats |= {"coarse": list(coarse.counts(problem)), "unresolved_coarse": float(state.left_coarse)}
-        if coarse is not None and int(state.stage) != _TRAINING:  # what is known is the solution of finite differences
-            kept = coarse.finish(problem, state.start, workspace.start)
-            return kept._replace(result=CODES[status], stats=kept.stats | stats)
+        if coarse is not None and int(state.stage) != _TRAINING:  # training has not begun
+            start_finish = coarse.finish(problem, state.start, workspace.start)
+            return start_finish._replace(result=CODES[status], stats=start_finish.stats | stats)
         unknowns = state.best if np.isfinite(state.least) else state.unknowns
         result = RESULTS.untrained if status == ROUGH else CODES[status]
-        return Finish(at.basis.value(unknowns), result, stats, at.basis.shown(), self.trained_policy(state, at))
+        return Finish(
+            collocation.basis.value(unknowns),
+            result,
+            stats,
+            collocation.basis.shown(),
+            self.trained_policy(state, collocation),
+        )
