@@ -53,7 +53,7 @@ from .solution import (
 
 
 class SolverError(RuntimeError):
-    """A solve did not converge; the message is advice, `solution` what was computed so far."""
+    """A solve did not converge. The message gives advice; `solution` holds the last iterate."""
 
     def __init__(self, message: str, solution: Solution | Trajectory):
         super().__init__(message)
@@ -99,33 +99,35 @@ def solve(
     checkpoint: str | Path | None = None,
     watch: Callable[["Watched"], None] | None = None,
 ) -> Any:
-    """Solve a problem, and first everything that can happen after its jumps.
+    """Solve a problem, after the problems that follow its jumps.
 
     **Main arguments:**
 
-    - `problem`: what is asked: an `HJBProblem`, a `DiscreteProblem`, or a model (asked in its default box).
-    - `solver`: how it is answered; if left out `FiniteDifference()`, for a `DiscreteProblem` `InteriorPoint()`.
+    - `problem`: an `HJBProblem`, a `DiscreteProblem`, or a model (which is solved in its default box).
+    - `solver`: the numerical method; by default `FiniteDifference()`, and `InteriorPoint()` for a `DiscreteProblem`.
 
     **Other arguments:**
 
-    - `key`: randomness, for solvers that use it.
-    - `guess`: a value function to start from (of the first regime), or a `Solution` of a nearby problem (another grid, box or
-      parameters), from which every regime starts; the model's `first_guess`, or flat, if left out. A guess from which the
-      solver fails is dropped for a flat one (`stats["guess_dropped"]` and the progress display say so). For a
-      `DiscreteProblem`: controls by period.
-    - `max_steps`: most iterations per regime; if left out the solver's `most_steps`, 500 and what training takes on top.
-    - `max_seconds`: most seconds per regime, compilation and `watch` apart; a step that has begun is finished.
-    - `throw`: raise if a regime does not converge, instead of returning it with its result code.
+    - `key`: random key, for solvers that use randomness; by default `jax.random.key(0)`.
+    - `guess`: a value function from which the first regime starts, or a `Solution` of a nearby problem (another grid, box or
+      parameters), from which every regime starts; by default the model's `first_guess`, or a flat value function. If the solver
+      fails from the guess, it starts again from a flat value function (`stats["guess_dropped"]` and the progress display report
+      this). For a `DiscreteProblem`: controls by period.
+    - `max_steps`: largest number of iterations per regime; by default the solver's `most_steps`, which is 500 plus any training
+      steps.
+    - `max_seconds`: largest number of seconds per regime, without compilation and `watch`; the current step is always completed.
+    - `throw`: whether to raise an error if a regime does not converge; otherwise the result code reports it.
     - `progress`: an `AbstractProgress`.
-    - `checkpoint`: a folder. The state of every regime is kept there and an interrupted solve goes on from it.
-    - `watch`: called with a [`Watched`][] after every step, for curves of error against time.
+    - `checkpoint`: a folder in which the state of every regime is saved. An interrupted solve resumes from it.
+    - `watch`: a function that is called with a [`Watched`][] after every step, for curves of error against time.
 
-    **Returns:** a [`Solution`][]. Regimes are solved backwards; those that differ by parameters only are one
-    family, one solve. If Newton's method diverges on a grid, half the cells are solved first and refined (`stats["refined"]`), and
-    if that diverges too, a planner who doubts less is solved first (`stats["continued"]`). For a `DiscreteProblem` a
-    [`Trajectory`][], which needs no `key` and no `checkpoint`.
+    **Returns:** a [`Solution`][]. Regimes are solved backwards; regimes that differ only in parameters form one family and are solved
+    together. If Newton's method diverges on a grid, the problem is first solved on half the cells and the solution is refined
+    (`stats["refined"]`). If that diverges too, the solution is continued from a smaller aversion to ambiguity
+    (`stats["continued"]`). For a `DiscreteProblem`, the function returns a [`Trajectory`][] and uses neither `key` nor `checkpoint`.
 
-    **Raises:** `SolverError` under `throw` if a regime did not converge; `ValueError` if the solver is of another kind.
+    **Raises:** `SolverError` under `throw` if a regime did not converge; `ValueError` if the solver does not solve this kind of
+    problem.
 
     !!! example
 
@@ -139,7 +141,7 @@ def solve(
         assert abs(float(control.control) + 1.0253) < 1e-4
         ```
     """
-    asked = pose(problem)
+    posed = pose(problem)
     options = _Options(
         jr.key(0) if key is None else key,
         guess,
@@ -149,7 +151,7 @@ def solve(
         max_seconds,
         watch,
     )
-    solution = _answer(asked, default_solver(asked) if solver is None else check_kind(asked, solver), options)
+    solution = _answer(posed, default_solver(posed) if solver is None else check_kind(posed, solver), options)
     if throw and not solution.converged:
         raise SolverError(solution.advice, solution)
     return solution
@@ -166,10 +168,10 @@ class _Options(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """A solve after one of its steps.
+    """The progress of a solve after one of its steps.
 
-    **Fields:** `regime`, `step`, `seconds` so far in this regime (compilation and watching apart), `problem` (of the family, leaves
-    stacked) and `finish`, which makes what the solver would hand back now.
+    **Fields:** `regime`, `step`, `seconds` spent on this regime (without compilation and `watch`), `problem` (of the family, with
+    stacked leaves) and `finish`, a function that returns the result of the solver at this step.
     """
 
     regime: str
@@ -189,14 +191,14 @@ def _answer(problem: Any, solver: Any, options: _Options) -> Any:
 def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
     check_posed(problem)
     problem.check_start()
-    asked, guess = reshape_leading(problem.replace(), (1,), 0), options.guess
-    run = _Run(solver, options, [], Regimes(asked, 1))
+    family, guess = reshape_leading(problem.replace(), (1,), 0), options.guess
+    run = _Run(solver, options, [], Regimes(family, 1))
     if isinstance(guess, Solution):
-        guess = near(reshape_family(guess, (1,), 0), asked, 1)
+        guess = near(reshape_family(guess, (1,), 0), family, 1)
         if guess is None:
             states = ", ".join(problem.model.states._fields)
             raise ValueError(f"`guess` is a solution of another model; give one with the states {states}.")
-    return run.family(asked, 1, options.key, guess).member(0)
+    return run.family(family, 1, options.key, guess).member(0)
 
 
 @_answer.register
@@ -205,13 +207,13 @@ def _(problem: DiscreteProblem, solver: AbstractPathSolver, options: _Options) -
 
 
 def _most(solver: Any, options: _Options) -> int:
-    """Iterations after which a regime is given up."""
+    """The largest number of iterations per regime."""
     return solver.most_steps if options.max_steps is None else options.max_steps
 
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """One call of `solve`: its options, and the families already solved."""
+    """One call of `solve`: its options and the families that are already solved."""
 
     solver: AbstractSolver
     options: _Options
@@ -219,18 +221,18 @@ class _Run:
     regimes: Regimes
 
     def family(self, problem: HJBProblem, size: int, key, guess) -> Solution:
-        """Solve a family of problems (leading axis on every array leaf), its destinations first, with all that lead back to it."""
+        """Solve a family of problems (leading axis on every array leaf), after its destinations and jointly with coupled regimes."""
         group = self.regimes.group(problem, size)
         if group is None:
             return self._family(problem, size, (None,) * len(self.regimes.after(problem, size)), key, guess)
-        whole = next((s for p, s in self.solved if bool(eqx.tree_equal(p, group.problem))), None)
-        if whole is None:
-            whole = self._family(group.problem, group.size, group.targets, key, near_group(guess, group))
-            self.solved.append((group.problem, whole))
-        return group.asked(whole)
+        group_solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, group.problem))), None)
+        if group_solution is None:
+            group_solution = self._family(group.problem, group.size, group.targets, key, near_group(guess, group))
+            self.solved.append((group.problem, group_solution))
+        return group.asked(group_solution)
 
     def _family(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> Solution:
-        """Solve a family; `targets` says of each jump which members it leads back to, None if it does not."""
+        """Solve a family. `targets` holds, for each jump, the members of the family that it leads to, or None."""
         destinations = self.destinations(problem, size, targets, key, guess)
         continuations = tuple(unfilled(d) for d in destinations)
         problem = problem.replace(continuations=continuations)
@@ -243,28 +245,31 @@ class _Run:
             self.solver.check_coupled(problem, size)
         if guess is None:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
-            guess = on_host(lambda leaf: leaf[0], stacked)  # one for the whole family
+            guess = on_host(lambda leaf: leaf[0], stacked)  # one guess for the whole family
         start, clock = time.perf_counter(), compile_clock()
-        chosen = None
+        closed_faces = None
         if is_open(problem):
-            chosen = close_faces(problem, size, functools.partial(self.options.progress.update, regime))
-            problem, guess = chosen.problem, chosen.start if guess is None else guess
+            closed_faces = close_faces(problem, size, functools.partial(self.options.progress.update, regime))
+            problem, guess = closed_faces.problem, closed_faces.start if guess is None else guess
         keys = jr.split(key)
 
         def iterate(solver: AbstractSolver, problem: HJBProblem, guess) -> tuple[Finish, int]:
             return self._iterate(solver, problem, size, keys, guess)
 
         attempts = Attempts(iterate, destinations, functools.partial(self.options.progress.done, regime))
-        finish, how = attempts.solve(self.solver, problem, guess)
+        finish, attempt_stats = attempts.solve(self.solver, problem, guess)
         if is_coupled(problem) and result_name(finish.result) == "successful":
-            how["beyond"] = left_beyond(problem, finish.value)
-            if not how["beyond"] <= MOST_BEYOND:
+            attempt_stats["beyond"] = left_beyond(problem, finish.value)
+            if not attempt_stats["beyond"] <= MOST_BEYOND:
                 finish = finish._replace(result=RESULTS.extrapolated)
         compile_seconds = compile_clock() - clock
         seconds = time.perf_counter() - start - compile_seconds
-        stats = finish.stats | how | {"seconds": seconds, "compile_seconds": compile_seconds}
-        if chosen is not None:
-            finish, stats = finish._replace(result=chosen.judge(finish.result)), stats | {"faces": chosen.report}
+        stats = finish.stats | attempt_stats | {"seconds": seconds, "compile_seconds": compile_seconds}
+        if closed_faces is not None:
+            finish, stats = (
+                finish._replace(result=closed_faces.judge(finish.result)),
+                stats | {"faces": closed_faces.report},
+            )
         name = result_name(finish.result)
         outcome = (
             f"converged in {stats['steps']} steps"
@@ -283,48 +288,48 @@ class _Run:
         )
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
-        """Step until the solver says so or the steps are used up; every state is kept in the checkpoint."""
+        """Iterate until the solver terminates or a limit is reached; every state is saved in the checkpoint."""
         regime, options, clock = problem.model.regime, self.options, _Clock()
         state, workspace = solver.init(problem, size, keys[0], guess)
-        kept = Checkpoint(options.folder, regime, solver, (problem, guess))
-        state, step = kept.restore(state)
+        saved = Checkpoint(options.folder, regime, solver, (problem, guess))
+        state, step = saved.restore(state)
         most = _most(solver, options)
         while not solver.terminate(state) and step < most and clock.seconds() < options.max_seconds:
             state = solver.step(problem, state, workspace, jr.fold_in(keys[1], step))
             step += 1
             numbers, stage = solver.progress(state)
             options.progress.update(regime, stage, step, numbers)
-            kept.save(state, step)
+            saved.save(state, step)
             if options.watch is not None:
                 finish = functools.partial(solver.finish, problem, state, workspace)
-                seen = Watched(regime, step, clock.seconds(), problem, finish)
+                watched = Watched(regime, step, clock.seconds(), problem, finish)
                 with clock.stopped():
-                    options.watch(seen)
+                    options.watch(watched)
         finish = solver.finish(problem, state, workspace)
         if step < most and not solver.terminate(state):
             finish = finish._replace(result=RESULTS.max_seconds_reached)
         return finish, step
 
     def destinations(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> tuple[After, ...]:
-        """The solutions after each jump, leaves stacked (family, outcome)."""
+        """The solutions after each jump, with stacked leaves (family, outcome)."""
         solutions = []
-        for number, (asked, outcomes) in enumerate(self.regimes.after(problem, size)):
+        for number, (destination, outcomes) in enumerate(self.regimes.after(problem, size)):
             if targets[number] is not None:
                 solutions.append(Return(targets[number]))
                 continue
-            solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, asked))), None)
+            solution = next((s for p, s in self.solved if bool(eqx.tree_equal(p, destination))), None)
             if solution is None:
-                check_posed(asked, family=True)
+                check_posed(destination, family=True)
                 joined = size * outcomes
-                start = guess.after(number, joined, asked) if isinstance(guess, Near) else None
-                solution = self.family(asked, joined, jr.fold_in(key, number), start)
-                self.solved.append((asked, solution))
+                destination_guess = guess.after(number, joined, destination) if isinstance(guess, Near) else None
+                solution = self.family(destination, joined, jr.fold_in(key, number), destination_guess)
+                self.solved.append((destination, solution))
             solutions.append(reshape_family(solution, (size, outcomes), 1))
         return tuple(solutions)
 
 
 class _Clock:
-    """Seconds since it was made, but for those of compilation and those in which it was stopped."""
+    """Seconds since construction, without compilation and without intervals in which the clock was stopped."""
 
     def __init__(self):
         self._start = time.perf_counter() - compile_clock()
@@ -340,11 +345,11 @@ class _Clock:
 
 
 def _in_closed_form(problem: HJBProblem, value, destinations: tuple[After, ...]) -> Solution:
-    """The solution of a family of regimes whose value function the model knows."""
+    """The solution of a family of regimes with a closed-form value function."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
-    untried = {"steps": 0, "guess_dropped": False, "refined": False, "continued": []}
-    stats = {"exact": True, "seconds": 0.0, "compile_seconds": 0.0} | untried
+    attempt_stats = {"steps": 0, "guess_dropped": False, "refined": False, "continued": []}
+    stats = {"exact": True, "seconds": 0.0, "compile_seconds": 0.0} | attempt_stats
     return Solution(problem, value, nodes, RESULTS.successful, stats, destinations)
 
 
-_SHOWN = 21  # nodes per state on which a closed form is shown
+_SHOWN = 21  # nodes per state for the display of a closed form

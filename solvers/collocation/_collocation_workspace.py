@@ -1,4 +1,4 @@
-"""What collocation solvers share: a basis, its points, and the equation evaluated at them."""
+"""The base of the collocation solvers: a basis, its collocation points, and the equation evaluated there."""
 
 import abc
 import functools
@@ -16,32 +16,33 @@ from ..base import chunks, compiled
 from ..equation import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ..solution import Landing, is_coupled, landings
 
-# Points per call of the compiled kernel: few shapes, so few compilations. Up to so many points any others are asked in the same shape.
+# Smallest and largest number of points per call of the compiled kernel. Few different shapes require few compilations. A basis of up
+# to `_SHARED` points determines the shape of all other calls too.
 _SMALLEST, _LARGEST, _SHARED = 256, 4096, 1024
-# Slopes are one number if they differ by no more than this share of it.
+# Slopes count as equal if they differ by no more than this fraction of their magnitude.
 _SAME = 1e-9
 
 
 class AbstractBasis(abc.ABC):
-    """Functions whose combination the value function is, and the points at which the equation is asked of it.
+    """Basis functions of the value function, and the collocation points at which the equation is imposed.
 
-    Lives on the host. `unknowns` are the coefficients of a family, one row per member.
+    All arrays are on the host. `unknowns` are the coefficients of a family, one row per member.
     """
 
     points: Float[np.ndarray, "point state"]
     size: int  # unknowns per member
-    landings: tuple[Landing, ...] = ()  # of jumps that lead back, from the points
-    overdetermined: ClassVar[bool] = False  # whether there are more conditions than unknowns
+    landings: tuple[Landing, ...] = ()  # landings of jumps within the family, from the points
+    overdetermined: ClassVar[bool] = False  # true with more conditions than unknowns
     linear: ClassVar[bool] = True  # whether the value function is linear in the unknowns
 
     @property
     def rows(self) -> int:
-        """The number of conditions: the equation at every point, then others."""
+        """The number of conditions: the equation at every point, then further conditions."""
         return len(self.points)
 
     @abc.abstractmethod
     def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " point"]:
-        """Which points lie on a face."""
+        """Whether each point lies on a face."""
 
     @abc.abstractmethod
     def differentiate(self, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +56,7 @@ class AbstractBasis(abc.ABC):
 
     @abc.abstractmethod
     def fit(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family unknown"]:
-        """Unknowns from values at the points."""
+        """The unknowns that fit values at the points."""
 
     @abc.abstractmethod
     def residuals(
@@ -65,7 +66,7 @@ class AbstractBasis(abc.ABC):
         scale: Float[np.ndarray, " family"],
         known: dict[tuple[int, int], Float[np.ndarray, "family point"]],
     ) -> Float[np.ndarray, "family row"]:
-        """What must vanish: the equation, and conditions that join pieces or faces, times `scale` (1/yr).
+        """Residuals of the equation, and of the conditions at joints and faces times `scale` (1/yr).
 
         `known` are the slopes at closed faces, by state and side.
         """
@@ -83,15 +84,15 @@ class AbstractBasis(abc.ABC):
 
     @abc.abstractmethod
     def value(self, unknowns: Float[np.ndarray, "family unknown"]) -> AbstractValue:
-        """The value functions of the family, leaves stacked."""
+        """The value functions of the family, with stacked leaves."""
 
     @abc.abstractmethod
     def shown(self) -> tuple[np.ndarray, ...]:
-        """The nodes of a grid that shows the solution well."""
+        """The nodes of a grid for the display of the solution."""
 
     @abc.abstractmethod
     def unresolved(self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]) -> float:
-        """An estimate of the relative error that more points or functions would remove."""
+        """An estimate of the relative discretisation error of the basis."""
 
     @abc.abstractmethod
     def landed_rows(
@@ -102,7 +103,7 @@ class AbstractBasis(abc.ABC):
         inside: Float[np.ndarray, "point state"],
         distance: Float[np.ndarray, "point state"],
     ) -> Float[np.ndarray, "point unknown"]:
-        """Derivative, in the unknowns of a member, of a weight times its value at points, extended as a parabola by a distance."""
+        """Derivative of a weight times the second-order Taylor value (see `landed`) with respect to the unknowns of a member."""
 
     def landed(
         self,
@@ -111,22 +112,22 @@ class AbstractBasis(abc.ABC):
         inside: Float[np.ndarray, "point state"],
         distance: Float[np.ndarray, "point state"],
     ) -> Float[np.ndarray, " point"]:
-        """The value of a member at points, extended as a parabola by a distance."""
+        """The second-order Taylor value of a member at a distance from points."""
         return self.landed_rows(unknowns, member, np.ones(len(inside)), inside, distance) @ unknowns[member]
 
     def coupling(
         self, unknowns: Float[np.ndarray, "family unknown"], local: Local, member: int
     ) -> dict[int, Float[np.ndarray, "point unknown"]]:
-        """How the equation of a member answers through jumps that lead back to the unknowns of each member they lead to."""
-        found: dict[int, np.ndarray] = {}
+        """Derivative of the equation of a member with respect to the unknowns of the members that its jumps lead to, by member."""
+        derivatives: dict[int, np.ndarray] = {}
         for landing in self.landings:
             weights = local.after[landing.jump][member]
             for m, target in enumerate(landing.members[member]):
                 rows = self.landed_rows(
                     unknowns, int(target), weights[:, m], landing.inside[member, m], landing.distance[member, m]
                 )
-                found[int(target)] = found[int(target)] + rows if int(target) in found else rows
-        return found
+                derivatives[int(target)] = derivatives[int(target)] + rows if int(target) in derivatives else rows
+        return derivatives
 
     @abc.abstractmethod
     def answers(
@@ -136,55 +137,55 @@ class AbstractBasis(abc.ABC):
         local: Local,
         sources: Callable[[Local], Float[np.ndarray, "family source point"]],
     ) -> tuple[Float[np.ndarray, "point state"], Float[np.ndarray, "family source point"]]:
-        """Points, and the values there that solve the linearised equation for some right-hand sides.
+        """Points, and the solutions of the linearised equation there for several right-hand sides.
 
-        `local` is the equation at the points of the basis; `sources` makes right-hand sides (utility per year) of it.
+        `local` is the equation at the points of the basis; `sources` computes right-hand sides (utility per year) from it.
         """
 
     def following(
         self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"], local: Local
     ) -> tuple["AbstractBasis", Local]:
-        """A linear basis that shows the shape of layers at faces, and the equation of the solution at its points."""
-        del workspace, unknowns  # unless it is another basis
+        """A linear basis that resolves boundary layers at faces, and the equation of the solution at its points."""
+        del workspace, unknowns  # used by other bases
         return self, local
 
     def respond(
         self, unknowns: Float[np.ndarray, "family unknown"], move: Float[np.ndarray, "family unknown"]
     ) -> Float[np.ndarray, "family point state"]:
-        """The change of the slopes at the points that a small move of the unknowns makes."""
-        del unknowns  # unless the basis is not linear
+        """The change of the slopes at the points due to a small move of the unknowns."""
+        del unknowns  # used by nonlinear bases
         return self.differentiate(move)[1]
 
     def judged(
         self, workspace: "CollocationWorkspace", unknowns: Float[np.ndarray, "family unknown"]
     ) -> tuple[Float[np.ndarray, "point state"], Local]:
-        """Points, some of them in the region, and the equation there: by these a solution is believed."""
+        """Test points, some of them in the region, and the equation there. They decide whether the solution is accepted."""
         return self.points, workspace.evaluate(unknowns)
 
 
 class Known(NamedTuple):
-    """What models know of their value functions at points."""
+    """The asymptote of the model at points."""
 
     value: Float[np.ndarray, "family point"]
     slope: Float[np.ndarray, "family point state"]
-    left: Float[np.ndarray, "family point"]  # how large what that leaves out is
+    left: Float[np.ndarray, "family point"]  # relative magnitude of the remainder V − asymptote
 
 
 Basis = TypeVar("Basis", bound=AbstractBasis)
 
 
 def residual_unit(delta: Any, slope: Any, xp: Any = np) -> Any:
-    r"""$\sqrt{\delta\rho}$, per year, from the discount rate and $-\rho = \partial H/\partial V$: see `levelled`."""
+    r"""The unit $\sqrt{\delta\rho}$ of residuals (1/yr), where `slope` is $-\rho = \partial H/\partial V$; see `levelled`."""
     return xp.sqrt(delta * xp.maximum(-slope, delta))
 
 
 class CollocationWorkspace(Generic[Basis]):
-    """The equation at the points of a basis. Nothing in it changes the result; it is rebuilt on resume."""
+    """The equation at the points of a basis. It contains no state of the iteration and is rebuilt on resume."""
 
     def __init__(self, problem: HJBProblem, family: int, basis: Basis, start: Any = None):
         self.problem, self.family, self.basis = problem, family, basis
-        self.start = start  # workspace of the monotone start
-        # the kernel must not be compiled anew when only the box moves
+        self.start = start  # workspace of the monotone start, if there is one
+        # without the box, so that a change of the box alone does not recompile the kernel
         self.bare = HJBProblem(problem.model)
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
@@ -195,26 +196,28 @@ class CollocationWorkspace(Generic[Basis]):
         self.known_after = self.known_after_at(basis.points)
 
     def face_slopes(self, points, on_face) -> tuple[dict, dict]:
-        """Known normal slopes at the faces and their normal derivatives, at all points, by state and side."""
+        """Known normal slopes of the faces and their normal derivatives, at all points, by state and side."""
         slopes, bends, faced = {}, {}, with_faces_only(self.problem)
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
-                here = on_face(a, side)
+                on_this_face = on_face(a, side)
                 if isinstance(closure, Growth):
-                    # elsewhere the slope may mean nothing: only points on the face are asked
-                    asked = np.where(here[:, None], points, points[np.argmax(here)])
-                    pieces = [face_slope(faced, a, side, jnp.asarray(asked[i])) for i, _ in self._chunks(len(points))]
-                    both = (
+                    # the slope may be undefined elsewhere: it is evaluated only at points on the face
+                    evaluated = np.where(on_this_face[:, None], points, points[np.argmax(on_this_face)])
+                    pieces = [
+                        face_slope(faced, a, side, jnp.asarray(evaluated[i])) for i, _ in self._chunks(len(points))
+                    ]
+                    slope_and_bend = (
                         np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1)
                     )
-                    slopes[a, side], bends[a, side] = both
+                    slopes[a, side], bends[a, side] = slope_and_bend
                 elif isinstance(closure, Reflecting):
                     slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
         return slopes, bends
 
     @functools.cached_property
     def known(self) -> Known:
-        """What the model knows of its value function at the points."""
+        """The asymptote of the model at the points."""
         pieces = [
             tuple(np.asarray(leaf)[:, :keep] for leaf in _known(self.followed, jnp.asarray(self.basis.points[index])))
             for index, keep in self._chunks(len(self.basis.points))
@@ -222,15 +225,15 @@ class CollocationWorkspace(Generic[Basis]):
         return Known(*(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True)))
 
     def asymptote(self) -> Float[np.ndarray, "family point"]:
-        """What the model knows of its value function, and the slopes that are known at faces: where to start from.
+        """Initial values: the asymptote of the model plus the known slopes at faces.
 
-        Marginal values have the right sign. From a flat guess controls begin at their bounds, and polynomials may stay on the
-        branch on which they are.
+        Its marginal values have the right sign. From a flat guess, controls start at their bounds, and polynomials may stay on the
+        wrong branch.
         """
         return self.known.value + self.known.left * self._sloping()
 
     def remainder(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family point"]:
-        """What the asymptote and the known slopes leave out of values at the points, over how large the model says it is."""
+        """Remainder of values at the points after the asymptote and the known slopes, divided by its declared magnitude."""
         return (values - self.known.value) / self.known.left - self._sloping()
 
     def _sloping(self) -> Float[np.ndarray, "family point"]:
@@ -238,49 +241,52 @@ class CollocationWorkspace(Generic[Basis]):
         return np.einsum("fa,pa->fp", self.known_slopes(), self.basis.points - middle)
 
     def known_slopes(self) -> Float[np.ndarray, "family state"]:
-        """Slopes known at faces beyond those of the model's asymptote, averaged over each; 0 for states of which none is."""
+        """Known slopes at faces in excess of the slopes of the asymptote, averaged over each face; 0 for states without one."""
         slopes = np.zeros((self.family, len(self.closures)))
         for a, sides in enumerate(self.closures):
-            known = []
+            face_means = []
             for side, closure in enumerate(sides):
                 if isinstance(closure, Growth):
                     on = self.basis.on_face(a, side)
-                    known.append(np.mean(self.slopes[a, side][:, on] - self.known.slope[:, on, a], axis=1))
-            if known:
-                slopes[:, a] = np.mean(known, axis=0)
+                    face_means.append(np.mean(self.slopes[a, side][:, on] - self.known.slope[:, on, a], axis=1))
+            if face_means:
+                slopes[:, a] = np.mean(face_means, axis=0)
         return slopes
 
     @functools.cached_property
     def growth(self) -> Float[np.ndarray, "family state"]:
-        """Slopes that both faces of a state know to be the same number, as of log capital; 0 for the other states."""
+        """Slopes that are known and equal at both faces of a state, as for log capital; 0 for the other states."""
         slopes = np.zeros((self.family, len(self.closures)))
         for a in range(slopes.shape[1]):
             if {(a, 0), (a, 1)} <= set(self.slopes):
-                known = np.concatenate(
+                face_slopes = np.concatenate(
                     [self.slopes[a, side][:, self.basis.on_face(a, side)] for side in (0, 1)], axis=1
                 )
-                if np.all(np.ptp(known, axis=1) <= _SAME * np.max(np.abs(known), axis=1)):
-                    slopes[:, a] = known[:, 0]
+                if np.all(np.ptp(face_slopes, axis=1) <= _SAME * np.max(np.abs(face_slopes), axis=1)):
+                    slopes[:, a] = face_slopes[:, 0]
         return slopes
 
     def _chunks(self, size: int):
-        """Indices of equally many points, the last repeated, and how many of them are new."""
-        own = self._chunk(len(self.basis.points))
-        chunk = own if own <= _SHARED else self._chunk(size if size == len(self.basis.points) else _SMALLEST)
-        return chunks(size, chunk)
+        """Index chunks of equal size, padded with the last point, and the number of new points in each."""
+        basis_chunk = self._chunk(len(self.basis.points))
+        if basis_chunk <= _SHARED:
+            return chunks(size, basis_chunk)
+        return chunks(size, self._chunk(size if size == len(self.basis.points) else _SMALLEST))
 
     def _chunk(self, size: int) -> int:
         return min(max(_SMALLEST, 1 << (size - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
 
     def landings_from(self, points) -> tuple[Landing, ...]:
-        """Of the jumps that lead back."""
+        """Landings of the jumps within the family."""
         return landings(self.problem, points) if self.coupled else ()
 
     def after_at(self, points, unknowns) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
-        """Values after each jump: known beforehand, or the unknown itself where it lands."""
-        here = points is self.basis.points
-        known = self.known_after if here else self.known_after_at(points)
-        return self._with_landings(known, self.basis.landings if here else self.landings_from(points), unknowns)
+        """Values after each jump: known values, or the current solution at the landing points."""
+        at_basis_points = points is self.basis.points
+        known = self.known_after if at_basis_points else self.known_after_at(points)
+        return self._with_landings(
+            known, self.basis.landings if at_basis_points else self.landings_from(points), unknowns
+        )
 
     def _with_landings(self, known, landed: tuple[Landing, ...], unknowns):
         after = list(known)
@@ -293,7 +299,7 @@ class CollocationWorkspace(Generic[Basis]):
         return tuple(after)
 
     def known_after_at(self, points) -> tuple[Float[np.ndarray, "family point outcome"], ...]:
-        """Values after each jump that does not lead back."""
+        """The known values after each jump, from the continuations."""
         pieces = []
         for index, keep in self._chunks(len(points)):
             after = after_jumps(self.followed, jnp.asarray(points[index]))
@@ -301,7 +307,7 @@ class CollocationWorkspace(Generic[Basis]):
         return tuple(np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
 
     def evaluate(self, unknowns: Float[np.ndarray, "family unknown"]) -> Local:
-        """The equation at the points, the known slopes of faces put in."""
+        """The equation at the points, with the known slopes inserted at faces."""
         with np.errstate(invalid="ignore", over="ignore"):
             values, slopes, hessians = self.basis.differentiate(unknowns)
         for (a, side), slope in self.slopes.items():
@@ -312,7 +318,7 @@ class CollocationWorkspace(Generic[Basis]):
         return self.without_known(local, self.basis.on_face)
 
     def without_known(self, local: Local, on_face: Callable[[int, int], np.ndarray]) -> Local:
-        """A linearisation in which known slopes are not unknowns."""
+        """The linearisation with the coefficients of known slopes set to zero."""
         drift, variance = local.drift.copy(), local.variance.copy()
         for a, side in self.slopes:
             on = on_face(a, side)
@@ -321,7 +327,7 @@ class CollocationWorkspace(Generic[Basis]):
         return local._replace(drift=drift, variance=variance)
 
     def equation(self, points, derivatives, after) -> Local:
-        """Policies, residuals and linearisations at any points."""
+        """Policies, residuals and linearisations at arbitrary points."""
         values, slopes, hessians = derivatives
         free, pieces = np.zeros((len(points), points.shape[1], 2), dtype=bool), []
         for index, keep in self._chunks(len(points)):
@@ -337,14 +343,15 @@ class CollocationWorkspace(Generic[Basis]):
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
 
     def levelled(self, local: Local, pace: float = 0.0, moved: Any = 0.0) -> Local:
-        r"""The equation times $\sqrt{\delta/\rho}$, $\rho = -\partial H/\partial V$: discounting and the intensities of jumps.
+        r"""The equation times $\sqrt{\delta/\rho}$ with $\rho = -\partial H/\partial V$ (discount rate plus jump intensities).
 
-        In a false transient it is less `pace` (1/yr) times how far values have `moved`.
+        In a false transient, `pace` (1/yr) times the change `moved` of the values is subtracted.
 
-        By the comparison principle a residual $r$ leaves the value wrong by $r/\rho$ at most: where a jump is sure to come soon a
-        residual is large and means little, and over $\delta$ alone little else would be learnt. Over $\rho$ the slopes there would
-        count for nothing. `uncertain_damages` before its jump, four seeds: over $\delta$, $\sqrt{\delta\rho}$ and $\rho$ the social
-        cost was off by 3 to 6e-3, .6 to 1.5e-3 and .8 to 2.8e-3, emissions by 1.5 to 2.5e-3, .4 to 1.4e-3 and .9 to 6.3e-3.
+        By the comparison principle a residual $r$ implies an error of the value function of at most $r/\rho$. Where a jump is
+        imminent, residuals are large although errors are small: these states would dominate the loss in the unit $\delta$, and their
+        slopes would have no weight in the unit $\rho$. Errors of `uncertain_damages` before its jump, four seeds, with the units
+        $\delta$, $\sqrt{\delta\rho}$ and $\rho$: social cost 3 to 6e-3, .6 to 1.5e-3 and .8 to 2.8e-3; emissions 1.5 to 2.5e-3,
+        .4 to 1.4e-3 and .9 to 6.3e-3.
         """
         delta = self.discount_rate[:, None]
         share = delta / residual_unit(delta, local.discount)
@@ -357,13 +364,13 @@ class CollocationWorkspace(Generic[Basis]):
         )
 
     def leaves(self, local: Local) -> bool:
-        """Whether the optimal drift points out at any state constraint."""
+        """Whether the optimal drift points outward at any state constraint."""
         for a, sides in enumerate(self.closures):
             low, high = self.problem.domain[a]
             for side, sign in ((0, -1.0), (1, 1.0)):
                 if isinstance(sides[side], StateConstraint):
                     speed = sign * local.drift[:, self.basis.on_face(a, side), a]
-                    # rounding may leave a drift of zero on either side
+                    # a drift of zero may have either sign by rounding
                     if np.any(speed > 1e-9 * (high - low)):
                         return True
         return False
@@ -371,7 +378,7 @@ class CollocationWorkspace(Generic[Basis]):
 
 @compiled
 def _known(problem: HJBProblem, points) -> Known:
-    """What models know of their value functions: over the family, points first."""
+    """The asymptotes of a family at points: leading axis family."""
     t = jnp.zeros(())
 
     def of_member(p):
@@ -390,5 +397,5 @@ def _family_at(problem, values, points):
 
 
 def family_at(problem: HJBProblem, values: Any, points: Float[np.ndarray, "point state"]) -> np.ndarray:
-    """A family of value functions, leaves stacked, at the same points."""
+    """The values of a family of value functions (stacked leaves) at common points."""
     return np.asarray(_family_at(HJBProblem(problem.model), values, jnp.asarray(points)))

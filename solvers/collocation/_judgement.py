@@ -1,4 +1,4 @@
-"""Whether an iteration on a basis ended at a solution: resolved, on the right branch, determined by the equation."""
+"""Verdict on the result of an iteration on a basis: resolution, branch, and determinacy by the equation."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,7 +21,7 @@ from ._determinacy import LOOSE, looseness
 
 
 def chain_of(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> MarkovChain | None:
-    """The chain of a solution; None with so many states that a grid is too coarse."""
+    """The Markov chain of a solution on a grid; None if the number of states makes such a grid too coarse."""
     grid = chain_grid(workspace.problem)
     if grid is None:
         return None
@@ -32,41 +32,41 @@ def chain_of(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "famil
 
 
 def judge(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> tuple[int, float]:
-    """The status of the end of an iteration, and the relative error that the basis leaves."""
-    points, local = workspace.basis.judged(workspace, unknowns)
-    at_own = workspace.evaluate(unknowns)
+    """The status code at the end of an iteration, and the estimated relative error of the basis."""
+    points, at_test_points = workspace.basis.judged(workspace, unknowns)
+    at_basis_points = workspace.evaluate(unknowns)
     chain = chain_of(workspace, unknowns)
-    own, paths = _errors(workspace, unknowns, chain)
+    basis_error, path_error = _errors(workspace, unknowns, chain)
     if chain is not None and chain.flow.contradicts():
         status = INFINITE
     else:
-        status = false_branch(workspace.problem, points, local, workspace.leaves(at_own))
+        status = false_branch(workspace.problem, points, at_test_points, workspace.leaves(at_basis_points))
     if status is None:
         status = CONVERGED
-        if not max(own, paths) <= UNRESOLVED:
+        if not max(basis_error, path_error) <= UNRESOLVED:
             status = ROUGH
-        elif _is_open(workspace, unknowns, at_own, chain):
+        elif _is_open(workspace, unknowns, at_basis_points, chain):
             status = INFINITE if chain is not None and chain.flow.grows() else OPEN
-    return status, max(own, SAFETY * paths)
+    return status, max(basis_error, SAFETY * path_error)
 
 
 def error_left(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> float:
-    """The relative error that the basis leaves, as it is told."""
-    own, paths = _errors(workspace, unknowns, chain_of(workspace, unknowns))
-    return max(own, SAFETY * paths)
+    """The estimated relative error of the basis."""
+    basis_error, path_error = _errors(workspace, unknowns, chain_of(workspace, unknowns))
+    return max(basis_error, SAFETY * path_error)
 
 
 def _errors(workspace: CollocationWorkspace, unknowns, chain: MarkovChain | None) -> tuple[float, float]:
-    """What the basis itself tells of its error, and what the residuals off its points are worth along the optimal paths."""
+    """The error estimate of the basis itself, and the effect of the residuals between its points along optimal paths."""
     return workspace.basis.unresolved(workspace, unknowns), 0.0 if chain is None else chain.error()
 
 
 def _is_open(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain | None) -> bool:
-    """Whether the equation leaves the solution open, or noise across faces without a condition has put a layer into it.
+    """Whether the equation leaves the solution undetermined, or noise across faces without a condition has produced a layer in it.
 
-    On the nodes of a chain a layer is told by its shape, and that decides: functions enough to follow layers answer random right-hand
-    sides with layers, also where the solution holds none. Elsewhere it counts how far noise across the constraints moves slopes in the
-    region, and how large such answers are.
+    On the nodes of a chain, layers are identified by their shape. This test takes precedence, because a basis that resolves layers
+    also produces them in the response to random right-hand sides when the solution contains none. Without a chain, the tests are the
+    response of slopes in the region to noise across the constraints, and the size of the responses to random right-hand sides.
     """
     if chain is None:
         return _hangs_on_faces(workspace, unknowns, local) or looseness(workspace, unknowns, local) > LOOSE
@@ -84,7 +84,7 @@ def _has_face(workspace: CollocationWorkspace, *kinds: type) -> bool:
 
 
 def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, kinds: tuple) -> Layer | None:
-    """How much of a layer at faces of some kinds a solution holds; None if no noise crosses them."""
+    """The boundary layer that a solution contains at faces with the given closures; None if no noise crosses them."""
     if not _has_face(workspace, *kinds):
         return None
     basis, local = workspace.basis.following(workspace, unknowns, local)
@@ -97,7 +97,7 @@ def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain,
 
 
 def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
-    """Whether slopes in the region hang on the noise across state constraints."""
+    """Whether slopes in the region depend on the noise across state constraints."""
     basis = workspace.basis
     _, slopes, hessians = basis.differentiate(unknowns)
 
@@ -109,7 +109,7 @@ def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
 
 
 def _on_faces(workspace: CollocationWorkspace, basis: AbstractBasis, *kinds: type) -> Bool[np.ndarray, "point state"]:
-    """Which points of a basis lie on faces of some kinds of which state."""
+    """Whether each point of a basis lies on a face with one of the given closures, by state."""
     barred = np.zeros(basis.points.shape, dtype=bool)
     for a, sides in enumerate(workspace.closures):
         for side, closure in enumerate(sides):
@@ -119,7 +119,7 @@ def _on_faces(workspace: CollocationWorkspace, basis: AbstractBasis, *kinds: typ
 
 
 def _move(workspace: CollocationWorkspace, basis: AbstractBasis, unknowns, local, source) -> np.ndarray:
-    """How the unknowns of a basis answer to a residual of the equation."""
+    """The change of the unknowns of a basis that a residual of the equation causes."""
     rows, delta = np.zeros((len(source), basis.rows)), workspace.discount_rate
     rows[:, : source.shape[1]] = source
     return basis.correct(local, unknowns, rows, delta, np.zeros_like(delta))

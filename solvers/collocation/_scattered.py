@@ -1,4 +1,4 @@
-"""A basis at scattered points: where they lie, which conditions hold there, and how an answer on them is shown and judged."""
+"""A basis at scattered points: the points, the conditions imposed there, and the display and error of the solution."""
 
 import abc
 
@@ -11,27 +11,28 @@ from ..base import value_ranges
 from ..solution import BoxMap
 from ._collocation_workspace import AbstractBasis
 
-# Share of the points that lies on the faces, together.
+# Number of points on all faces together, relative to the number of points inside.
 _ON_FACES = 0.25
-# Fresh points between those of the least-squares problem.
+# Number of fresh points, which are not points of the least-squares problem.
 _FRESH = 256
-# States that a grid shows.
+# Largest number of states with more than one node in the displayed grid.
 _SHOWN = 4
-# Of the points inside one in so many is drawn to kinks, and the least distance in half lengths of the box.
+# One in `_KINKED` of the points inside is moved towards a kink, to distances of at least `_NEAREST` half lengths of the box.
 _KINKED, _NEAREST = 4, 1e-4
 
 
 class AbstractScattered(AbstractBasis):
-    """Low-discrepancy points, denser towards the faces as Chebyshev nodes are, and some on every face.
+    """Low-discrepancy points with the density of Chebyshev nodes, and additional points on every face.
 
     **Arguments:**
 
-    - `problem`: its box and closures.
-    - `box`: the coordinates in which the points are spread.
-    - `count`: points inside; a quarter as many lie on the faces.
-    - `focus`: share of `count` that is spread evenly over the region of interest instead.
-    - `kinks`: states and places, on the unit box, to which a quarter of `count` in all is drawn, at distances of all sizes.
-    - `draw`: which points of the sequence; another number gives fresh ones.
+    - `problem`: the problem, which supplies the box and the closures.
+    - `box`: the coordinates in which the points are distributed.
+    - `count`: number of points inside; a quarter as many lie on the faces.
+    - `focus`: fraction of `count` that is distributed uniformly over the region of interest.
+    - `kinks`: states and positions of kinks on the unit box. A quarter of `count` in total is moved towards them, with log-uniform
+      distances.
+    - `draw`: index of the sequence; every index gives different points.
     """
 
     overdetermined = True
@@ -44,22 +45,22 @@ class AbstractScattered(AbstractBasis):
         per_face = max(int(_ON_FACES * count / (2 * self.dimension)), 2 if self.dimension > 1 else 1)
         first = draw * (1 + 2 * self.dimension)
         inner = self._scatter(count, first)
-        near = int(focus * count)
-        if near:
-            inner[:near] = qmc.scale(self._unit(near, first), *np.array(problem.region).T)
+        in_region = int(focus * count)
+        if in_region:
+            inner[:in_region] = qmc.scale(self._unit(in_region, first), *np.array(problem.region).T)
         for n, (a, k) in enumerate(kinks):
-            some = slice(n, None, _KINKED * len(kinks))
-            inner[some] = self._towards(inner[some], a, k, first)
-        blocks, on = [inner], [np.zeros((count, self.dimension, 2), dtype=bool)]
+            moved = slice(n, None, _KINKED * len(kinks))
+            inner[moved] = self._towards(inner[moved], a, k, first)
+        blocks, on_faces = [inner], [np.zeros((count, self.dimension, 2), dtype=bool)]
         for a in range(self.dimension):
             for side in (0, 1):
                 block = self._scatter(per_face, first + 1 + 2 * a + side)
                 block[:, a] = problem.domain[a][side]
-                here = np.zeros((per_face, self.dimension, 2), dtype=bool)
-                here[:, a, side] = True
+                on_this_face = np.zeros((per_face, self.dimension, 2), dtype=bool)
+                on_this_face[:, a, side] = True
                 blocks.append(block)
-                on.append(here)
-        self.points, self.on = np.concatenate(blocks), np.concatenate(on)
+                on_faces.append(on_this_face)
+        self.points, self.on = np.concatenate(blocks), np.concatenate(on_faces)
         closures = problem.closures()
         self.closed = [
             (a, side)
@@ -72,12 +73,12 @@ class AbstractScattered(AbstractBasis):
         return qmc.Sobol(self.dimension, rng=seed).random(1 << (count - 1).bit_length())[:count]
 
     def _scatter(self, count: int, seed: int) -> np.ndarray:
-        """Points in the box, with Chebyshev's density in the stretched coordinates."""
+        """Points in the box with the density of Chebyshev nodes in the stretched coordinates."""
         points = self.box.back(-np.cos(np.pi * self._unit(count, seed)))
         return np.clip(points, *np.array(self.problem.domain).T)
 
     def _towards(self, points: np.ndarray, axis: int, kink: float, seed: int) -> np.ndarray:
-        """Points moved towards a kink: distances uniform in their logarithm, on both sides."""
+        """Move points towards a kink, to log-uniform distances on both sides."""
         s, _, _ = self.box.parts(points)
         u = self._unit(len(points), seed + 7919)[:, 0]
         side = np.where(u < 0.5, -1.0, 1.0)
@@ -98,7 +99,7 @@ class AbstractScattered(AbstractBasis):
         return self.on[:, axis, side]
 
     def residuals(self, local, unknowns, scale, known):
-        """The equation at all points, and what is known about slopes, over the length of the box."""
+        """Residuals of the equation at all points, and errors of the known slopes times the length of the box."""
         rows = [local.residual]
         if self.closed:
             slopes = self.differentiate(unknowns)[1]
@@ -108,7 +109,7 @@ class AbstractScattered(AbstractBasis):
         return np.concatenate(rows, axis=1)
 
     def shown(self):
-        """A tensor grid of the first four states; of the others, in which arrays cannot have axes, the middle."""
+        """A tensor grid of the first four states, with the other states at the middle of the region."""
         count = {1: 65, 2: 33, 3: 17}.get(self.dimension, 7)
         s = np.zeros((count, self.dimension)) - np.cos(np.pi * np.arange(count) / (count - 1))[:, None]
         nodes = list(self.box.back(s).T[:_SHOWN])
@@ -118,14 +119,14 @@ class AbstractScattered(AbstractBasis):
         return (*nodes, *(np.array([x]) for x in middle))
 
     def unresolved(self, workspace, unknowns):
-        """The residual on fresh points of the region, over delta and the range of V less the growth that its faces know."""
+        """Root mean square residual on fresh points of the region, divided by delta and the range of V without its known growth."""
         points, local = self.judged(workspace, unknowns)
-        found = value_ranges(local.value, local.value - workspace.growth @ points.T)
-        relative = local.residual / workspace.discount_rate[:, None] / found[:, None]
+        ranges = value_ranges(local.value, local.value - workspace.growth @ points.T)
+        relative = local.residual / workspace.discount_rate[:, None] / ranges[:, None]
         return float(np.max(np.sqrt(np.mean(relative**2, axis=1))))
 
     def judged(self, workspace, unknowns):
-        """Fresh points of the region: with margins of many states, hardly any point of the problem lies there."""
+        """Fresh points of the region and the equation there. With margins in many states, few collocation points lie in the region."""
         unit = qmc.Sobol(self.dimension, rng=999).random(_FRESH)
         points = qmc.scale(unit, *np.array(self.problem.region).T)
         derivatives = self.differentiate_at(unknowns, points)

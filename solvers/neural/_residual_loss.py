@@ -1,4 +1,4 @@
-"""The equation as a loss on the device, for optimisers that take many small steps."""
+"""The residual of the equation as a loss on the device, for first-order optimisers."""
 
 from typing import Any, NamedTuple
 
@@ -16,36 +16,37 @@ from ._network_value import NetworkValue, three
 
 
 class Pool(NamedTuple):
-    """Points and all that is known there; any rows of it are a batch."""
+    """Points with all known data there. Any subset of rows is a batch."""
 
     points: Float[Array, "point state"]
     weights: Float[Array, " point"]
-    closed: Float[Array, "point state"]  # 1 where the slope is known
-    slopes: Float[Array, "point family state"]  # known, else 0
-    bends: Float[Array, "point family state"]
+    closed: Float[Array, "point state"]  # 1 where the slope is known, else 0
+    slopes: Float[Array, "point family state"]  # known normal slopes, else 0
+    bends: Float[Array, "point family state"]  # normal derivatives of the known slopes, else 0
     after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
     before: Float[Array, "point family"]  # values one time step ago
-    known: tuple[Array, ...]  # the asymptote with slopes and hessian: point, family first
-    pace: Float[Array, " point"]  # one over that time step (1/yr), 0 for none
-    landed: tuple[tuple[Array, Array, Array], ...] = ()  # of jumps that lead back: `Landing`, points first
+    known: tuple[Array, ...]  # value, slopes and hessian of the base: leading axes point, family
+    pace: Float[Array, " point"]  # reciprocal of that time step (1/yr), 0 for none
+    # landings of jumps within the family (see `Landing`), leading axis point
+    landed: tuple[tuple[Array, Array, Array], ...] = ()
 
     def rows(self, index: Any) -> "Pool":
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
-# Fields that differ between the members of a family, which is their second axis.
+# Fields that differ between the members of a family. Their second axis is the family.
 _OF_MEMBERS = ("slopes", "bends", "after", "before", "known")
 
 
 class Losses(NamedTuple):
-    """What is to be small: weighted mean squares over how fast values are discounted and their range."""
+    """Weighted mean square losses, relative to the discounting and the range of the value function."""
 
     equation: Float[Array, ""]
-    faces: Float[Array, ""]  # slopes that are known
+    faces: Float[Array, ""]  # error of the slopes at faces with a known slope
 
 
 def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, pace: float = 0.0) -> Pool:
-    """The points of a workspace; networks may move at a `pace` (1/yr) away from what `unknowns` say."""
+    """The points of a workspace. With a `pace` (1/yr), networks take an implicit time step from the values of `unknowns`."""
     basis = workspace.basis
     n, d = basis.points.shape
     closed, slopes, bends = np.zeros((n, d)), np.zeros((n, workspace.family, d)), np.zeros((n, workspace.family, d))
@@ -59,36 +60,38 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
     before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
     known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.base_at(basis.points))
 
-    def first(part):
+    def points_first(part):
         return jnp.asarray(np.moveaxis(part, 2, 0))
 
-    landed = tuple((first(a.inside), first(a.distance), first(a.known)) for a in basis.landings)
+    landed = tuple((points_first(a.inside), points_first(a.distance), points_first(a.known)) for a in basis.landings)
     return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace), landed)
 
 
 def asked_of(workspace: CollocationWorkspace[NetworkBasis]) -> HJBProblem:
-    """The problem with which losses are computed; where jumps lead back it says to which members."""
+    """The problem with which losses are computed. For a coupled family it includes the members that jumps lead to."""
     return workspace.followed if workspace.coupled else workspace.bare
 
 
 def with_landings(problem: HJBProblem, values: NetworkValue, pool: Pool) -> Pool:
-    """The points with values after jumps that lead back: the networks themselves, where they land."""
+    """Add the values after jumps within the family, which are the networks at the landing points."""
     if not pool.landed:
         return pool
-    back = [(j, c.members) for j, c in enumerate(problem.continuations) if isinstance(c, Recurrent)]
+    recurrent = [(j, c.members) for j, c in enumerate(problem.continuations) if isinstance(c, Recurrent)]
     after = list(pool.after)
-    for (j, members), (inside, distance, known) in zip(back, pool.landed, strict=True):
+    for (j, members), (inside, distance, known) in zip(recurrent, pool.landed, strict=True):
         targets = jax.tree.map(lambda leaf, m=members: leaf[m.ravel()] if eqx.is_array(leaf) else leaf, values)
-        places = [jnp.moveaxis(part, 0, 2).reshape(members.size, -1, part.shape[-1]) for part in (inside, distance)]
-        found = eqx.filter_vmap(lambda v, z, far: jax.vmap(lambda z, far: _parabola(v, z, far))(z, far))(
-            targets, *places
+        landing_points = [
+            jnp.moveaxis(part, 0, 2).reshape(members.size, -1, part.shape[-1]) for part in (inside, distance)
+        ]
+        landed_values = eqx.filter_vmap(lambda v, z, step: jax.vmap(lambda z, step: _parabola(v, z, step))(z, step))(
+            targets, *landing_points
         )
-        after[j] = jnp.moveaxis(found.reshape(*members.shape, -1), 2, 0) + known
+        after[j] = jnp.moveaxis(landed_values.reshape(*members.shape, -1), 2, 0) + known
     return pool._replace(after=tuple(after), landed=())
 
 
 def _parabola(value: NetworkValue, z: Float[Array, " state"], distance: Float[Array, " state"]) -> Array:
-    """A value extended beyond a point by Taylor's parabola."""
+    """The second-order Taylor expansion of a value function about a point."""
 
     def slope(y):
         return jax.jvp(value.at, (y,), (distance,))
@@ -98,55 +101,58 @@ def _parabola(value: NetworkValue, z: Float[Array, " state"], distance: Float[Ar
 
 
 def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
-    """State, value, costate and hessian at one point of one member, known slopes put in, and the costate of the network."""
+    """State, value, costate and hessian at one point of one member with known slopes inserted, and the costate of the network."""
     t, x = jnp.zeros(()), problem.state(row.points)
-    v, found, hessian = (a + b for a, b in zip(row.known, three(value.learnt, row.points), strict=True))
-    known = row.closed > 0.0
-    costate = jnp.where(known, row.slopes, found)
-    hessian = jnp.where(jnp.diag(known), jnp.diag(row.bends), hessian)
-    return t, x, v, costate, hessian, found
+    v, network_costate, hessian = (a + b for a, b in zip(row.known, three(value.learnt, row.points), strict=True))
+    is_known = row.closed > 0.0
+    costate = jnp.where(is_known, row.slopes, network_costate)
+    hessian = jnp.where(jnp.diag(is_known), jnp.diag(row.bends), hessian)
+    return t, x, v, costate, hessian, network_costate
 
 
 def greedy(problem: HJBProblem, value: NetworkValue, row: Pool):
-    """The maximising control at one point of one member; nothing is differentiated through it (envelope theorem)."""
+    """The maximising control at one point of one member, without derivatives through it (envelope theorem)."""
     t, x, v, costate, hessian, _ = jax.lax.stop_gradient(at_point(problem, value, row))
     return jax.lax.stop_gradient(problem.best_control(t, x, v, costate, hessian, row.after))
 
 
 def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
-    """The equation at one point of one member for a control and its unit (per year), and how far known slopes are missed."""
-    t, x, v, costate, hessian, found = at_point(problem, value, row)
+    """Residual at one point of one member for a control, its unit (per year), and the error of the known slopes."""
+    t, x, v, costate, hessian, network_costate = at_point(problem, value, row)
     equation = lambda v: problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
     h, slope = jax.value_and_grad(equation)(v)
     unit = residual_unit(problem.model.preferences.discount_rate, jax.lax.stop_gradient(slope), jnp) + row.pace
-    return h - row.pace * (v - row.before), unit, row.closed * (found - row.slopes)
+    return h - row.pace * (v - row.before), unit, row.closed * (network_costate - row.slopes)
 
 
 def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *more: Any) -> Any:
-    """A function of (problem, value, row, more), for all members and rows: family, point."""
+    """Map a function of (problem, value, row, more) over all members and rows: family, point."""
 
-    def of_member(p, v, own, *each):
-        return jax.vmap(lambda row, *now: function(p, v, row, *now))(pool._replace(**own), *each)
+    def of_member(p, v, member_fields, *each):
+        return jax.vmap(lambda row, *now: function(p, v, row, *now))(pool._replace(**member_fields), *each)
 
-    own = {name: jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), getattr(pool, name)) for name in _OF_MEMBERS}
-    return eqx.filter_vmap(of_member)(problem, values, own, *more)
+    member_fields = {
+        name: jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), getattr(pool, name)) for name in _OF_MEMBERS
+    }
+    return eqx.filter_vmap(of_member)(problem, values, member_fields, *more)
 
 
 def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, control: Any = None) -> Losses:
-    """Both losses on a batch, averaged over the members.
+    """The losses on a batch, averaged over the members of the family.
 
     **Arguments:**
 
-    - `problem`, `values`: of the family, leaves stacked.
-    - `lengths`: of the box, for slopes. `control`: controls by member and point; the maximising ones if left out.
+    - `problem`, `values`: problem and value functions of the family, with stacked leaves.
+    - `lengths`: side lengths of the box, which scale the slopes. `control`: controls by member and point; by default the maximising
+      controls.
     """
 
     pool = with_landings(problem, values, pool)
 
-    def both(p, v, row, *u):
-        h, unit, missed = residual(p, v, row, *(u or (greedy(p, v, row),)))
-        return jnp.square(row.weights * h / (unit * v.scale)), jnp.square(row.weights * missed * lengths / v.scale)
+    def squares(p, v, row, *u):
+        h, unit, slope_error = residual(p, v, row, *(u or (greedy(p, v, row),)))
+        return jnp.square(row.weights * h / (unit * v.scale)), jnp.square(row.weights * slope_error * lengths / v.scale)
 
-    given = () if control is None else (control,)
-    equation, faces = over_members(both, problem, values, pool, *given)
+    controls = () if control is None else (control,)
+    equation, faces = over_members(squares, problem, values, pool, *controls)
     return Losses(jnp.mean(equation), jnp.mean(jnp.sum(faces, axis=-1)))

@@ -1,4 +1,4 @@
-"""The regimes that a solution passes through, numbered, and where their jumps lead."""
+"""The numbered regimes of a solution and the destinations of their jumps."""
 
 from typing import Any
 
@@ -13,31 +13,31 @@ from ..solution import Policy, Return, Solution, family_shape, family_size, resh
 
 
 class Regime(eqx.Module):
-    """A regime as simulation sees it: its members stacked on one axis, and where its jumps lead."""
+    """A regime for simulation: its policies stacked over the members, and the destinations of its jumps."""
 
     policy: Policy
     size: int = eqx.field(static=True)
-    destinations: tuple[int, ...] = eqx.field(static=True)  # their numbers among the regimes, by jump
-    # by jump the members that it leads to, where they are not just (member, outcome) in a row
+    destinations: tuple[int, ...] = eqx.field(static=True)  # numbers of the regimes after each jump
+    # members of the next regime after each jump; None if they are the pairs (member, outcome) in row-major order
     members: tuple[Int[Array, "member outcome"] | None, ...] = ()
 
 
-MOST_OUTCOMES = 64  # room for the outcomes of a jump
+MOST_OUTCOMES = 64  # largest number of outcomes of a jump
 
 
 def regimes_of(solution: Solution) -> tuple[Regime, ...]:
-    """Every regime that can be reached, root first; those that lead to each other are members of one."""
-    found: dict[int, Regime] = {}
+    """Every reachable regime, starting with the initial one. Coupled regimes are members of one regime."""
+    regimes: dict[int, Regime] = {}
     groups: list[tuple[Solution, int]] = []
 
     def add(part: Solution, size: int) -> tuple[int, Any]:
-        """The number of a regime, and which of its members a family is; None for all of them in a row."""
+        """The number of a regime, and the members that a family consists of; None for all members in order."""
         if part.coupled is not None:
             place = jnp.asarray(part.place)
-            known = [number for group, number in groups if group is part.coupled]
-            return (known[0] if known else add(part.coupled, family_size(part.coupled))[0]), place
-        number = len(found)
-        found[number] = Regime(part.policy, size, ())
+            numbers = [number for group, number in groups if group is part.coupled]
+            return (numbers[0] if numbers else add(part.coupled, family_size(part.coupled))[0]), place
+        number = len(regimes)
+        regimes[number] = Regime(part.policy, size, ())
         groups.append((part, number))
         targets, members = [], []
         for destination in part.destinations:
@@ -46,17 +46,17 @@ def regimes_of(solution: Solution) -> tuple[Regime, ...]:
                 members.append(destination.members)
                 continue
             (_, outcomes) = family_shape(destination, 2)
-            to, place = add(reshape_family(destination, (size * outcomes,), 2), size * outcomes)
-            targets.append(to)
+            target, place = add(reshape_family(destination, (size * outcomes,), 2), size * outcomes)
+            targets.append(target)
             members.append(None if place is None else place.reshape(size, outcomes))
-        found[number] = Regime(part.policy, size, tuple(targets), tuple(members))
+        regimes[number] = Regime(part.policy, size, tuple(targets), tuple(members))
         return number, None
 
-    add(reshape_family(solution, (1,), 0), 1)  # with what it is coupled to, where it is
-    models = [regime.policy.problem.model for regime in found.values()]
+    add(reshape_family(solution, (1,), 0), 1)  # includes the regimes that it is coupled to
+    models = [regime.policy.problem.model for regime in regimes.values()]
     if len({(type(m.states), type(m.controls)) for m in models}) > 1:
         raise ValueError("simulate: the regimes have different states or controls; simulate them one by one.")
-    return tuple(found.values())
+    return tuple(regimes.values())
 
 
 def _jumps_of(regime: Regime) -> tuple[Jump, ...]:
@@ -75,31 +75,31 @@ def jump_numbers(regimes: tuple[Regime, ...]) -> dict[str, int]:
 
 
 def targets_of(regimes, numbers) -> tuple[Int[Array, "regime jump"], Int[Array, "regime jump"]]:
-    """The regime each jump leads to, and its number of outcomes."""
+    """The regime after each jump, and the number of outcomes of the jump."""
     target = np.zeros((len(regimes), len(numbers)), dtype=int)
     width = np.ones_like(target)
     for row, regime in enumerate(regimes):
-        for jump, to in zip(_jumps_of(regime), regime.destinations, strict=True):
-            target[row, numbers[jump.name]] = to
+        for jump, number in zip(_jumps_of(regime), regime.destinations, strict=True):
+            target[row, numbers[jump.name]] = number
             width[row, numbers[jump.name]] = jump.probabilities.shape[-1]
     return jnp.asarray(target), jnp.asarray(width)
 
 
 def leading_back(regimes, numbers) -> Bool[np.ndarray, "regime jump"] | None:
-    """Which jumps of a regime lead back to it, so that another may follow; None if there are none."""
-    back = np.zeros((len(regimes), len(numbers)), dtype=bool)
+    """Whether each jump of a regime leads back to the regime and may recur; None if no jump does."""
+    recurrent = np.zeros((len(regimes), len(numbers)), dtype=bool)
     for row, regime in enumerate(regimes):
-        for jump, to in zip(_jumps_of(regime), regime.destinations, strict=True):
-            back[row, numbers[jump.name]] = to == row
-    return back if back.any() else None
+        for jump, number in zip(_jumps_of(regime), regime.destinations, strict=True):
+            recurrent[row, numbers[jump.name]] = number == row
+    return recurrent if recurrent.any() else None
 
 
 def members_of(regimes, numbers) -> Int[Array, "regime jump outcome"] | None:
-    """Which member of the regime after it each jump leads to, by (member, outcome) in a row; None where that is itself."""
+    """The member of the next regime, by (member, outcome) in row-major order; None if it is that index itself."""
     if all(members is None for regime in regimes for members in regime.members):
         return None
-    rooms = [regime.size * jump.probabilities.shape[-1] for regime in regimes for jump in _jumps_of(regime)]
-    table = jnp.broadcast_to(jnp.arange(max(rooms)), (len(regimes), len(numbers), max(rooms)))
+    sizes = [regime.size * jump.probabilities.shape[-1] for regime in regimes for jump in _jumps_of(regime)]
+    table = jnp.broadcast_to(jnp.arange(max(sizes)), (len(regimes), len(numbers), max(sizes)))
     for row, regime in enumerate(regimes):
         for jump, members in zip(_jumps_of(regime), regime.members, strict=True):
             if members is not None:
@@ -108,7 +108,7 @@ def members_of(regimes, numbers) -> Int[Array, "regime jump outcome"] | None:
 
 
 def landing_room(regimes) -> int:
-    """Room for the landings of a jump: the most outcomes of those that land by outcome, else 1."""
+    """Largest number of distinct landings of a jump: its outcomes if the landing depends on the outcome, else 1."""
     room = 1
     for regime in regimes:
         for jump, landing in zip(_jumps_of(regime), eqx.filter_eval_shape(_land, regime), strict=True):

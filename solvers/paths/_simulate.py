@@ -22,10 +22,9 @@ class Paths(eqx.Module):
     """Simulated paths under the optimal policy, at the start of each year.
 
     **Fields:** `years` (calendar), and with axes (path, year): `states`, `additive`, `controls` (NamedTuples),
-    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump; a jump that leads back leaves it) and
-    `outcome` (which member of the regime: of those that lead to each other, which one). `jump_years`: by jump, the date of
-    the first (NaN if none). `outside`: whether a path ever left the computational box, where the policy is that of the nearest
-    edge.
+    `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump; unchanged by a jump between coupled regimes) and
+    `outcome` (the index of the member within the regime). `jump_years`: the date of the first jump, by name of the jump (NaN if none
+    occurs). `outside`: whether a path ever left the computational box; outside, the policy of the nearest edge is applied.
     """
 
     years: Int[Array, " year"]
@@ -44,27 +43,27 @@ class Paths(eqx.Module):
 
     @property
     def in_first(self) -> Bool[np.ndarray, "path year"]:
-        """Whether a path is in the regime in which it starts: until a jump to another, and after one that leads back."""
+        """Whether a path is in its initial regime: before a jump to another regime, and after a jump back."""
         outcome = np.asarray(self.outcome)
         return (np.asarray(self.regime) == 0) & (outcome == outcome[:, :1])
 
     def to_dataset(self):
-        """Labelled: dims realization and year (see `abatax.solvers.paths_dataset`)."""
+        """The paths as labelled data with dimensions realization and year (see `abatax.solvers.paths_dataset`)."""
         from ...scenarios.labels import paths_dataset
 
         return paths_dataset(self)
 
 
 class _View(NamedTuple):
-    """What a regime says at a state."""
+    """Policy, dynamics and jumps of a regime at a state."""
 
     control: Point
     observables: dict[str, Float[Array, ""]]
     scc: Float[Array, ""]
-    moved: tuple[Point, Point]  # states and additive states one step later, if no jump happens
+    moved: tuple[Point, Point]  # states and additive states one step later, if no jump occurs
     intensity: Float[Array, " jump"]
     outcomes: Float[Array, "jump outcome"]
-    landings: tuple[Point, Point]  # states, and additive states, after each jump: jump, outcome if it matters
+    landings: tuple[Point, Point]  # states and additive states after each jump: jump, outcome
     outside: Bool[Array, ""]
 
 
@@ -87,25 +86,25 @@ def simulate(
     shocks: bool = True,
     steps_per_year: int = 4,
 ) -> Paths:
-    r"""Simulate the economy under the optimal policy: Euler-Maruyama by a scan, noise drawn by path and year.
+    r"""Simulate the economy under the optimal policy by Euler-Maruyama steps, with noise drawn by path and year.
 
     **Arguments:**
 
-    - `solution`: of any solver.
+    - `solution`: a solution of any solver.
     - `years`: horizon; the paths have `years + 1` dates.
-    - `num_paths`: number of paths; one if `shocks` is off.
-    - `key`: randomness; `jax.random.key(0)` if left out. With the same key a longer horizon continues the same paths, and more
-      paths are added to them.
-    - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the distortions against which the
-      planner guards: drift of the shocks, weights on climates, intensities and outcomes of jumps).
-    - `shocks`: off means one path without Brownian shocks and without jumps.
-    - `steps_per_year`: Euler steps; controls are held over a step. A state that adjusts at a rate $\lambda$ needs more than
-      $\lambda/2$ of them, and some 5$\lambda$ for accuracy.
+    - `num_paths`: number of paths; a single path if `shocks` is false.
+    - `key`: random key; by default `jax.random.key(0)`. With the same key, a longer horizon continues the same paths, and a larger
+      number of paths contains them.
+    - `measure`: `baseline` (prior mean of the climate, no distortion) or `worst-case` (the planner's worst-case distortions: drift of
+      the shocks, weights on climates, intensities and outcomes of jumps).
+    - `shocks`: if false, one path without Brownian shocks and without jumps is simulated.
+    - `steps_per_year`: Euler steps per year; controls are constant over a step. A state that adjusts at a rate $\lambda$ (1/yr) needs
+      more than $\lambda/2$ steps for stability and about 5$\lambda$ for accuracy.
 
     **Returns:** [`Paths`][].
 
-    **Raises:** `ValueError` naming the argument, or the initial state that is outside the box; regimes must share their states
-    and controls.
+    **Raises:** `ValueError` if an argument is out of its range, if the initial state is outside the box, or if the regimes differ in
+    states or controls.
 
     !!! example
 
@@ -130,10 +129,10 @@ def simulate(
     num_paths = num_paths if shocks else 1
     flags = jnp.array(measure == "worst-case"), jnp.array(shocks)
     member = jnp.asarray(0 if solution.place is None else solution.place)
-    # Paths are simulated in whole groups: vector and scalar instructions may round the last bit of a path differently.
-    simulated = -(-num_paths // _LANES) * _LANES if shocks else 1
-    every = _simulate(regimes, member, key, years, simulated, *flags, steps_per_year)
-    walkers, controls, observables, scc = jax.tree.map(lambda leaf: leaf[:num_paths], every)
+    # The number of simulated paths is rounded up to whole vectors: vector and scalar instructions may round the last bit differently.
+    padded_paths = -(-num_paths // _LANES) * _LANES if shocks else 1
+    simulated_paths = _simulate(regimes, member, key, years, padded_paths, *flags, steps_per_year)
+    walkers, controls, observables, scc = jax.tree.map(lambda leaf: leaf[:num_paths], simulated_paths)
     _check_steps(solution, walkers.states, steps_per_year)
     start = solution.problem.model.start_year
     return Paths(
@@ -153,36 +152,36 @@ def simulate(
     )
 
 
-# Widths of the box that a path may leave it by: noise never carries it so far, unstable Euler steps do at once.
+# Largest distance of a path from the middle of the box, in widths of the box. Only unstable Euler steps exceed it, not noise.
 _RUNAWAY = 100.0
 
 
 def _check_steps(solution: Solution, states, steps_per_year: int):
     for (low, high), name, path in zip(solution.problem.domain, states._fields, states, strict=True):
-        far = np.abs(np.asarray(path) - 0.5 * (low + high)) / (high - low)
-        if not np.all(far < _RUNAWAY):
+        distance = np.abs(np.asarray(path) - 0.5 * (low + high)) / (high - low)
+        if not np.all(distance < _RUNAWAY):
             raise ValueError(
                 f"`steps_per_year` is {steps_per_year}; `{name}` moves too fast for such steps and runs away."
                 f" Try {10 * steps_per_year}."
             )
 
 
-_LANES = 8  # numbers in double precision that vector units take at once, at most
+_LANES = 8  # largest number of double-precision numbers in one vector instruction
 
 
 @compiled
 def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_per_year):
-    """All paths, from a member of the first regime.
+    """Simulate all paths, starting from a member of the first regime.
 
-    `distorted` and `noisy` are arrays, so that one compilation serves every kind of simulation.
+    `distorted` and `noisy` are arrays, so that one compiled program serves every kind of simulation.
     """
     dt = 1.0 / steps_per_year
     numbers = jump_numbers(regimes)
     num_jumps = len(numbers)
     targets, widths = targets_of(regimes, numbers)
     root = regimes[0].policy.problem.model
-    room, members, back = landing_room(regimes), members_of(regimes, numbers), leading_back(regimes, numbers)
-    back = None if back is None else jnp.asarray(back)
+    room, members, recurrent = landing_room(regimes), members_of(regimes, numbers), leading_back(regimes, numbers)
+    recurrent = None if recurrent is None else jnp.asarray(recurrent)
     single = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, root)
     start = _Walker(
         states=single.initial_state(),
@@ -193,29 +192,33 @@ def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_pe
         outside=jnp.array(False),
     )
 
-    def look(walker, t, dw) -> _View:
-        """What the walker's own regime and outcome say at its state."""
+    def view_at(walker, t, dw) -> _View:
+        """The view of the current regime and outcome at the current state."""
         views = []
         for regime in regimes:
-            at = jnp.clip(walker.outcome, 0, regime.size - 1)
-            policy = jax.tree.map(lambda leaf, at=at: leaf[at] if eqx.is_array(leaf) else leaf, regime.policy)
+            outcome = jnp.clip(walker.outcome, 0, regime.size - 1)
+            policy = jax.tree.map(
+                lambda leaf, outcome=outcome: leaf[outcome] if eqx.is_array(leaf) else leaf, regime.policy
+            )
             views.append(_view(policy, walker, t, dt, dw, distorted, numbers, room))
         chosen = views[0]
         for number, view in enumerate(views[1:], 1):
-            here = walker.regime == number
-            chosen = jax.tree.map(lambda new, old, here=here: jnp.where(here, new, old), view, chosen)
+            is_current = walker.regime == number
+            chosen = jax.tree.map(lambda new, old, is_current=is_current: jnp.where(is_current, new, old), view, chosen)
         return chosen
 
     def step(walker, noise):
         t, dw, (u_event, u_which, u_outcome) = noise
-        view = look(walker, t, dw)
-        seen = walker, view.control, view.observables, view.scc
+        view = view_at(walker, t, dw)
+        record = walker, view.control, view.observables, view.scc
         states, additive = view.moved
         new = walker._replace(states=states, additive=additive, outside=walker.outside | view.outside)
         if not num_jumps:
-            return new, seen
+            return new, record
         total = jnp.sum(view.intensity)
-        happens = noisy & (u_event < _chance(view.intensity, dt, None if back is None else back[walker.regime]))
+        happens = noisy & (
+            u_event < _chance(view.intensity, dt, None if recurrent is None else recurrent[walker.regime])
+        )
         share = jnp.cumsum(view.intensity) / jnp.where(total > 0, total, 1.0)
         which = jnp.clip(jnp.sum(u_which > share), 0, num_jumps - 1)
         width = widths[walker.regime, which]
@@ -230,39 +233,39 @@ def _simulate(regimes, member, key, years, num_paths, distorted, noisy, steps_pe
             outcome=row if members is None else members[walker.regime, which, row],
             jumped=walker.jumped.at[which].set(jnp.where(first, t + dt, walker.jumped[which])),
         )
-        return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), seen
+        return jax.tree.map(lambda a, b: jnp.where(happens, a, b), after, new), record
 
-    def one(path):
+    def one_path(path):
         path_key = jr.fold_in(key, path)
 
         def year(walker, date):
-            # drawn by path and year: a longer horizon and more paths leave the first ones as they are
+            # noise is drawn by path and year, so that a longer horizon or more paths do not change the first ones
             noise_key, event_key = jr.split(jr.fold_in(path_key, date))
             dw = jnp.where(noisy, jnp.sqrt(dt), 0.0) * jr.normal(noise_key, (steps_per_year, noise_size(single)))
             draws = jr.uniform(event_key, (3, steps_per_year))
             ts = dt * (steps_per_year * date + jnp.arange(steps_per_year)).astype(jnp.float64)
-            walker, seen = jax.lax.scan(step, walker, (ts, dw, tuple(draws)))
-            return walker, jax.tree.map(lambda leaf: leaf[0], seen)
+            walker, record = jax.lax.scan(step, walker, (ts, dw, tuple(draws)))
+            return walker, jax.tree.map(lambda leaf: leaf[0], record)
 
-        # the year after the horizon is simulated too: its first date is the last one reported
+        # the year after the horizon is simulated too, because its first date is the last reported date
         return jax.lax.scan(year, start, jnp.arange(years + 1))[1]
 
-    return jax.vmap(one)(jnp.arange(num_paths))
+    return jax.vmap(one_path)(jnp.arange(num_paths))
 
 
 def _chance(intensity: Float[Array, " jump"], dt: float, back: Bool[Array, " jump"] | None) -> Float[Array, ""]:
-    """The chance that something jumps in a step; once at most, so that of what recurs the mean number is the chance."""
+    """Probability of a jump in a step, at most one. For recurrent jumps it is the mean number of jumps in the step."""
     if back is None:
         return -jnp.expm1(-jnp.sum(intensity) * dt)
-    once, often = jnp.sum(jnp.where(back, 0.0, intensity)), jnp.sum(jnp.where(back, intensity, 0.0))
-    return jnp.minimum(often * dt - jnp.expm1(-once * dt), 1.0)
+    single_rate, recurrent_rate = jnp.sum(jnp.where(back, 0.0, intensity)), jnp.sum(jnp.where(back, intensity, 0.0))
+    return jnp.minimum(recurrent_rate * dt - jnp.expm1(-single_rate * dt), 1.0)
 
 
 def _view(policy: Policy, walker: _Walker, t, dt, dw, distorted, numbers: dict[str, int], room: int) -> _View:
-    """Control, dynamics and jumps of one regime at a walker's state."""
+    """Control, dynamics and jumps of one regime at the state of a path."""
     problem, model, x = policy.problem, policy.problem.model, walker.states
-    here = policy.at(t, x, walker.additive, dt)
-    inside, u, worst = here.state, here.controls, here.worst_case
+    evaluation = policy.at(t, x, walker.additive, dt)
+    inside, u, worst = evaluation.state, evaluation.controls, evaluation.worst_case
     weights = jnp.where(distorted, worst.climate, model.ensemble.weights)
 
     def drifts(climate):
@@ -271,15 +274,15 @@ def _view(policy: Policy, walker: _Walker, t, dt, dw, distorted, numbers: dict[s
     loadings = model.diffusion(t, x, u), model.additive_diffusion(t, x, u)
     shocks = jnp.where(distorted, worst.shocks, 0.0)
     mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.climates))
-    start = walker.states, walker.additive
-    moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, start, mean, loadings)
-    # the control keeps the mean of a step within the bounds; noise is stopped there
+    before = walker.states, walker.additive
+    moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, before, mean, loadings)
+    # the control keeps the mean of a step within the bounds; the noise is truncated there
     moved = kept_within(problem, moved[0]), moved[1]
     intensity = jnp.zeros(len(numbers))
     outcomes = jnp.zeros((len(numbers), MOST_OUTCOMES))
 
     def in_room(z):
-        """One state after a jump, by outcome; there is room for more."""
+        """One state after a jump by outcome, padded to the largest number of outcomes."""
         z = jnp.asarray(z)
         return jnp.broadcast_to(z, (room,)) if z.ndim == 0 else jnp.pad(z, (0, room - z.shape[0]))
 
@@ -297,7 +300,7 @@ def _view(policy: Policy, walker: _Walker, t, dt, dw, distorted, numbers: dict[s
     return _View(
         control=u,
         observables=model.observables(t, x, u, walker.additive),
-        scc=jnp.zeros(()) if here.social_cost_of_carbon is None else here.social_cost_of_carbon,
+        scc=jnp.zeros(()) if evaluation.social_cost_of_carbon is None else evaluation.social_cost_of_carbon,
         moved=moved,
         intensity=intensity,
         outcomes=outcomes,
