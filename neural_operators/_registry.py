@@ -1,4 +1,4 @@
-"""Names on the command line, and networks of a given number of parameters."""
+"""Names of architectures on the command line, and networks with a given number of parameters."""
 
 import functools
 import inspect
@@ -13,21 +13,21 @@ from ..common import choose, nearest
 from . import networks
 from .layers import AbstractNetwork, OutSize, count_parameters
 
-# Every architecture that `networks` exports, by its name.
+# Architectures exported by `networks`, by name.
 ARCHITECTURES: dict[str, type[AbstractNetwork]] = {
     network.name: network
     for network in vars(networks).values()
     if isinstance(network, type) and issubclass(network, AbstractNetwork)
 }
 
-# What every architecture takes, besides its own options.
+# Arguments that are common to all architectures.
 _COMMON = ("in_size", "out_size", "dtype", "key")
-# A network that cannot be made small enough is refused beyond this multiple of what was asked.
+# Largest admissible ratio of the parameters of the narrowest network to the requested number.
 _TOO_MANY = 1.2
 
 
 def architecture(name: str) -> type[AbstractNetwork]:
-    """The architecture of a name.
+    """The architecture class with a given name.
 
     **Raises:** `ValueError` with the nearest known name.
 
@@ -69,18 +69,18 @@ def make_network(
     dtype: Any = jnp.float64,
     **options: Any,
 ) -> AbstractNetwork:
-    """A network by its name on the command line.
+    """Make a network from its name on the command line.
 
     **Arguments:**
 
     - `name`: one of `ARCHITECTURES`.
-    - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
-    - `parameters`: how many there should be; the width is chosen to come as near as possible.
+    - `in_size`, `out_size`: sizes of the input and output vectors; `"scalar"` for a scalar output.
+    - `parameters`: requested number of parameters; the width is chosen to match it as closely as possible.
     - `key`, `dtype`: random key of the initialisation, floating-point type.
-    - `options`: of the architecture, such as `depth`.
+    - `options`: options of the architecture, such as `depth`.
 
-    **Raises:** `ValueError` for an unknown name or option (with the nearest known one), for both `parameters` and `width`, and if
-    even the narrowest network has many more parameters than asked.
+    **Raises:** `ValueError` for an unknown name or option (with the nearest known one), if both `parameters` and `width` are given,
+    and if the narrowest network has many more parameters than requested.
 
     !!! example
 
@@ -93,10 +93,10 @@ def make_network(
         assert abs(ab.neural_operators.count_parameters(net) - 1000) < 50
         ```
     """
-    cls, known = architecture(name), architecture_options(name)
+    cls, defaults = architecture(name), architecture_options(name)
     for option in options:
-        if option not in known:
-            raise ValueError(f"unknown option `{option}` of architecture `{name}`: {nearest(option, known)}")
+        if option not in defaults:
+            raise ValueError(f"unknown option `{option}` of architecture `{name}`: {nearest(option, defaults)}")
     if parameters is not None:
         if "width" in options:
             raise ValueError(f"`width` is {options['width']} and `parameters` is {parameters}; give one of them.")
@@ -106,7 +106,7 @@ def make_network(
 
 @functools.lru_cache(maxsize=256)
 def _width(cls: Any, name: str, in_size: int, out_size: OutSize, parameters: int, options: tuple) -> int:
-    """The width with the nearest number of parameters, which increases with the width."""
+    """The width whose number of parameters is nearest to the requested number; the number increases with the width."""
 
     @functools.cache
     def count(width: int) -> int:

@@ -1,4 +1,4 @@
-"""How a network is made: its architecture, its size and its options, as one object."""
+"""Network specification: options of an architecture as one object, from which networks are made."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from ..common import nearest
 from ._registry import architecture_options, make_network
 from .layers import AbstractNetwork, OutSize
 
-SCALE = "initial_scale"  # an option of every architecture: a factor on all weight matrices at the start
+SCALE = "initial_scale"  # an option of every architecture: a factor on all initial weight matrices
 
 
 class NetworkOptions(eqx.Module):
     """Options of an architecture beyond its name and number of parameters, such as `depth`, `activation` or `initial_scale`.
 
-    **Arguments:** the options, by name. `initial_scale` multiplies every weight matrix at the start. With `width` the number of
-    parameters follows from the width.
+    **Arguments:** the options by name. `initial_scale` multiplies every initial weight matrix. If `width` is given, it determines the
+    number of parameters.
 
     !!! example
 
@@ -44,20 +44,23 @@ class NetworkOptions(eqx.Module):
         return dict(self.items)
 
     def with_options(self, options: Mapping[str, Any]) -> "NetworkOptions":
-        """These options, those given replaced."""
+        """A copy of these options, updated with the given options."""
         return NetworkOptions(**{**self.to_dict(), **options})
 
     def check(self, name: str) -> None:
-        """**Raises:** `ValueError` naming an option that the architecture does not have, or whose value is of another kind."""
-        known = architecture_options(name) | {SCALE: 1.0}
+        """Check the options against an architecture.
+
+        **Raises:** `ValueError` if the architecture does not have an option, or if the value of an option has the wrong type.
+        """
+        defaults = architecture_options(name) | {SCALE: 1.0}
         for option, value in self.items:
-            if option not in known:
+            if option not in defaults:
                 raise ValueError(
-                    f"unknown option `solver.network.{option}` of architecture `{name}`: {nearest(option, known)}"
+                    f"unknown option `solver.network.{option}` of architecture `{name}`: {nearest(option, defaults)}"
                 )
-            default = known[option]
-            numbers = isinstance(value, (int, float)) and isinstance(default, float) and not isinstance(value, bool)
-            if not (numbers or type(value) is type(default)):
+            default = defaults[option]
+            is_number = isinstance(value, (int, float)) and isinstance(default, float) and not isinstance(value, bool)
+            if not (is_number or type(value) is type(default)):
                 raise ValueError(
                     f"`solver.network.{option}` is {value!r}; it must be like its default {default!r} in `{name}`."
                 )
@@ -65,7 +68,7 @@ class NetworkOptions(eqx.Module):
     def make(
         self, name: str, in_size: int, out_size: OutSize = "scalar", *, parameters: int, key: PRNGKeyArray
     ) -> AbstractNetwork:
-        """A network of an architecture with about so many parameters and these options."""
+        """Make a network of an architecture with these options and approximately the given number of parameters."""
         options = self.to_dict()
         scale = float(options.pop(SCALE, 1.0))
         count = None if "width" in options else parameters

@@ -1,4 +1,4 @@
-"""How it is answered: one driver, solvers, the solution and its simulation."""
+"""Numerical solution: the driver, the solvers, the solution and its simulation."""
 
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str):
-    # xarray and pandas take a second to import: only who labels arrays pays for it
+    # xarray and pandas take a second to import, so they are loaded on first use
     if name in ("grid_dataset", "paths_dataset", "regime_datasets", "trajectory_dataset"):
         from ..scenarios import labels
 

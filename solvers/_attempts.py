@@ -1,4 +1,4 @@
-"""What a solve tries when Newton's method diverges: no guess, a coarser grid, a planner who doubts less."""
+"""Fallbacks if Newton's method diverges: a flat guess, a coarser grid, continuation in the aversion to ambiguity."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,22 +11,22 @@ from ..models import HJBProblem
 from .base import AbstractSolver, Finish, result_name
 from .solution import After, Near, Solution
 
-# Results after which a coarser grid or a milder problem may help: Newton's method diverged, and nothing says that the problem
-# has no solution.
+# Results after which a coarser grid or a smaller aversion may help: Newton's method diverged, without evidence that the problem has no
+# solution.
 _DIVERGED = ("stalled", "unsettled", "nonfinite", "oscillating")
-# Results for which a guess is not to blame.
+# Results that do not depend on the guess.
 _NOT_THE_GUESS = ("successful", "max_steps_reached", "max_seconds_reached", "unresolved", "untrained")
-# Shares of the aversion to ambiguity differ by at least this much between two solves of a continuation.
+# Smallest increment of the fraction of the aversion to ambiguity between two solves of a continuation.
 _LEAST_SHARE = 1.0 / 8.0
 
 Iterate = Callable[[AbstractSolver, HJBProblem, Any], tuple[Finish, int]]
 
 
 class Attempts(NamedTuple):
-    """How one family of problems is solved.
+    """The sequence of attempts to solve one family of problems.
 
     **Fields:** `iterate` solves a problem by a solver from a guess and returns the finish and the number of steps; `destinations`
-    are the solutions after the jumps; `report` says in one line what is tried next.
+    are the solutions after the jumps; `report` displays one line about the next attempt.
     """
 
     iterate: Iterate
@@ -34,14 +34,14 @@ class Attempts(NamedTuple):
     report: Callable[[str], None]
 
     def solve(self, solver: AbstractSolver, problem: HJBProblem, guess: Any) -> tuple[Finish, dict[str, Any]]:
-        """The best finish that was reached, and statistics of what was tried.
+        """Solve the family and return the finish and the statistics of the attempts.
 
-        1. From the guess, and if that diverges from a flat value function.
-        2. On half the cells, from which the solution is refined.
-        3. By continuation: with a share of the aversion to ambiguity, raised step by step, each solve from the one before.
+        1. Start from the guess; if that diverges, start from a flat value function.
+        2. If that diverges, solve on half the cells and refine the solution.
+        3. If that diverges, continue the coarse solution from a fraction of the aversion to ambiguity, raised step by step.
 
-        What the first attempt computed is kept if none converges. Statistics: `steps` of all attempts, `guess_dropped`,
-        `refined`, `continued` (the shares of the aversion that were solved on the way; empty without continuation).
+        If no attempt converges, the result of the first attempt is returned. Statistics: `steps` of all attempts, `guess_dropped`,
+        `refined`, `continued` (the solved fractions of the aversion; empty without continuation).
         """
         steps: list[int] = []
 
@@ -51,27 +51,32 @@ class Attempts(NamedTuple):
             return finish, result_name(finish.result)
 
         finish, name = attempt(solver, problem, guess)
-        dropped, refined, shares = guess is not None and name not in _NOT_THE_GUESS, False, ()
-        if dropped:
+        guess_dropped, refined, shares = guess is not None and name not in _NOT_THE_GUESS, False, ()
+        if guess_dropped:
             self.report(f"{name} from the guess: starting again from a flat value function")
-            flat, ended = attempt(solver, problem, None)
+            flat_finish, ended = attempt(solver, problem, None)
             if ended == "successful":
-                finish, name = flat, ended
+                finish, name = flat_finish, ended
         coarser = solver.coarser(problem) if name in _DIVERGED else None
         if coarser is not None:
             self.report(f"{name}: trying half the cells first")
-            start, ended = attempt(coarser, problem, None)
+            coarse_finish, ended = attempt(coarser, problem, None)
             if ended in _DIVERGED and _is_averse(problem):
                 self.report(f"{ended} on half the cells: continuing from milder aversion to ambiguity")
-                start, ended, shares = self._continue(attempt, coarser, problem)
+                coarse_finish, ended, shares = self._continue(attempt, coarser, problem)
             if ended == "successful":
-                again, ended = attempt(solver, problem, self._near(problem, start))
+                refined_finish, ended = attempt(solver, problem, self._near(problem, coarse_finish))
                 refined = ended == "successful"
-                finish = again if refined else finish
-        return finish, {"steps": sum(steps), "guess_dropped": dropped, "refined": refined, "continued": list(shares)}
+                finish = refined_finish if refined else finish
+        return finish, {
+            "steps": sum(steps),
+            "guess_dropped": guess_dropped,
+            "refined": refined,
+            "continued": list(shares),
+        }
 
     def _continue(self, attempt, solver: AbstractSolver, problem: HJBProblem) -> tuple[Finish, str, tuple[float, ...]]:
-        """The solution under the full aversion, from those under shares of it; shares move closer where a solve diverges."""
+        """Continue the solution to the full aversion. The increment of the aversion is halved after a solve that diverges."""
         step, shares, guess = 0.5, [], None
         while True:
             share = min((shares[-1] if shares else 0.0) + step, 1.0)
@@ -92,7 +97,7 @@ class Attempts(NamedTuple):
 
 
 def with_aversion(problem: HJBProblem, share: float) -> HJBProblem:
-    """The same problem for a planner with a share of the aversion to ambiguity; what follows its jumps stays."""
+    """The same problem with a fraction of the aversion to ambiguity. Its continuations are unchanged."""
     ambiguity = jax.tree.map(lambda aversion: share * aversion, problem.model.ambiguity)
     return eqx.tree_at(lambda p: p.model.ambiguity, problem, ambiguity)
 

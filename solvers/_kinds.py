@@ -1,4 +1,4 @@
-"""Kinds of problems: what a model poses, and which solvers answer it."""
+"""Kinds of problems: the problem that a model poses, and the solvers of each kind."""
 
 import functools
 from typing import Any
@@ -8,7 +8,7 @@ from .base import AbstractSolver
 from .discrete import AbstractPathSolver, InteriorPoint
 from .grid import FiniteDifference
 
-# kind of problem: solvers that answer it, the one taken if none is named, and what such a problem is called
+# kind of problem: base class of its solvers, default solver, and description
 _KINDS: dict[type, tuple[type, type, str]] = {
     HJBProblem: (AbstractSolver, FiniteDifference, "an HJB equation"),
     DiscreteProblem: (AbstractPathSolver, InteriorPoint, "a path in discrete time"),
@@ -17,9 +17,9 @@ _KINDS: dict[type, tuple[type, type, str]] = {
 
 @functools.singledispatch
 def pose(asked: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
-    """The problem that a model poses, in a box of its states where that is part of the problem; problems stay as they are.
+    """The problem that a model poses, in a box of its states for HJB equations. Problems are returned unchanged without a box.
 
-    **Raises:** `ValueError` if it is neither, or if there is a box where states are not bounded.
+    **Raises:** `ValueError` if `asked` is neither a model nor a problem, or if a problem in discrete time is given a box.
     """
     del box
     raise ValueError(f"`problem` is {type(asked).__name__}; give an HJBProblem, a DiscreteProblem or a model.")
@@ -53,14 +53,14 @@ def _no_box(model: AbstractDiscreteModel, box: dict[str, tuple[float, float]] | 
 
 
 def default_solver(problem: HJBProblem | DiscreteProblem) -> Any:
-    """The solver taken if none is named."""
+    """The default solver of a problem."""
     return _KINDS[type(problem)][1]()
 
 
 def check_kind(problem: HJBProblem | DiscreteProblem, solver: Any) -> Any:
-    """The solver.
+    """Check that a solver solves this kind of problem, and return it.
 
-    **Raises:** `ValueError` if it answers another kind of problem.
+    **Raises:** `ValueError` if it solves another kind of problem.
     """
     family, default, words = _KINDS[type(problem)]
     if not isinstance(solver, family):

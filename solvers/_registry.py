@@ -1,4 +1,4 @@
-"""Names on the command line, and solvers from plain options."""
+"""Names of solvers on the command line, and construction of solvers from plain options."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from . import collocation, discrete, grid, neural
 from .base import AbstractSolver
 from .discrete import AbstractPathSolver
 
-# Every solver that these sub-packages export and that has a name, by its name.
+# Named solvers exported by these sub-packages, by name.
 SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     solver.name: solver  # pyright: ignore[reportAttributeAccessIssue]
     for package in (grid, collocation, neural, discrete)
@@ -22,7 +22,7 @@ SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
 
 
 def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
-    """The solver of a name.
+    """The solver class with a given name.
 
     **Raises:** `ValueError` with the nearest known name.
     """
@@ -34,77 +34,81 @@ _TRUTH = {"true": True, "false": False}
 
 
 def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | AbstractPathSolver:
-    """A solver from its name and options as typed: `{"points": "41", "order": 4}`.
+    """Make a solver from its name and options as typed by the user: `{"points": "41", "order": 4}`.
 
-    **Raises:** `ValueError` naming an option that is unknown or of the wrong kind.
+    **Raises:** `ValueError` if an option is unknown or of the wrong type.
     """
     cls = solver_class(name)
     options = dict(options)
     network = _network_options(cls, options)
     plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, (int, float, str))}
-    # one for every state
-    several = {
+    # options with one value per state
+    per_state = {
         f.name for f in dataclasses.fields(cls) if any(typing.get_origin(t) is tuple for t in typing.get_args(f.type))
     }
-    given = {}
+    values = {}
     for key, value in options.items():
         if key not in plain:
             raise ValueError(f"unknown field `solver.{key}`: {nearest(key, plain)}")
         kind = type(plain[key])
         if kind is str:
-            given[key] = str(value)
+            values[key] = str(value)
             continue
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
         try:
             numbers = tuple(_TRUTH[str(part).strip().lower()] if kind is bool else kind(part) for part in parts)
         except (TypeError, ValueError, KeyError, OverflowError):
-            wanted = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
-            raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {wanted}.") from None
+            description = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
+            raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {description}.") from None
         if kind is float and not all(math.isfinite(float(number)) for number in numbers):
             raise ValueError(f"`solver.{key}` is {value!r}; it must be a finite number.")
-        if not numbers or (len(numbers) > 1 and key not in several):
-            what = "be one value" if key not in several else "have at least one value"
-            raise ValueError(f"`solver.{key}` is {shortened(str(value))}; it must {what}.")
-        given[key] = numbers[0] if len(numbers) == 1 else numbers
-    return cls(**given, **network)
+        if not numbers or (len(numbers) > 1 and key not in per_state):
+            requirement = "be one value" if key not in per_state else "have at least one value"
+            raise ValueError(f"`solver.{key}` is {shortened(str(value))}; it must {requirement}.")
+        values[key] = numbers[0] if len(numbers) == 1 else numbers
+    return cls(**values, **network)
 
 
 def _network_options(cls: type, options: dict[str, Any]) -> dict[str, NetworkOptions]:
-    """The options of the network, which are taken out: `network.depth` of the command line, or the table `network` of a file."""
+    """Remove the network options from `options`: `network.depth` from the command line, or the table `network` of a file."""
     table = options.pop("network", {})
     if not isinstance(table, Mapping):
         raise ValueError(
             f"`solver.network` is {shortened(repr(table))}; set its options, as in `solver.network.depth=2`."
         )
-    chosen = dict(table)
+    given_options = dict(table)
     for key in [key for key in options if key.startswith(_NETWORK)]:
-        chosen[key.removeprefix(_NETWORK)] = options.pop(key)
-    if not chosen:
+        given_options[key.removeprefix(_NETWORK)] = options.pop(key)
+    if not given_options:
         return {}
     defaults = {f.name: f.default for f in dataclasses.fields(cls)}
     if "network" not in defaults:
-        raise ValueError(f"unknown field `solver.{_NETWORK}{next(iter(chosen))}`: this solver trains no network.")
+        raise ValueError(
+            f"unknown field `solver.{_NETWORK}{next(iter(given_options))}`: this solver trains no network."
+        )
     name = str(options.get("architecture", defaults["architecture"]))
-    known = architecture_options(name) | {SCALE: 1.0}
-    typed = {option: _like(known.get(option), option, value) for option, value in chosen.items()}
-    network = NetworkOptions(**typed)
+    defaults_of_network = architecture_options(name) | {SCALE: 1.0}
+    converted = {
+        option: _like(defaults_of_network.get(option), option, value) for option, value in given_options.items()
+    }
+    network = NetworkOptions(**converted)
     network.check(name)
     return {"network": network}
 
 
 def _like(default: Any, option: str, value: Any) -> Any:
-    """An option of a network as a value of the kind of its default."""
+    """Convert an option of a network to the type of its default."""
     if not isinstance(value, str) or isinstance(default, str) or default is None:
         return value
     try:
         return _TRUTH[value.strip().lower()] if isinstance(default, bool) else type(default)(value)
     except (TypeError, ValueError, KeyError, OverflowError):
-        wanted = {int: "a whole number", bool: "true or false"}.get(type(default), "a number")
-        raise ValueError(f"`solver.network.{option}` is {shortened(repr(value))}; it must be {wanted}.") from None
+        description = {int: "a whole number", bool: "true or false"}.get(type(default), "a number")
+        raise ValueError(f"`solver.network.{option}` is {shortened(repr(value))}; it must be {description}.") from None
 
 
 def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:
-    """The plain options of a solver, as `make_solver` takes them."""
+    """The plain options of a solver, as accepted by `make_solver`."""
     values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
     plain = {
         k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, str, tuple))

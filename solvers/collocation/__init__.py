@@ -1,4 +1,4 @@
-"""Collocation on polynomials and on features: bases, workspace, and the judgement of the result."""
+"""Collocation on polynomials and on features: bases, workspace, and verdict on the result."""
 
 from ._collocation_workspace import (
     CollocationWorkspace as CollocationWorkspace,

@@ -12,13 +12,14 @@ from ..grid import FiniteDifference, FiniteDifferenceState, can_start_from, mono
 from ._collocation_workspace import AbstractBasis, CollocationWorkspace, family_at
 from ._judgement import judge
 
-# Corrections below this that no longer shrink are rounding.
+# Corrections below this value that no longer shrink are due to rounding.
 _FLOOR = 1e-7
-# A residual over delta of less than this share of the range of V may rise: it is rounding.
+# Residuals divided by delta below this fraction of the range of V are due to rounding and may rise.
 _ROUNDING = 1e-6
-# Corrections this small have settled if the residual is rounding, or, of least squares, keeps this share of itself.
+# Corrections below `_SETTLED` end the iteration if the residual is due to rounding or, in least squares, if it falls by less than the
+# factor `_NO_PROGRESS`.
 _SETTLED, _NO_PROGRESS = 1e-4, 0.9
-# First time step of a start without finite differences, in units of 1/delta, its growth, and when it counts as infinite.
+# First time step of a start without finite differences in units of 1/delta, its growth factor, and the step that counts as infinite.
 _FIRST_TIME_STEP, _FASTER, _FOREVER = 0.01, 2.0, 1e4
 
 _MONOTONE, _TRANSIENT, _NEWTON = 0, 1, 2
@@ -26,52 +27,52 @@ _STAGES = ("monotone start", "transient", "collocation")
 
 
 class CollocationState(NamedTuple):
-    """Where the iteration is. All leaves are numpy, so that a checkpoint is a file of arrays."""
+    """State of the iteration. All leaves are numpy arrays, so that a checkpoint is a file of arrays."""
 
-    start: FiniteDifferenceState | tuple[()]  # of the monotone start, if there is one
+    start: FiniteDifferenceState | tuple[()]  # state of the monotone start, if there is one
     stage: np.ndarray  # 0 monotone start, 1 transient, 2 Newton
     unknowns: Float[np.ndarray, "family unknown"]
     move: Float[np.ndarray, "family unknown"]  # the last correction
-    norm: Float[np.ndarray, " family"]  # root mean square residual over delta before it
-    fraction: Float[np.ndarray, " family"]  # how much of it was taken
-    change: np.ndarray  # largest correction of V at the points over the range of V
-    shift: np.ndarray  # one over the time step, in units of delta
-    status: np.ndarray  # where it stands
-    steps: np.ndarray  # taken in each stage
-    left: np.ndarray  # estimate of what the basis does not resolve
+    norm: Float[np.ndarray, " family"]  # root mean square residual over delta before that correction
+    fraction: Float[np.ndarray, " family"]  # fraction of the last correction that was applied
+    change: np.ndarray  # largest correction of V at the points, relative to the range of V
+    shift: np.ndarray  # reciprocal time step in units of delta
+    status: np.ndarray  # status code
+    steps: np.ndarray  # number of steps taken in each stage
+    left: np.ndarray  # estimated relative error of the basis
 
 
 class AbstractCollocation(AbstractSolver):
-    """Newton steps on the equation at the points of a basis, from a start that picks the right root."""
+    """Newton's method on the equation at collocation points, with a start that selects the branch of the solution."""
 
     tolerance: eqx.AbstractVar[float]
     start: eqx.AbstractVar[int]
 
     @abc.abstractmethod
     def basis(self, problem: HJBProblem, family: int) -> AbstractBasis:
-        """The functions and points of a problem."""
+        """The basis functions and collocation points of a problem."""
 
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
-        """The coarse monotone solver of the start; None to start from the guess by implicit time steps."""
+        """The coarse monotone solver of the start; None for a start from the guess by implicit time steps."""
         return monotone_start(problem) if self.start else None
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
     def check_coupled(self, problem, family):
-        """Any: the value after such a jump is the basis at another state, and part of the Newton system."""
+        """Coupled families are supported: values after such jumps are part of the Newton system."""
 
     def init(self, problem, family, key, guess):
         basis = self.basis(problem, family)
-        unknowns, coarse, begun = np.zeros((family, basis.size)), self.monotone(problem), ()
+        unknowns, coarse, start_state = np.zeros((family, basis.size)), self.monotone(problem), ()
         workspace = CollocationWorkspace(problem, family, basis)
         if coarse is not None:
-            begun, workspace.start = coarse.init(problem, family, key, guess)
+            start_state, workspace.start = coarse.init(problem, family, key, guess)
         elif guess is not None:
             unknowns = basis.fit(on_nodes(problem, guess, basis.points))
         else:
             unknowns = basis.fit(workspace.asymptote())
         return CollocationState(
-            start=begun,
+            start=start_state,
             stage=np.array(_TRANSIENT if coarse is None else _MONOTONE),
             unknowns=unknowns,
             move=np.zeros_like(unknowns),
@@ -96,7 +97,7 @@ class AbstractCollocation(AbstractSolver):
         local = workspace.evaluate(state.unknowns)
         residuals = basis.residuals(local, state.unknowns, delta, workspace.slopes)
         norm = np.sqrt(np.mean((residuals / delta[:, None]) ** 2, axis=1))
-        # A correction that made a finite residual not finite, or raised it a lot, is halved.
+        # A correction that makes the residual non-finite or much larger is halved.
         rounding = _ROUNDING * value_ranges(local.value)
         worse = ~np.isfinite(norm) | (norm > np.maximum(10.0 * state.norm, rounding))
         worse &= np.isfinite(state.norm)
@@ -104,47 +105,49 @@ class AbstractCollocation(AbstractSolver):
             return state._replace(status=np.array(NONFINITE))
         if worse.any():
             return self._halve(state, worse, norm)
-        # With more points than functions the residual has a floor: the best iterate is kept when it falls no further.
+        # With more points than functions the residual has a positive minimum: the best iterate is returned when it stops falling.
         settled = basis.overdetermined and stage == _NEWTON and float(state.change) < _SETTLED
         if settled and np.all(norm > _NO_PROGRESS * state.norm):
-            up = (norm > state.norm)[:, None]
-            kept = np.where(up, state.unknowns - state.move * state.fraction[:, None], state.unknowns)
-            return self._believe(workspace, state._replace(unknowns=kept, norm=np.minimum(norm, state.norm)))
+            increased = (norm > state.norm)[:, None]
+            best = np.where(increased, state.unknowns - state.move * state.fraction[:, None], state.unknowns)
+            return self._believe(workspace, state._replace(unknowns=best, norm=np.minimum(norm, state.norm)))
         shift = np.full_like(delta, float(state.shift)) * delta
         with np.errstate(invalid="ignore", over="ignore"):
             move = basis.correct(local, state.unknowns, residuals, delta, shift)
         if not np.all(np.isfinite(move)):
             return state._replace(status=np.array(NONFINITE))
-        before, by = (basis.differentiate(u)[0] for u in (state.unknowns, move))
-        spread = value_ranges(before) + np.max(np.abs(by), axis=1) * 1e-3
+        values, correction = (basis.differentiate(u)[0] for u in (state.unknowns, move))
+        spread = value_ranges(values) + np.max(np.abs(correction), axis=1) * 1e-3
         steps[stage] += 1
         new = state._replace(
             unknowns=state.unknowns + move,
             move=move,
             norm=norm,
             fraction=np.ones_like(norm),
-            change=np.asarray(np.max(np.max(np.abs(by), axis=1) / spread)),
+            change=np.asarray(np.max(np.max(np.abs(correction), axis=1) / spread)),
             steps=steps,
         )
         if stage == _TRANSIENT:
             shift = float(state.shift) / _FASTER
-            over = shift < 1.0 / _FOREVER
-            return new._replace(shift=np.array(0.0 if over else shift), stage=np.array(_NEWTON if over else _TRANSIENT))
+            ended = shift < 1.0 / _FOREVER
+            return new._replace(
+                shift=np.array(0.0 if ended else shift), stage=np.array(_NEWTON if ended else _TRANSIENT)
+            )
         floor = _SETTLED if np.all(norm <= rounding) else _FLOOR
         return self._judge(workspace, new, float(state.change), floor)
 
     def _monotone_step(self, problem, state, workspace, key):
-        """One step of the monotone start; its solution becomes the first iterate."""
+        """Perform one step of the monotone start. Its solution becomes the first iterate."""
         coarse, steps = self.monotone(problem), state.steps.copy()
-        assert coarse is not None  # the stage exists only with it
+        assert coarse is not None  # this stage exists only with a monotone start
         steps[_MONOTONE] += 1
-        begun = coarse.step(problem, state.start, workspace.start, key)
-        state = state._replace(start=begun, steps=steps, norm=begun.norm, change=begun.change)
-        if not coarse.terminate(begun):
+        start_state = coarse.step(problem, state.start, workspace.start, key)
+        state = state._replace(start=start_state, steps=steps, norm=start_state.norm, change=start_state.change)
+        if not coarse.terminate(start_state):
             return state
-        if not can_start_from(int(begun.status)):
-            return state._replace(status=begun.status)
-        value = coarse.finish(problem, begun, workspace.start).value
+        if not can_start_from(int(start_state.status)):
+            return state._replace(status=start_state.status)
+        value = coarse.finish(problem, start_state, workspace.start).value
         return state._replace(
             stage=np.array(_NEWTON),
             unknowns=workspace.basis.fit(family_at(problem, value, workspace.basis.points)),
@@ -153,25 +156,25 @@ class AbstractCollocation(AbstractSolver):
         )
 
     def _halve(self, state, worse, norm):
-        """Take back half of the last correction of the members that it made worse, or give up."""
+        """Halve the last correction of the members whose residual it increased, or stop the iteration."""
         if (state.fraction[worse] < 1e-3).any():
-            back = state.unknowns - state.move * state.fraction[:, None]
+            restored = state.unknowns - state.move * state.fraction[:, None]
             status = STALLED if np.all(np.isfinite(norm)) else NONFINITE
-            return state._replace(unknowns=np.where(worse[:, None], back, state.unknowns), status=np.array(status))
+            return state._replace(unknowns=np.where(worse[:, None], restored, state.unknowns), status=np.array(status))
         half = np.where(worse, 0.5 * state.fraction, 0.0)
         return state._replace(unknowns=state.unknowns - half[:, None] * state.move, fraction=state.fraction - half)
 
     def _judge(self, workspace, state, previous, floor):
-        """Whether the corrections have ended: small, or below a floor and no longer shrinking."""
+        """Stop if corrections are below the tolerance, or below a floor and no longer shrinking."""
         change = float(state.change)
         if change > self.tolerance and not (change < floor and change > 0.3 * previous):
             return state
         return self._believe(workspace, state)
 
     def _believe(self, workspace, state):
-        """The result code of an iteration that has ended."""
-        status, left = judge(workspace, state.unknowns)
-        return state._replace(status=np.array(status), left=np.asarray(left))
+        """Set the status and the error estimate at the end of the iteration."""
+        status, error = judge(workspace, state.unknowns)
+        return state._replace(status=np.array(status), left=np.asarray(error))
 
     def terminate(self, state):
         return int(state.status) != RUNNING
@@ -194,8 +197,8 @@ class AbstractCollocation(AbstractSolver):
         }
         coarse = self.monotone(problem)
         unfinished = int(state.stage) == _MONOTONE or status in (STALLED, NONFINITE)
-        if coarse is not None and unfinished:  # what is known is the monotone solution
-            kept = coarse.finish(problem, state.start, workspace.start)
-            return kept._replace(result=CODES[status], stats=kept.stats | stats)
+        if coarse is not None and unfinished:  # the monotone solution is returned
+            start_finish = coarse.finish(problem, state.start, workspace.start)
+            return start_finish._replace(result=CODES[status], stats=start_finish.stats | stats)
         unknowns = np.where(np.isfinite(state.unknowns), state.unknowns, 0.0)
         return Finish(basis.value(unknowns), CODES[status], stats, basis.shown())

@@ -1,4 +1,4 @@
-"""Whether the equation and its closures determine the value function, or only the functions in which it is sought."""
+"""Test whether the equation and its closures determine the value function, independently of the basis."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,22 +6,23 @@ from jaxtyping import Float
 from ..equation import Local
 from ._collocation_workspace import CollocationWorkspace
 
-# Right-hand sides that are tried, and how many times their size over the rate of discounting an answer may have. By the maximum
-# principle it has no more than once where the state is kept inside. Measured on linear-quadratic problems, up to 5 where the solution
-# is right, and where noise across state constraints leaves it open from 120 with nine functions and from 1e5 with twenty-five.
+# Number of random right-hand sides, and the largest admissible ratio of the response to the right-hand side over the discounting. By
+# the maximum principle the ratio is at most one if the state stays in the box. Measured on linear-quadratic problems: up to 5 if the
+# solution is correct; if noise across state constraints leaves the solution undetermined, at least 120 with nine functions and 1e5
+# with twenty-five.
 _SOURCES, LOOSE = 8, 100.0
-# Of the region the inner half counts, within this share of its length from the middle: where drift points in, what noise carries in
-# over a face dies off from there, and smoothness is right about the rest.
+# Responses are measured in the inner half of the region, within this fraction of its length from the middle. Where the drift points
+# inward, the influence of noise across a face decays towards the middle, and a smooth basis gives the correct solution there.
 _INNER = 0.25
 
 
 def looseness(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"], local: Local) -> float:
-    r"""How large values in the middle of the region are that solve the linearised equation for random right-hand sides of size $\rho$.
+    r"""Size, in the middle of the region, of the solutions of the linearised equation for random right-hand sides of size $\rho$.
 
-    The equation of a frozen policy, $\rho v = b\cdot v_x + \tfrac12\mathrm{tr}(\sigma\sigma^\top v_{xx}) + f$, has one solution where
-    paths stay in the box, no larger than $f/\rho$. Where they leave it, and no face says what is found outside, solutions with $f = 0$
-    may be added at will. With enough functions to follow these every answer has a residual of zero: which one an iteration returns is
-    a matter of its start. `local` is the equation at the points of the basis.
+    The equation of a frozen policy, $\rho v = b\cdot v_x + \tfrac12\mathrm{tr}(\sigma\sigma^\top v_{xx}) + f$, has a unique
+    solution of at most $f/\rho$ if paths stay in the box. If paths leave the box and no condition at the face fixes the value outside,
+    solutions with $f = 0$ may be added. On a basis that resolves them, all these solutions have a residual of zero, and the iteration
+    returns one that depends on its start. `local` is the equation at the points of the basis.
     """
     delta, rng = workspace.discount_rate[:, None], np.random.default_rng(0)
 
@@ -29,11 +30,11 @@ def looseness(workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "fami
         rates = np.maximum(-local.discount, delta)
         return rates[:, None] * np.sign(rng.standard_normal((_SOURCES, rates.shape[1])))
 
-    points, answers = workspace.basis.answers(workspace, unknowns, local, sources)
+    points, responses = workspace.basis.answers(workspace, unknowns, local, sources)
     low, high = np.array(workspace.problem.region).T
-    inside = np.all(np.abs(points - 0.5 * (low + high)) <= _INNER * (high - low), axis=1)
-    if inside.any():  # of many states there may be no point
-        answers = answers[..., inside]
-    if not np.all(np.isfinite(answers)):
+    is_inner = np.all(np.abs(points - 0.5 * (low + high)) <= _INNER * (high - low), axis=1)
+    if is_inner.any():  # with many states, no point may lie in the inner half
+        responses = responses[..., is_inner]
+    if not np.all(np.isfinite(responses)):
         return np.inf
-    return float(np.max(np.sqrt(np.mean(answers**2, axis=1))))
+    return float(np.max(np.sqrt(np.mean(responses**2, axis=1))))

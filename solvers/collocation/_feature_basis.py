@@ -1,4 +1,4 @@
-"""The basis of the feature solver: a linear least-squares problem at scattered points."""
+"""The basis of the feature solver, with coefficients from a linear least-squares problem at scattered points."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ from ._collocation_workspace import CollocationWorkspace
 from ._feature_map import FeatureMap, FeatureValue, combine, make_features, operate
 from ._scattered import AbstractScattered
 
-# Directions of the coefficients that the points determine no better than this are left alone.
+# Relative singular value below which directions of the coefficients count as undetermined.
 _RANK = 1e-13
 
 
@@ -35,8 +35,8 @@ class LeastSquares(AbstractScattered):
         return self._combine(unknowns, self.features.parts(points, np))
 
     def _combine(self, unknowns, parts):
-        found = [combine(self.features, parts, c, np) for c in unknowns]
-        values, slopes, hessians = (np.stack(part) for part in zip(*found, strict=True))
+        combined = [combine(self.features, parts, c, np) for c in unknowns]
+        values, slopes, hessians = (np.stack(part) for part in zip(*combined, strict=True))
         return values, slopes, hessians
 
     def values_at(self, unknowns, points):
@@ -62,7 +62,7 @@ class LeastSquares(AbstractScattered):
         return truncated(np.concatenate(systems), -residuals.ravel()).reshape(unknowns.shape)
 
     def system(self, local: Local, member: int, scale: float, shift: float = 0.0) -> Float[np.ndarray, "row feature"]:
-        """The equation of one member, linearised, and what is known about slopes."""
+        """Rows of the linearised equation of one member and of the conditions on known slopes."""
         discount, drift, variance = (leaf[member] for leaf in (local.discount, local.drift, local.variance))
         rows = [operate(self.features, self.parts, discount - shift, drift, variance)]
         for a, side in self.closed:
@@ -71,21 +71,21 @@ class LeastSquares(AbstractScattered):
 
     def answers(self, workspace, unknowns, local, sources):
         del unknowns
-        points, found = self.points, []
-        rights, scale = sources(local), workspace.discount_rate
-        for f, right in enumerate(rights):
+        points, responses = self.points, []
+        right_sides, scale = sources(local), workspace.discount_rate
+        for f, right in enumerate(right_sides):
             rows = self.system(local, f, scale[f])
-            whole = np.zeros((len(rows), len(right)))
-            whole[: len(points)] = right.T
-            found.append(damped_answers(rows, whole).T @ values_of(self.features, points).T)
-        return points, np.stack(found)
+            extended = np.zeros((len(rows), len(right)))
+            extended[: len(points)] = right.T
+            responses.append(damped_answers(rows, extended).T @ values_of(self.features, points).T)
+        return points, np.stack(responses)
 
     def following(self, workspace, unknowns, local):
         del local
         return follow_layers(workspace, unknowns)
 
     def equation_of(self, workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]) -> Local:
-        """The equation, at the points of these features, of a solution on another basis."""
+        """The equation of a solution on another basis, at the points of these features."""
         derivatives = workspace.basis.differentiate_at(unknowns, self.points)
         local = workspace.equation(self.points, derivatives, workspace.after_at(self.points, unknowns))
         return workspace.without_known(local, self.on_face)
@@ -98,14 +98,14 @@ class LeastSquares(AbstractScattered):
 
     def face_rows(self, axis: int, side: int) -> np.ndarray:
         """The slope of every feature at the points of a face."""
-        on = self.on_face(axis, side)
-        parts = self.features.parts(self.points[on], np)
-        n, d = int(on.sum()), self.dimension
+        is_on_face = self.on_face(axis, side)
+        parts = self.features.parts(self.points[is_on_face], np)
+        n, d = int(is_on_face.sum()), self.dimension
         drift = np.zeros((n, d))
         drift[:, axis] = 1.0
         return operate(self.features, parts, np.zeros(n), drift, np.zeros((n, d, d)))
 
-    # -- what comes out -----------------------------------------------------------------------------------------
+    # -- the value function -----------------------------------------------------------------------------------------
 
     def value(self, unknowns):
         def stacked(leaf):
@@ -114,16 +114,16 @@ class LeastSquares(AbstractScattered):
         return FeatureValue(jnp.asarray(unknowns), jax.tree.map(stacked, self.features))
 
 
-# Most features that say whether an equation has one answer, and their largest degree.
+# Largest number of features in the test for a unique solution, and their largest degree.
 _PLAIN, _HIGHEST = 600, 24
-# Degree of those that tell how strongly slopes respond to noise across a constraint: with many more functions least squares take
-# layers for rounding. Measured with networks on linear-quadratic problems of one state: responses of up to 0.08 where the
-# solution is right and from 0.8 where a layer makes it wrong, with degree 16 up to 7 and from 600.
+# Degree of the features that measure the response of slopes to noise across a constraint. With many more functions, the least-squares
+# solution treats layers as rounding. Measured with networks on linear-quadratic problems of one state: responses of up to 0.08 if the
+# solution is correct and from 0.8 if a layer falsifies it; with degree 16 up to 7 and from 600.
 _FOLLOWING = 8
 
 
 def plain_features(problem: HJBProblem, highest: int = _HIGHEST) -> LeastSquares:
-    """Products of all states, of as high a total degree (up to `highest`) as a moderate number of features allows."""
+    """Chebyshev products of all states, with the largest total degree (up to `highest`) that keeps the number of features moderate."""
     dimension = len(problem.region)
     degree = max((n for n in range(2, highest + 1) if math.comb(dimension + n, n) <= _PLAIN), default=1)
     return LeastSquares(problem, make_features(problem.region, problem.domain, degree, 0, 0, 0), 2.0)
@@ -132,19 +132,19 @@ def plain_features(problem: HJBProblem, highest: int = _HIGHEST) -> LeastSquares
 def follow_layers(
     workspace: CollocationWorkspace, unknowns: Float[np.ndarray, "family unknown"]
 ) -> tuple[LeastSquares, Local]:
-    """Few features, and the equation of a solution at their points: see `AbstractBasis.following`."""
+    """A small feature basis, and the equation of a solution at its points: see `AbstractBasis.following`."""
     features = plain_features(workspace.problem, _FOLLOWING)
     return features, features.equation_of(workspace, unknowns)
 
 
 def values_of(features: FeatureMap, points: np.ndarray) -> np.ndarray:
-    """All features at all points."""
+    """Values of all features at all points."""
     n, d = points.shape
     return operate(features, features.parts(points, np), np.ones(n), np.zeros((n, d)), np.zeros((n, d, d)))
 
 
 def damped_answers(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Least squares with a damping at the edge of rounding: directions that hardly matter are not left alone."""
+    """Least squares with a damping at the level of rounding, which keeps weakly determined directions."""
     size = np.linalg.norm(matrix, axis=0)
     size = np.where(size > 0.0, size, 1.0)
     scaled, n = matrix / size, matrix.shape[1]
@@ -155,13 +155,13 @@ def damped_answers(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def truncated(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Least squares by QR of the scaled columns, then a rank-revealing factorisation of the small triangle."""
+    """Least squares by QR of the scaled columns and a rank-revealing factorisation of the triangular factor."""
     if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(right))):
         return np.full(matrix.shape[1], np.nan)
     size = np.linalg.norm(matrix, axis=0)
     size = np.where(size > 0.0, size, 1.0)
     n = matrix.shape[1]
-    both = np.concatenate([matrix / size, right[:, None]], axis=1)
-    triangle = np.asarray(np.linalg.qr(both, mode="r"))
-    found: Any = sla.lstsq(triangle[:n, :n], triangle[:n, n], cond=_RANK, lapack_driver="gelsy", check_finite=False)
-    return found[0] / size
+    extended = np.concatenate([matrix / size, right[:, None]], axis=1)
+    triangle = np.asarray(np.linalg.qr(extended, mode="r"))
+    solution: Any = sla.lstsq(triangle[:n, :n], triangle[:n, n], cond=_RANK, lapack_driver="gelsy", check_finite=False)
+    return solution[0] / size

@@ -1,7 +1,7 @@
 """Features of the state: products of Chebyshev polynomials and random hyperbolic tangents, with exact derivatives.
 
-The functions take arrays with any leading axes, of numpy on the host and of JAX inside compiled code: one formula for the
-matrices of a solver and for the value function that comes out.
+The functions accept numpy arrays on the host and JAX arrays in compiled code, with any leading axes. The matrices of the solver and
+the value function therefore use the same formulas.
 """
 
 import itertools as it
@@ -16,18 +16,18 @@ from ...models import AbstractValue
 from ...models.base import Point, Scalar
 from ..solution import BoxMap, box_map, polynomials
 
-# Standard deviation of the weights of a random feature along each state, in units of the inverse half box.
+# Standard deviation of the weights of random features in each state, in units of the inverse half length of the box.
 _STEEP = 2.0
 
 
 class FeatureMap(eqx.Module):
-    """Which features there are. States are first brought to the box [-1, 1], margins stretched.
+    """A set of features. States are first mapped to [-1, 1], with stretched margins.
 
     **Arguments:**
 
-    - `axes`, `powers`: for each Chebyshev product the states of its factors and their degrees (degree 0 for no factor).
-    - `weights`, `biases`: of the random features.
-    - `box`: the [`BoxMap`][] to [-1, 1].
+    - `axes`, `powers`: states and degrees of the factors of each Chebyshev product (degree 0 for an empty slot).
+    - `weights`, `biases`: parameters of the random features.
+    - `box`: the [`BoxMap`][] of the states to [-1, 1].
     - `degree`: the largest degree.
     """
 
@@ -39,10 +39,10 @@ class FeatureMap(eqx.Module):
     degree: int = eqx.field(static=True)
 
     def parts(self, x, xp: Any = jnp) -> tuple[list, tuple]:
-        """For states (... state): the factors of the products and two derivatives; the same of the tangents.
+        """Factors of the products and hyperbolic tangents at states (... state), each with two derivatives.
 
-        Factors are (... product slot), differentiated in their own state. Tangents are the (... random) functions of
-        $z = w\\cdot s(x) + b$ and, with them, $s'$ and $s''$.
+        Factors have shape (... product slot); their derivatives are with respect to the state of the slot. Tangents are functions of
+        $z = w\\cdot s(x) + b$ with shape (... random), followed by $s'$ and $s''$.
         """
         s, slope, bend = self.box.parts(x, xp)
         value, first, second = (xp.asarray(p) for p in polynomials(s, self.degree))
@@ -54,7 +54,7 @@ class FeatureMap(eqx.Module):
 
 
 def product(factors: list, orders: dict[int, int]):
-    """The products (... product), the factors of some slots differentiated."""
+    """The products (... product), with differentiated factors in the slots of `orders`."""
     result = 1.0
     for slot in range(factors[0].shape[-1]):
         result = result * factors[orders.get(slot, 0)][..., slot]
@@ -66,8 +66,8 @@ class FeatureValue(AbstractValue):
 
     **Arguments:**
 
-    - `coefficients`: of the products, then of the random features.
-    - `features`: the [`FeatureMap`][].
+    - `coefficients`: coefficients of the products, then of the random features.
+    - `features`: the [`FeatureMap`][] of the features.
 
     !!! example
 
@@ -92,7 +92,7 @@ class FeatureValue(AbstractValue):
 
 
 def combine(features: FeatureMap, parts, coefficients, xp: Any = jnp):
-    """Value, slopes and hessian of a combination of features, from their `parts` at states (... state)."""
+    """Value, slopes and hessian of a linear combination of features, from their `parts` at states (... state)."""
     factors, (tanh, inner, bent, slope, bend) = parts
     count, d = features.axes.shape[0], features.box.centre.shape[0]
     slots = range(features.axes.shape[1])
@@ -123,19 +123,19 @@ def operate(features: FeatureMap, parts, discount, drift, variance) -> Float[np.
     """
     factors, (tanh, inner, bent, slope, bend) = parts
     axes, weights = np.asarray(features.axes), np.asarray(features.weights)
-    own = np.einsum("naa->na", variance)
+    diagonal = np.einsum("naa->na", variance)
     products = discount[:, None] * product(factors, {})
     for i in range(axes.shape[1]):
-        products += drift[:, axes[:, i]] * product(factors, {i: 1}) + own[:, axes[:, i]] * product(factors, {i: 2})
+        products += drift[:, axes[:, i]] * product(factors, {i: 1}) + diagonal[:, axes[:, i]] * product(factors, {i: 2})
     for i, j in it.combinations(range(axes.shape[1]), 2):
-        both = variance[:, axes[:, i], axes[:, j]] + variance[:, axes[:, j], axes[:, i]]
-        # an empty slot stands at the first state: its derivative is zero
-        products += both * product(factors, {i: 1, j: 1}) if both.any() else 0.0
+        mixed = variance[:, axes[:, i], axes[:, j]] + variance[:, axes[:, j], axes[:, i]]
+        # an empty slot refers to the first state; its derivative is zero
+        products += mixed * product(factors, {i: 1, j: 1}) if mixed.any() else 0.0
     if not len(weights):
         return products
     scaled = variance * slope[:, :, None] * slope[:, None, :]
     quadratic = np.sum((scaled.reshape(-1, weights.shape[1]) @ weights.T).reshape(*slope.shape, -1) * weights.T, axis=1)
-    linear = (drift * slope + own * bend) @ weights.T
+    linear = (drift * slope + diagonal * bend) @ weights.T
     return np.concatenate([products, discount[:, None] * tanh + linear * inner + quadratic * bent], axis=1)
 
 
@@ -147,23 +147,23 @@ def make_features(
     interactions: int,
     seed: int,
 ) -> FeatureMap:
-    """Products of total degree up to `degree` and random features, each of at most `interactions` states (0: all)."""
+    """Make products of total degree up to `degree` and random features, each of at most `interactions` states (0: all)."""
     d = len(region)
-    most = min(interactions or d, d)
+    largest = min(interactions or d, d)
     products: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ())]
-    for count in range(1, min(most, degree) + 1):
+    for count in range(1, min(largest, degree) + 1):
         for states in it.combinations(range(d), count):
             for powers in it.product(range(1, degree + 1), repeat=count):
                 if sum(powers) <= degree:
                     products.append((states, powers))
     slots = max(len(states) for states, _ in products)
     axes, powers = np.zeros((len(products), slots), dtype=int), np.zeros((len(products), slots), dtype=int)
-    for n, (states, given) in enumerate(products):
-        axes[n, : len(states)], powers[n, : len(states)] = states, given
+    for n, (states, exponents) in enumerate(products):
+        axes[n, : len(states)], powers[n, : len(states)] = states, exponents
     rng = np.random.default_rng(seed)
     weights = _STEEP * rng.standard_normal((random, d))
-    # features that depend on fewer states, chosen at random, are there too
+    # each random feature depends on a random subset of states
     rank = np.argsort(rng.random((random, d)), axis=1)
-    weights *= rank < rng.integers(1, most + 1, size=(random, 1))
+    weights *= rank < rng.integers(1, largest + 1, size=(random, 1))
     biases = -np.sum(weights * rng.uniform(-1.0, 1.0, (random, d)), axis=1)
     return FeatureMap(axes, powers, weights, biases, box_map(region, domain), degree)

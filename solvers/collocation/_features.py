@@ -8,41 +8,43 @@ from ._collocation import AbstractCollocation
 from ._feature_basis import LeastSquares
 from ._feature_map import make_features
 
-# More features than this do not fit a dense least-squares problem in reasonable time.
+# Largest number of features: a dense least-squares problem with more features takes too long.
 _MOST = 8000
 _MOST_OVERSAMPLED = 1e3
 
 
 class Features(AbstractCollocation):
-    r"""Policy iteration on features of the state, without a mesh: $V(x) = \sum_j c_j\phi_j(x)$.
+    r"""Meshless policy iteration on features of the state: $V(x) = \sum_j c_j\phi_j(x)$.
 
     The features are products of Chebyshev polynomials of total degree up to `degree`, and `random` functions
-    $\tanh(w\cdot x + b)$ with random weights, in coordinates in which the box is [-1, 1] and margins are stretched. The policy
-    is frozen at the maximiser, and the equation at scattered points (denser towards the faces) is then a linear
-    least-squares problem for $c$, solved by QR with scaled columns; by the envelope theorem its steps are Gauss-Newton's.
+    $\tanh(w\cdot x + b)$ with random weights, in coordinates in which the box is [-1, 1] and margins are stretched. With the policy
+    frozen at the maximiser, the equation at scattered points (denser towards the faces) is a linear least-squares problem for $c$,
+    which is solved by QR with scaled columns. By the envelope theorem the iterates are those of the Gauss-Newton method.
 
-    - *Structure.* With `interactions` = 1 every feature depends on one state only (an additive value function), with 2 on at
-      most two, and so on: that is what makes tens of states possible.
-    - *Start.* Up to five states from a coarse monotone finite-difference solution, which decides which root is found; beyond, or
-      with `start` = 0, from the guess (flat if there is none) by implicit time steps that grow.
-    - *Faces.* Known slopes are put into the equation and asked of the features; elsewhere the equation itself holds.
-    - Features are smooth: kinks of the model are smeared out, and a solution whose residual between the points stays large is
-      returned as `unresolved`.
+    - *Structure.* With `interactions` = 1 every feature depends on one state (an additive value function), with 2 on at most two, and
+      so on. This makes problems with tens of states tractable.
+    - *Start.* With up to five states the iteration starts from a coarse monotone finite-difference solution, which selects the
+      solution branch; with more states, or with `start` = 0, it starts from the guess (flat by default) by growing implicit time
+      steps.
+    - *Faces.* Known slopes are inserted in the equation and imposed on the features; at other faces the equation itself holds.
+    - *Kinks.* Features are smooth and smear out kinks of the model. A solution with a large residual between the points is returned
+      as `unresolved`.
 
     **Arguments:**
 
-    - `degree`: total degree of the Chebyshev products, 2 if only `random` is given.
-    - `random`: number of random features. With neither, the numbers of states and of `interactions` decide.
-    - `interactions`: most states on which a feature depends; 0 for all.
-    - `oversampling`: points per feature.
-    - `seed`: of the random features.
+    - `degree`: total degree of the Chebyshev products; 2 if only `random` is given.
+    - `random`: number of random features. Without `degree` and `random`, the defaults depend on the number of states and on
+      `interactions`.
+    - `interactions`: largest number of states on which a feature depends; 0 for all states.
+    - `oversampling`: number of points per feature.
+    - `seed`: seed of the random features.
     - `start`: 1 for the monotone start, 0 for none.
     - `tolerance`: largest correction, relative to the range of $V$, at which the iteration has converged.
 
-    **Raises:** `ValueError` if an option is out of its range, or there would be more than 8000 features.
+    **Raises:** `ValueError` if an option is out of its range, or with more than 8000 features.
 
-    **Good values:** degree 24 for one state, 20 for two; 600 random features with degree 2 for three, where a total degree spends
-    too much on products; degree 20 with `interactions` = 1, or 4 for a nearly quadratic value in fifty states.
+    **Good values:** degree 24 for one state, 20 for two; 600 random features with degree 2 for three states, where a high total
+    degree needs too many products; degree 20 with `interactions` = 1; degree 4 for a nearly quadratic value function of fifty states.
 
     **References:** Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126 (random features); Trefethen 2017,
     doi:10.1137/16M1101209 (total degree); Bertsekas and Tsitsiklis 1996, *Neuro-dynamic programming* (policy iteration).
@@ -89,7 +91,7 @@ class Features(AbstractCollocation):
                 degree = 20 if self.interactions == 1 else 8
             else:
                 degree, random = {1: (24, 0), 2: (20, 0)}.get(dimension, (2, 600))
-        degree = degree or 2  # random features need little besides them: a quadratic
+        degree = degree or 2  # random features are complemented by quadratic products
         count = random + count_products(dimension, degree, self.interactions or dimension)
         if count > _MOST:
             raise ValueError(
@@ -103,5 +105,5 @@ class Features(AbstractCollocation):
 
 
 def count_products(dimension: int, degree: int, interactions: int) -> int:
-    """How many products of at most `interactions` states have total degree up to `degree`."""
+    """Number of products of at most `interactions` states with total degree up to `degree`."""
     return sum(math.comb(dimension, k) * math.comb(degree, k) for k in range(min(interactions, degree) + 1))

@@ -1,4 +1,4 @@
-"""The basis of spectral collocation: tensor products of Chebyshev polynomials, known by their values at the nodes."""
+"""The basis of spectral collocation: tensor products of Chebyshev polynomials, represented by their values at the nodes."""
 
 import functools as ft
 import itertools as it
@@ -16,14 +16,14 @@ from ..equation import Local
 from ..solution import ChebyshevAxis, cardinals, chebyshev_values, lobatto, tables_at
 from ._collocation_workspace import AbstractBasis
 
-# More unknowns than this are factored as a sparse matrix: the memory of a dense one begins to count.
+# Largest number of unknowns of a dense factorisation; larger systems are factored as sparse matrices to save memory.
 _DENSE = 6000
-# A state along which coefficients are a smaller share of the range of V than this does not matter.
+# States whose coefficients are below this fraction of the range of V do not enter the error estimate.
 _OF_RANGE = 1e-6
 
 
 class Polynomials(AbstractBasis):
-    """Values at the tensor product of the nodes of all states."""
+    """Chebyshev polynomials on the tensor product of the nodes of all states; the unknowns are the values at the nodes."""
 
     def __init__(self, axes: tuple[ChebyshevAxis, ...]):
         self.axes = axes
@@ -37,7 +37,7 @@ class Polynomials(AbstractBasis):
         return self.index[:, axis] == (self.shape[axis] - 1 if side else 0)
 
     def along(self, matrix, axis: int, values):
-        """A matrix applied to one state of values on the grid, "family *shape"."""
+        """Apply a matrix along one state to values on the grid, "family *shape"."""
         return np.moveaxis(np.tensordot(values, matrix, axes=(axis + 1, 1)), -1, axis + 1)
 
     def differentiate(self, unknowns):
@@ -58,20 +58,20 @@ class Polynomials(AbstractBasis):
         grid, d = unknowns.reshape(-1, *self.shape), len(self.axes)
 
         def contracted(orders: Sequence[int]) -> Float[np.ndarray, "family point"]:
-            """The derivative of that order in each state."""
-            found = np.tensordot(tables[0][orders[0]], grid, axes=(1, 1))  # point family ...
+            """The mixed derivative with the given order in each state."""
+            contraction = np.tensordot(tables[0][orders[0]], grid, axes=(1, 1))  # point family ...
             for table, order in zip(tables[1:], orders[1:], strict=True):
-                found = np.einsum("pfi...,pi->pf...", found, table[order])
-            return found.T
+                contraction = np.einsum("pfi...,pi->pf...", contraction, table[order])
+            return contraction.T
 
-        def of(*states: int) -> list[int]:
+        def orders_of(*states: int) -> list[int]:
             return [states.count(a) for a in range(d)]
 
-        slopes = np.stack([contracted(of(a)) for a in range(d)], axis=-1)
+        slopes = np.stack([contracted(orders_of(a)) for a in range(d)], axis=-1)
         hessians = np.zeros((*slopes.shape, d))
         for a, b in it.combinations_with_replacement(range(d), 2):
-            hessians[..., a, b] = hessians[..., b, a] = contracted(of(a, b))
-        return contracted(of()), slopes, hessians
+            hessians[..., a, b] = hessians[..., b, a] = contracted(orders_of(a, b))
+        return contracted(orders_of()), slopes, hessians
 
     def fit(self, values):
         return values
@@ -80,9 +80,9 @@ class Polynomials(AbstractBasis):
 
     @ft.cached_property
     def joints(self) -> tuple[np.ndarray, sp.csr_matrix]:
-        """Nodes at which elements are joined, and the rows that say that the slope is continuous there.
+        """Joints of the elements, and the rows of the condition that the slope is continuous there.
 
-        On either side the equation holds with its own second derivative. The rows are scaled by the smallest element.
+        The equation holds on both sides, with different second derivatives. The rows are scaled by the smallest element.
         """
         on_joint, rows = np.zeros(self.size, dtype=bool), sp.csr_matrix((self.size, self.size))
         for a, axis in enumerate(self.axes):
@@ -90,15 +90,15 @@ class Polynomials(AbstractBasis):
                 continue
             jump = np.zeros((self.shape[a], self.shape[a]))
             jump[list(axis.joints)] = axis.jumps * np.diff(axis.edges).min()
-            here = np.isin(self.index[:, a], axis.joints) & ~on_joint
-            rows = rows + sp.diags(here.astype(float)) @ self._lift(jump, a)
-            on_joint |= here
+            is_joint = np.isin(self.index[:, a], axis.joints) & ~on_joint
+            rows = rows + sp.diags(is_joint.astype(float)) @ self._lift(jump, a)
+            on_joint |= is_joint
         return on_joint, sp.csr_matrix(rows)
 
     def _lift(self, matrix, axis: int) -> sp.csr_matrix:
         before, after = int(np.prod(self.shape[:axis])), int(np.prod(self.shape[axis + 1 :]))
-        whole = sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after))
-        return sp.csr_matrix(whole)
+        lifted = sp.kron(sp.kron(sp.identity(before), sp.csr_matrix(matrix)), sp.identity(after))
+        return sp.csr_matrix(lifted)
 
     @ft.cached_property
     def first(self) -> list[sp.csr_matrix]:
@@ -134,7 +134,7 @@ class Polynomials(AbstractBasis):
         return _solve(sp.csr_matrix(sp.bmat(blocks)), -residuals.ravel()).reshape(residuals.shape)
 
     def system(self, local: Local, member: int, scale: float, shift: float = 0.0) -> sp.csr_matrix:
-        """The equation of one member, linearised: a row for every node."""
+        """The linearised equation of one member, with one row per node."""
         discount, drift, variance = (leaf[member] for leaf in (local.discount, local.drift, local.variance))
         on_joint, rows = self.joints
         matrix = sp.diags(discount - shift)
@@ -142,9 +142,9 @@ class Polynomials(AbstractBasis):
             matrix = matrix + sp.diags(drift[:, a]) @ self.first[a]
             matrix = matrix + sp.diags(variance[:, a, a]) @ self.second[a]
         for a, b in it.combinations(range(len(self.axes)), 2):
-            both = variance[:, a, b] + variance[:, b, a]
-            if both.any():  # shocks of the two states are correlated
-                matrix = matrix + sp.diags(both) @ self.cross(a, b)
+            mixed = variance[:, a, b] + variance[:, b, a]
+            if mixed.any():  # shocks of the two states are correlated
+                matrix = matrix + sp.diags(mixed) @ self.cross(a, b)
         if on_joint.any():
             matrix = sp.diags((~on_joint).astype(float)) @ matrix + scale * rows
         return sp.csr_matrix(matrix)
@@ -152,44 +152,46 @@ class Polynomials(AbstractBasis):
     def answers(self, workspace, unknowns, local, sources):
         del unknowns
         scale = workspace.discount_rate
-        found = [_solve(self.system(local, f, scale[f]), right.T).T for f, right in enumerate(sources(local))]
-        return self.points, np.stack(found)
+        responses = [_solve(self.system(local, f, scale[f]), right.T).T for f, right in enumerate(sources(local))]
+        return self.points, np.stack(responses)
 
     def landed_rows(self, unknowns, member, weight, inside, distance):
         del unknowns, member  # the value is linear in the unknowns, and all members have the same nodes
         rows = weight[:, None]
         for a, axis in enumerate(self.axes):
-            at, far = cardinals(axis, inside[:, a]), distance[:, a]
-            if far.any():
-                at = at + far[:, None] * (at @ axis.first) + 0.5 * far[:, None] ** 2 * (at @ axis.second)
-            rows = (rows[:, :, None] * at[:, None, :]).reshape(len(inside), -1)
+            factor, step = cardinals(axis, inside[:, a]), distance[:, a]
+            if step.any():
+                factor = (
+                    factor + step[:, None] * (factor @ axis.first) + 0.5 * step[:, None] ** 2 * (factor @ axis.second)
+                )
+            rows = (rows[:, :, None] * factor[:, None, :]).reshape(len(inside), -1)
         return rows
 
-    # -- what comes out ------------------------------------------------------------------------------------
+    # -- the value function ------------------------------------------------------------------------------------
 
     def value(self, unknowns):
         return chebyshev_values(self.axes, unknowns.reshape(-1, *self.shape))
 
     def shown(self):
-        """Twice as many nodes, so that splines through them show the polynomials well; four states keep theirs."""
+        """Twice as many nodes, so that splines through them represent the polynomials accurately; from four states on, the nodes."""
         return tuple(a.nodes if len(self.axes) > 3 else _twice(a) for a in self.axes)
 
     def unresolved(self, workspace, unknowns):
-        """The two highest coefficients of the slope's scale in each element, relative to the largest of that state."""
+        """The larger of the two highest coefficients in each element, relative to the largest coefficient of that state."""
         del workspace
         coefficients = np.abs(np.asarray(self.value(unknowns).coefficients))
-        found, ranges = 0.0, value_ranges(unknowns)
+        error, ranges = 0.0, value_ranges(unknowns)
         for a, axis in enumerate(self.axes):
             n = axis.degree + 1
             series = np.moveaxis(coefficients, a + 1, -1).reshape(len(unknowns), -1, len(axis.edges) - 1, n)
             largest = np.max(series[..., 1:], axis=(1, 2, 3))
             tail = np.max(series[..., -2:], axis=(1, 2, 3))
-            found = max(found, float(np.max(tail / np.maximum(largest, _OF_RANGE * ranges))))
-        return found
+            error = max(error, float(np.max(tail / np.maximum(largest, _OF_RANGE * ranges))))
+        return error
 
 
 def _twice(axis: ChebyshevAxis) -> np.ndarray:
-    """The Chebyshev nodes of twice the degree, element by element, ends and joints exactly where they were."""
+    """The Chebyshev nodes of twice the degree, element by element; ends and joints keep their exact positions."""
     n = axis.degree + 1
     s = lobatto(2 * n - 1)[0]
     pieces = []
@@ -202,7 +204,7 @@ def _twice(axis: ChebyshevAxis) -> np.ndarray:
 
 
 def _solve(matrix: sp.csr_matrix, right: np.ndarray) -> np.ndarray:
-    """Rows scaled, factored with pivoting, refined once; not a number if singular."""
+    """Solve a linear system with scaled rows, pivoting and one step of refinement; NaN if the matrix is singular."""
     size = np.asarray(abs(matrix).max(axis=1).todense()).ravel()
     if not (np.all(np.isfinite(matrix.data)) and np.all(size > 0)):
         return np.full_like(right, np.nan)
@@ -210,10 +212,10 @@ def _solve(matrix: sp.csr_matrix, right: np.ndarray) -> np.ndarray:
     if len(b) > _DENSE:
         try:
             solve = spla.splu(scaled.tocsc()).solve
-        except RuntimeError:  # exactly singular: no finite answer, which the driver reports
+        except RuntimeError:  # exactly singular: the driver reports the non-finite solution
             return np.full_like(right, np.nan)
     else:
-        # `lu_factor` would warn of a singular matrix, too
+        # `lu_factor` would also issue a warning for a singular matrix
         (factorise,) = sla.get_lapack_funcs(("getrf",), dtype=np.float64)
         *factor, singular = factorise(scaled.toarray())
         if singular:

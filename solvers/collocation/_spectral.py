@@ -10,35 +10,35 @@ from ._collocation import AbstractCollocation
 from ._polynomials import Polynomials
 
 _LEAST = 4
-_MOST_ELEMENTS = 30  # each towards a kink a fraction of the one before
+_MOST_ELEMENTS = 30  # their lengths decrease geometrically towards a kink
 
 
 class Spectral(AbstractCollocation):
-    r"""Chebyshev collocation with policy iteration: the second method, independent of finite differences.
+    r"""Chebyshev collocation with policy iteration, a method independent of finite differences.
 
     The value function is a polynomial of degree `points` - 1 in every state, and the equation holds at the
-    Chebyshev-Lobatto points of the box. Every step is Howard's: the policy is frozen at the maximiser, and by the envelope
-    theorem the linear system of that policy is the Newton system of the equation.
+    Chebyshev-Lobatto points of the box. Every step is a step of Howard's policy iteration: the policy is frozen at the maximiser,
+    and by the envelope theorem the linear system of that policy is the Newton system of the equation.
 
-    - *Start.* From a flat guess polynomials may follow the iteration to a false branch or diverge. The iteration therefore
-      begins at a coarse solution of the monotone finite-difference scheme, which decides which root is found;
-      `start` = 0 begins at the guess itself, by implicit time steps that grow.
-    - *Faces* are closed by the problem's closures: known slopes are put into the equation, elsewhere the equation itself holds.
+    - *Start.* From a flat guess the iteration may converge to a false branch or diverge. It therefore starts from a coarse solution of
+      the monotone finite-difference scheme, which selects the branch; with `start` = 0 it starts from the guess by growing implicit
+      time steps.
+    - *Faces.* Known slopes of the closures are inserted in the equation; at other faces the equation itself holds.
     - *Margins* are stretched ($x = c + \kappa\sinh t$), so that most nodes lie in the region of interest.
-    - *Kinks* the model declares divide the axis into elements, graded geometrically towards the kink, that are joined with
-      continuous value and slope.
+    - *Kinks* declared by the model divide the axis into elements, graded geometrically towards the kink, with continuous value and
+      slope at the joints.
 
     **Arguments:**
 
-    - `points`: nodes per state, in each element; one number for all states or one per state.
-    - `refinement`: graded elements on either side of a kink.
+    - `points`: nodes per state and element; one number for all states or one per state.
+    - `refinement`: number of graded elements on either side of a kink.
     - `start`: 1 for the monotone start, 0 for none.
     - `tolerance`: largest correction, relative to the range of $V$, at which the iteration has converged.
 
     **Raises:** `ValueError` if there are fewer than four points.
 
     **Good values:** 25 points for one state, 17 for two, 11 to 13 for three; fewer in a state in which $V$ is nearly linear.
-    Where noise is faint and drift points in at a face, many more points make the system nearly singular instead of better.
+    With weak noise and an inward drift at a face, many more points make the system nearly singular and do not improve accuracy.
 
     **References:** Trefethen 2000, *Spectral methods in MATLAB*, doi:10.1137/1.9780898719598; Boyd 2001, *Chebyshev and
     Fourier spectral methods*.

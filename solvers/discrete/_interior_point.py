@@ -1,4 +1,4 @@
-"""A smooth problem with bounds, in numpy: primal-dual interior point, then Newton on the active set."""
+"""A primal-dual interior-point method in numpy for smooth problems with bounds, followed by Newton's method on the active set."""
 
 import dataclasses
 from typing import NamedTuple
@@ -11,37 +11,37 @@ from ._program import Local, Program
 
 @dataclasses.dataclass
 class Point:
-    """Unknowns x, values w of the constraints kept apart from x, and the multipliers."""
+    """The unknowns x, the slack variables w (values of the constraints), and the multipliers."""
 
     z: np.ndarray  # x and w together
-    y: np.ndarray  # of w = constraints(x)
-    below: np.ndarray  # of z >= low
-    above: np.ndarray  # of z <= high
+    y: np.ndarray  # multipliers of w = constraints(x)
+    below: np.ndarray  # multipliers of z >= low
+    above: np.ndarray  # multipliers of z <= high
 
 
 class Optimum(NamedTuple):
-    """The last point, its multipliers (positive at the upper side), and how far from optimal it is."""
+    """The last point, its multipliers (positive at the upper bound), and the violation of the optimality conditions."""
 
     x: np.ndarray
     multipliers: np.ndarray
     error: float
-    exact: bool  # whether the active set was told and its equations solved
+    exact: bool  # whether the active set was identified and its equations were solved
 
 
 _FIRST_BARRIER, _LEAST_BARRIER = 1e-2, 1e-13
 _ARMIJO = 1e-4
-_WORTH_POLISHING = 1e-4  # error below which the active set may be told
-_POLISHING_STEPS = 20  # few where the optimum is regular; a control without effect has a flat one
+_WORTH_POLISHING = 1e-4  # largest error at which the active set is identified
+_POLISHING_STEPS = 20  # a regular optimum needs few steps; a control without effect has a flat optimum
 _EXACT = 1e-13
-_ROUNDING = 1e-13  # of the value, relative: below this no decrease can be measured
+_ROUNDING = 1e-13  # relative rounding error of the value; smaller decreases cannot be measured
 
 
 class InteriorPointLoop:
-    r"""Newton steps on the optimality conditions with $z_i d_i = \beta$, for a barrier $\beta$ that falls to zero.
+    r"""Newton's method on the optimality conditions with $z_i d_i = \beta$, for a barrier $\beta$ that falls to zero.
 
-    Wächter and Biegler 2006, doi:10.1007/s10107-004-0559-y, with a merit function in place of the filter: constraints are
-    kept apart from x as unknowns w with bounds, so that only bounds have a barrier, and the step in w is eliminated. The
-    barrier of a bound is weighted by how much its group matters: what is discounted 400 years ahead is not drowned.
+    The method is that of Wächter and Biegler 2006, doi:10.1007/s10107-004-0559-y, with a merit function instead of the filter. The
+    constraints are slack variables w with bounds, so that only bounds have a barrier, and the step in w is eliminated. The barrier of
+    a bound is proportional to the weight of its group, so that it does not dominate periods that are discounted over 400 years.
     """
 
     def __init__(self, program: Program, start: np.ndarray):
@@ -58,17 +58,17 @@ class InteriorPointLoop:
             raise ValueError("`guess`: welfare is not a finite number along it; start from more abatement.")
         z = np.concatenate([x, self._inside(constraints, slice(self.count, None))])
         self.scale = 1.0
-        here = program.derivatives(self.full(x), np.zeros(constraints.size))
-        self.scale, self.weights = self._weights(here)
+        local = program.derivatives(self.full(x), np.zeros(constraints.size))
+        self.scale, self.weights = self._weights(local)
         barrier = self.barrier * self.weights
         self.point = Point(z, np.zeros(constraints.size), *(barrier / d for d in self._distances(z)))
         self.steps = 0
         self.local = self._evaluate()
 
     def _weights(self, here: Local) -> tuple[float, np.ndarray]:
-        """A scale of the value, and for each bounded unknown how much its group matters, at most one.
+        """A scale of the value, and the weight of the group of each bounded unknown, at most one.
 
-        That is the most that one of the group changes the value between its bounds, to second order.
+        The weight is the largest second-order change of the scaled value when one member of the group moves between its bounds.
         """
         program, width = self.program, self.program.high - self.program.low
         change = np.abs(here.gradient) * width + 0.5 * np.abs(np.diag(here.hessian)) * width**2
@@ -82,19 +82,19 @@ class InteriorPointLoop:
     # -- one step ----------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """One Newton step; whether it went anywhere."""
-        point, here = self.point, self.local
+        """Take one Newton step; return whether the point has moved."""
+        point, local = self.point, self.local
         while self._error(self.barrier) < 10.0 * self.barrier and self.barrier > _LEAST_BARRIER:
             self.barrier = max(_LEAST_BARRIER, min(0.2 * self.barrier, self.barrier**1.5))
         below, above = self._distances(point.z)
         barrier = self.barrier * self.weights
         sigma = point.below / below + point.above / above
-        slope = np.concatenate([here.gradient, np.zeros(point.y.size)]) - barrier * (1.0 / below - 1.0 / above)
-        gap = here.constraints - point.z[self.count :]
-        J, sigma_w = here.jacobian, sigma[self.count :]
-        matrix = here.hessian + np.diag(sigma[: self.count]) + (J.T * sigma_w) @ J
-        pull = sigma_w * gap + slope[self.count :]
-        dx = -_solve_positive(matrix, slope[: self.count] + J.T @ pull)
+        slope = np.concatenate([local.gradient, np.zeros(point.y.size)]) - barrier * (1.0 / below - 1.0 / above)
+        gap = local.constraints - point.z[self.count :]
+        J, sigma_w = local.jacobian, sigma[self.count :]
+        matrix = local.hessian + np.diag(sigma[: self.count]) + (J.T * sigma_w) @ J
+        slack_slope = sigma_w * gap + slope[self.count :]
+        dx = -_solve_positive(matrix, slope[: self.count] + J.T @ slack_slope)
         dw = J @ dx + gap
         y = sigma_w * dw + slope[self.count :]
         dz = np.concatenate([dx, dw])
@@ -121,7 +121,7 @@ class InteriorPointLoop:
         start = self._merit(self.point.z)
         for _ in range(40):
             allowed = start + _ARMIJO * length * descent + _ROUNDING * abs(self.local.value)
-            if self._merit(self.point.z + length * dz) <= allowed:  # false for what is not a number
+            if self._merit(self.point.z + length * dz) <= allowed:  # false for NaN
                 return length
             length *= 0.5
         return 0.0
@@ -135,31 +135,31 @@ class InteriorPointLoop:
         return self.scale * value - barrier + self.penalty * float(np.sum(np.abs(constraints - z[self.count :])))
 
     def _keep_central(self) -> None:
-        """Multipliers that have drifted far from barrier over distance are brought back."""
+        """Bring back multipliers that have drifted far from the ratio of barrier to distance."""
         for name, distance in zip(("below", "above"), self._distances(self.point.z), strict=True):
             centre = self.barrier * self.weights / distance
             setattr(self.point, name, np.clip(getattr(self.point, name), 1e-10 * centre, 1e10 * centre))
 
-    # -- how good ------------------------------------------------------------------------------------------
+    # -- optimality ------------------------------------------------------------------------------------------
 
     @property
     def error(self) -> float:
-        """The largest violation of the optimality conditions, relative to the weight of the group."""
+        """The largest violation of the optimality conditions relative to the weight of the group."""
         return self._error(0.0)
 
     def _error(self, barrier: float) -> float:
-        """The largest violation of the optimality conditions at a barrier."""
-        point, here = self.point, self.local
-        slope = np.concatenate([here.gradient + here.jacobian.T @ point.y, -point.y]) - point.below + point.above
-        gap = here.constraints - point.z[self.count :]
+        """The largest violation of the optimality conditions at a given barrier."""
+        point, local = self.point, self.local
+        slope = np.concatenate([local.gradient + local.jacobian.T @ point.y, -point.y]) - point.below + point.above
+        gap = local.constraints - point.z[self.count :]
         below, above = self._distances(point.z)
-        comp = np.concatenate([below * point.below, above * point.above]) - barrier * np.tile(self.weights, 2)
-        small = np.tile(self.weights, 2)
-        parts = slope / self.weights, gap, comp / small
+        weights = np.tile(self.weights, 2)
+        complementarity = np.concatenate([below * point.below, above * point.above]) - barrier * weights
+        parts = slope / self.weights, gap, complementarity / weights
         return max(float(np.max(np.abs(v), initial=0.0)) for v in parts)
 
     def optimum(self) -> Optimum:
-        """The point, with the bounds that hold as equations solved exactly where that works."""
+        """The point; if possible, the equations of the active set are solved exactly."""
         error = self._error(0.0)
         x, y = self.point.z[: self.count], self.point.y
         polished = self._polish() if error < _WORTH_POLISHING else None
@@ -168,7 +168,7 @@ class InteriorPointLoop:
         return Optimum(self.full(x), y / self.scale, error, polished is not None)
 
     def _polish(self) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Newton on the equations of the active set; None if the set is not that of an optimum."""
+        """Apply Newton's method to the equations of the active set; None if the result is not an optimum."""
         point = self.point
         below, above = self._distances(point.z)
         at_low, at_high = point.below > below, point.above > above
@@ -178,15 +178,15 @@ class InteriorPointLoop:
         rows = np.flatnonzero((at_low | at_high)[self.count :])
         target = np.where(at_low, self.low, self.high)[self.count :][rows]
         y, move = np.where((at_low | at_high)[self.count :], point.y, 0.0), ~fixed
-        small = self.weights[: self.count][move]
+        weights = self.weights[: self.count][move]
         for _ in range(_POLISHING_STEPS):
-            here = self._local(x, y)
-            slope, J = here.gradient + here.jacobian.T @ y, here.jacobian[rows][:, move]
-            gap = here.constraints[rows] - target
-            error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move] / small, gap))
+            local = self._local(x, y)
+            slope, J = local.gradient + local.jacobian.T @ y, local.jacobian[rows][:, move]
+            gap = local.constraints[rows] - target
+            error = max(float(np.max(np.abs(v), initial=0.0)) for v in (slope[move] / weights, gap))
             if not error > _EXACT:
                 break
-            top = np.hstack([here.hessian[np.ix_(move, move)], J.T])
+            top = np.hstack([local.hessian[np.ix_(move, move)], J.T])
             matrix = np.vstack([top, np.hstack([J, np.zeros((rows.size, rows.size))])])
             try:
                 step = np.linalg.solve(matrix, -np.concatenate([slope[move], gap]))
@@ -199,31 +199,31 @@ class InteriorPointLoop:
         slack = 1e-9
         signs = np.where(at_low[: self.count], slope, -slope)[fixed]
         signs_y = np.where(at_low[self.count :], -y, y)[rows]
-        inside = self._distances(np.concatenate([x, here.constraints]))
-        good = all(np.all(v > -slack) for v in (signs, signs_y, *inside))
-        return (x, y, error) if good and np.isfinite(error) else None
+        inside = self._distances(np.concatenate([x, local.constraints]))
+        is_optimum = all(np.all(v > -slack) for v in (signs, signs_y, *inside))
+        return (x, y, error) if is_optimum and np.isfinite(error) else None
 
-    # -- small things -----------------------------------------------------------------------------------------
+    # -- helper functions -----------------------------------------------------------------------------------------
 
     def full(self, x: np.ndarray) -> np.ndarray:
-        """All unknowns, the fixed ones included."""
-        whole = self.base.copy()
-        whole[self.free] = x
-        return whole
+        """All unknowns, including the fixed ones."""
+        unknowns = self.base.copy()
+        unknowns[self.free] = x
+        return unknowns
 
     def _evaluate(self) -> Local:
         return self._local(self.point.z[: self.count], self.point.y)
 
     def _local(self, x: np.ndarray, y: np.ndarray) -> Local:
-        """What is known at a point, of the free unknowns and with the value scaled."""
-        here, free = self.program.derivatives(self.full(x), y / self.scale), self.free
+        """Values and derivatives at a point with respect to the free unknowns, with a scaled value."""
+        local, free = self.program.derivatives(self.full(x), y / self.scale), self.free
         scale = self.scale
         return Local(
-            scale * here.value,
-            here.constraints,
-            scale * here.gradient[free],
-            here.jacobian[:, free],
-            scale * here.hessian[np.ix_(free, free)],
+            scale * local.value,
+            local.constraints,
+            scale * local.gradient[free],
+            local.jacobian[:, free],
+            scale * local.hessian[np.ix_(free, free)],
         )
 
     def _distances(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,15 +236,15 @@ class InteriorPointLoop:
 
 
 def _reach(distance: np.ndarray, move: np.ndarray, keep: float) -> float:
-    """The longest step, at most one, that keeps a share of every distance."""
+    """The largest step of at most one that uses up at most the fraction `keep` of every distance."""
     shrinking = move < 0.0
     return min(1.0, float(np.min(-keep * distance[shrinking] / move[shrinking], initial=1.0)))
 
 
 def _solve_positive(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve with a matrix, or, where it is not positive definite, with its absolute value in unit scaling.
+    """Solve a linear system; if the matrix is not positive definite, replace it by its absolute value in unit scaling.
 
-    Along a direction of negative curvature the step is then as long as along one of the same positive curvature.
+    A direction of negative curvature then has the same step length as a direction of the same positive curvature.
     """
     if not np.all(np.isfinite(matrix)):
         raise FloatingPointError("the second derivatives are not finite")

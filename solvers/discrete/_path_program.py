@@ -1,4 +1,4 @@
-"""A problem in discrete time as a program for numpy: its controls in one vector."""
+"""A problem in discrete time as a smooth program in numpy, with its controls in one vector."""
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +12,19 @@ from ._program import Local, Program
 
 
 def program_of(problem: DiscreteProblem) -> Program:
-    """The problem with its controls in one vector: minimise minus welfare."""
+    """The program that minimises minus welfare over the vector of controls."""
     dynamics = problem.dynamics()
     count, kind = problem.model.periods, type(problem.low)
     limits = problem.model.path_bounds()
     sides = [np.concatenate([np.asarray(limits[name][side]) for name in dynamics.bounded] or [[]]) for side in (0, 1)]
-    like = kind(*(jnp.zeros(count) for _ in kind._fields))
+    zero_controls = kind(*(jnp.zeros(count) for _ in kind._fields))
 
     def values(x):
-        value, constraints = _values(dynamics, like, jnp.asarray(x))
+        value, constraints = _values(dynamics, zero_controls, jnp.asarray(x))
         return float(value), np.asarray(constraints)
 
     def derivatives(x, y):
-        return _derivatives(dynamics, like, jnp.asarray(x), jnp.asarray(y))
+        return _derivatives(dynamics, zero_controls, jnp.asarray(x), jnp.asarray(y))
 
     bounds = vector(problem.low), vector(problem.high)
     groups = (np.tile(np.arange(count), k) for k in (len(kind._fields), len(dynamics.bounded)))
@@ -32,12 +32,12 @@ def program_of(problem: DiscreteProblem) -> Program:
 
 
 def vector(controls: Point) -> np.ndarray:
-    """Controls in one vector, one control after the other."""
+    """The controls as one vector, one control after the other."""
     return np.concatenate([np.asarray(v, dtype=float) for v in controls])
 
 
 def controls_of(problem: DiscreteProblem, x: np.ndarray) -> Point:
-    """The controls in a vector."""
+    """The controls from a vector."""
     return type(problem.low)(*np.split(x, len(problem.low)))
 
 
@@ -65,6 +65,6 @@ def _derivatives(dynamics: Dynamics, like: Point, x: Float[Array, " unknown"], y
         slope, (value, constraints) = jax.grad(lagrangian, has_aux=True)(x)
         return slope, constraints, value
 
-    (slope, constraints, value), along = jax.linearize(first, x)
-    rows, columns, _ = jax.vmap(along)(jnp.eye(x.size))
+    (slope, constraints, value), tangent = jax.linearize(first, x)
+    rows, columns, _ = jax.vmap(tangent)(jnp.eye(x.size))
     return value, constraints, slope - columns @ y, columns.T, 0.5 * (rows + rows.T)

@@ -15,35 +15,35 @@ from ._path_program import controls_of, program_of, vector
 
 
 class AbstractPathSolver(eqx.Module):
-    """How a problem in discrete time is solved: its controls are optimised through the dynamics."""
+    """A solver of problems in discrete time, which optimises the controls through the dynamics."""
 
     @property
     def most_steps(self) -> int:
-        """Iterations after which `solve` gives up, unless it is told otherwise."""
+        """Default of the largest number of iterations in `solve`."""
         return MOST_STEPS
 
     @abc.abstractmethod
     def optimise(
         self, problem: DiscreteProblem, guess: Point | None, max_steps: int, progress: AbstractProgress
     ) -> Trajectory:
-        """The best path, from a guess of the controls (the model's own if None)."""
+        """The optimal path, starting from a guess of the controls (by default the guess of the model)."""
 
 
-_AS_GOOD_AS_EXACT = 1e-5  # of the tolerance, where the active set cannot be told
+_AS_GOOD_AS_EXACT = 1e-5  # fraction of the tolerance that is sufficient if the active set cannot be identified
 
 
 class InteriorPoint(AbstractPathSolver):
-    r"""Newton steps with exact second derivatives; bounds and limits along the path by a primal-dual barrier.
+    r"""Newton's method with exact second derivatives and a primal-dual barrier for bounds and limits along the path.
 
     Minimise $-W(u)$ with $u_l\le u\le u_h$ and $g_l\le g(u)\le g_h$: the optimality conditions with $z_id_i=\beta c_i$ (multiplier
-    times distance from the bound) are solved for a barrier $\beta\to0$, weighted by how much each period matters; then the bounds
-    that hold are taken as equations and solved to rounding.
+    times distance from the bound) are solved for a barrier $\beta\to0$, weighted by the effect of each period on welfare. The active
+    bounds are then imposed as equations, which are solved to rounding.
 
     **Arguments:**
 
-    - `tolerance`: of the optimality conditions, relative to the weight of each period.
+    - `tolerance`: largest violation of the optimality conditions, relative to the weight of each period.
 
-    **Good values:** the default; a few hundred unknowns (the matrices are dense).
+    **Good values:** the default tolerance. The matrices are dense, so a few hundred unknowns are practical.
 
     **References:** Wächter and Biegler 2006, doi:10.1007/s10107-004-0559-y.
 

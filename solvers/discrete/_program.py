@@ -1,4 +1,4 @@
-"""A smooth problem with bounds, in numpy: what an optimiser of paths is given."""
+"""A smooth problem with bounds in numpy, the input of the optimiser of paths."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,21 +8,21 @@ import numpy as np
 
 
 class Local(NamedTuple):
-    """What is known at a point: minimise `value` with `low <= constraints <= high`."""
+    """Values and derivatives at a point of the problem: minimise `value` with `low <= constraints <= high`."""
 
     value: float
     constraints: np.ndarray
     gradient: np.ndarray
-    jacobian: np.ndarray  # of the constraints
-    hessian: np.ndarray  # of value + multipliers . constraints
+    jacobian: np.ndarray  # derivative of the constraints
+    hessian: np.ndarray  # hessian of value + multipliers . constraints
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Minimise a function of x with bounds on x and on further functions of x; equal bounds on x fix it.
+    """Minimise a function of x with bounds on x and on constraint functions of x. Equal bounds fix an unknown.
 
-    `values` gives value and constraints at a point, `derivatives` everything at a point and multipliers. `groups` are whole
-    numbers from zero that say which unknowns and which constraints matter about as much (those of one period).
+    `values` returns value and constraints at a point, `derivatives` also returns derivatives, at a point and multipliers. `groups` are
+    integers from zero that assign unknowns and constraints to groups of similar weight (the periods).
     """
 
     values: Callable[[np.ndarray], tuple[float, np.ndarray]]

@@ -15,41 +15,41 @@ from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
 from ._residual_loss import asked_of, losses, pool_of
 
-# Most times that training goes back to the last good networks, each time with half the learning rate.
+# Largest number of restarts from the best networks after a non-finite step; each restart halves the learning rate.
 _RECOVERIES = 8
 
 
 class Descent(NamedTuple):
-    """What the optimiser remembers."""
+    """State of the optimiser."""
 
     moments: Any
-    faces: Float[np.ndarray, ""]  # weight of the slopes that are known
-    rate: Float[np.ndarray, ""]  # share of the learning rate that is left after recoveries
+    faces: Float[np.ndarray, ""]  # weight of the loss on known slopes at faces
+    rate: Float[np.ndarray, ""]  # factor on the learning rate after recoveries
     recoveries: np.ndarray
 
 
 class DeepGalerkin(AbstractNeural):
-    r"""The residual method: any optimiser of first order on the mean square residual at random points.
+    r"""The deep Galerkin method: a first-order optimiser minimises the mean square residual at random points.
 
     $$\min_p\ \frac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\sqrt{\delta\rho(x_i)}\,s}\Big]^2 +
         \beta\,\frac1M\sum_j\Big[\frac{L\,(\partial_nV_p - \bar p_j)}s\Big]^2$$
 
-    on batches of the points of a draw, policies at the maximiser and not differentiated (envelope theorem). The second sum is over
-    the faces at which the slope is known, $L$ the length of the box; $\beta$ is balanced so that both gradients have the same size.
-    Everything else is as in [`GaussNewton`][], which is two to three digits better at equal time.
+    The sums are over batches of the current points. Policies are at the maximiser and are not differentiated (envelope theorem). The
+    second sum is over the faces with a known slope, $L$ is the length of the box, and $\beta$ is adapted so that both gradients have
+    the same norm. All other choices are as in [`GaussNewton`][], which is two to three digits more accurate at equal time.
 
-    A step of the driver is `inner` steps of the optimiser, compiled as one. If one becomes infinite, training goes on from the last
-    good networks with half the learning rate (`stats["recoveries"]`).
+    One step of the driver is a compiled sequence of `inner` optimiser steps. If the loss becomes non-finite, training continues from
+    the best networks with half the learning rate (`stats["recoveries"]`).
 
     **Arguments:**
 
     - `architecture`, `network`, `parameters`, `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`,
       `sampling`, `time_step`: see [`GaussNewton`][].
-    - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which takes all points at once). `learning_rate`: at its height.
-    - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`; the first and the last rise at first, for a fiftieth of
-      them and 1000 steps of the optimiser at most.
-    - `steps`: of the driver, each `inner` steps of the optimiser on `batch` points.
-    - `balance`: whether $\beta$ is adapted (otherwise 1).
+    - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which uses all points in every step). `learning_rate`: its maximum.
+    - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`. `cosine` and `exponential` begin with a warm-up over one
+      fiftieth of the optimiser steps, but at most 1000.
+    - `steps`: number of driver steps; each consists of `inner` optimiser steps on `batch` points.
+    - `balance`: whether $\beta$ is adapted; otherwise it is 1.
 
     **Raises:** `ValueError` if an option is out of its range.
 
@@ -123,11 +123,11 @@ class DeepGalerkin(AbstractNeural):
         unknowns = basis.rows(parameters)
         if not (np.isfinite(float(loss)) and np.all(np.isfinite(unknowns))):
             recoveries = int(inner.recoveries) + 1
-            again = inner._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
+            recovered = inner._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
             if recoveries > _RECOVERIES:
-                return state._replace(inner=again, status=np.array(NONFINITE))
+                return state._replace(inner=recovered, status=np.array(NONFINITE))
             fresh = self.prepare(state._replace(unknowns=state.best), workspace)
-            return state._replace(unknowns=state.best, inner=again._replace(moments=fresh.moments))
+            return state._replace(unknowns=state.best, inner=recovered._replace(moments=fresh.moments))
         moments = jax.tree.map(np.asarray, moments)
         norm = np.full(len(unknowns), np.sqrt(float(loss)))
         return state._replace(
@@ -138,13 +138,13 @@ class DeepGalerkin(AbstractNeural):
         return {"recoveries": int(state.inner.recoveries), "weight_faces": float(state.inner.faces)}
 
 
-# A balanced weight moves by this share of the way per step.
+# Relaxation of the balanced weight: the fraction of its update that is applied per step.
 _BALANCING = 0.02
 
 
 @compiled
 def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rates, key, options):
-    """`inner` steps of the optimiser: parameters, moments, weight of the faces and the mean loss."""
+    """Perform `inner` optimiser steps and return parameters, moments, weight of the faces and the mean loss."""
     optimizer, size, balance = options
     rule = lifted(optimizer)
     family = template.level.shape[0]
@@ -160,18 +160,19 @@ def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rate
     def step(carry, now):
         parameters, moments, faces = carry
         rate, key = now
-        whole = size == pool.points.shape[0]
-        batch = pool if whole else pool.rows(jr.choice(key, pool.points.shape[0], (size,), replace=False))
+        uses_all_points = size == pool.points.shape[0]
+        batch = pool if uses_all_points else pool.rows(jr.choice(key, pool.points.shape[0], (size,), replace=False))
 
         def total(parameters):
-            found = parts(parameters, batch)
-            return found.equation + faces * found.faces
+            terms = parts(parameters, batch)
+            return terms.equation + faces * terms.faces
 
         if balance:
-            found, pull = jax.vjp(lambda p: parts(p, batch), parameters)
-            one, two = (pull(type(found)(*unit))[0] for unit in jnp.eye(2))
-            loss, slope = found.equation + faces * found.faces, jax.tree.map(lambda a, b: a + faces * b, one, two)
-            ratio = optax.tree.norm(one) / (optax.tree.norm(two) + 1e-12)
+            terms, pull_back = jax.vjp(lambda p: parts(p, batch), parameters)
+            equation_slope, face_slope = (pull_back(type(terms)(*unit))[0] for unit in jnp.eye(2))
+            loss = terms.equation + faces * terms.faces
+            slope = jax.tree.map(lambda a, b: a + faces * b, equation_slope, face_slope)
+            ratio = optax.tree.norm(equation_slope) / (optax.tree.norm(face_slope) + 1e-12)
             faces = (1.0 - _BALANCING) * faces + _BALANCING * jnp.clip(ratio, 1e-2, 1e2)
         else:
             loss, slope = jax.value_and_grad(total)(parameters)
@@ -183,5 +184,5 @@ def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rate
         return (moved(parameters, move, rate), moments, faces), loss
 
     keys = jr.split(key, len(rates))
-    (parameters, moments, faces), found = jax.lax.scan(step, (parameters, moments, faces), (rates, keys))
-    return parameters, moments, faces, jnp.mean(found)
+    (parameters, moments, faces), step_losses = jax.lax.scan(step, (parameters, moments, faces), (rates, keys))
+    return parameters, moments, faces, jnp.mean(step_losses)

@@ -14,53 +14,54 @@ _FIRST_DAMPING = 1e-3
 
 
 class Damping(NamedTuple):
-    """What Levenberg and Marquardt's method remembers."""
+    """State of the Levenberg-Marquardt method."""
 
     damping: Float[np.ndarray, " network"]
 
 
 class GaussNewton(AbstractNeural):
-    r"""Levenberg-Marquardt on the residual of a network, policies from the first-order condition.
+    r"""The Levenberg-Marquardt method on the residual of a network, with policies from the first-order condition.
 
     $$\min_p\ \tfrac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\sqrt{\delta\rho(x_i)}\,s}\Big]^2,\qquad
         (J^\top J + \lambda cI)\,\Delta p = -J^\top r$$
 
-    The policy is frozen at the maximiser while $J$ is taken: by the envelope theorem that is the whole derivative, and the step
-    is policy iteration in the space of the networks. $s$ is the range of the value function, $\rho$ the rate at which values are
-    discounted: $\delta$ and the intensities of jumps. $c$ is the mean curvature; $\lambda$ rises until the residual falls. Points are
-    drawn anew every `resample` steps, and the networks that leave the least residual on fresh points of the region of interest are
-    returned.
+    The policy is frozen at the maximiser when $J$ is computed: by the envelope theorem this is the full derivative, and the step is
+    policy iteration in the space of the networks. $s$ is the range of the value function, $\rho$ the sum of $\delta$ and the
+    intensities of jumps, and $c$ the mean curvature; $\lambda$ is raised until the residual falls. New points are drawn every
+    `resample` steps, and the solver returns the networks with the smallest residual on fresh points of the region of interest.
 
-    Nothing is scaled by hand: see [`NetworkValue`][]. Up to five states a coarse monotone finite-difference solution decides
-    on the branch; faces are closed and answers judged as by the other solvers: `unresolved` if the error left is above 1e-3.
+    The problem determines all scales, see [`NetworkValue`][]. With up to five states, a coarse monotone finite-difference solution
+    selects the branch. Boundary conditions and the verdict on the result are the same as in the other solvers: the result is
+    `unresolved` if the estimated error exceeds 1e-3.
 
     **Arguments:**
 
     - `architecture`: a name of `ab.neural_operators.ARCHITECTURES`.
     - `network`: options of the architecture, `ab.neural_operators.NetworkOptions(depth=2)`; on the command line
       `--set solver.network.depth=2`.
-    - `parameters`: of each network, about.
-    - `points`: inside the box, a quarter as many on the faces; 0 for a number that suits the states.
-    - `focus`: share of the points inside that is spread over the region of interest.
-    - `joint`: one network for all members of a family, with what tells them apart as input; otherwise one for each.
+    - `parameters`: approximate number of parameters of each network.
+    - `points`: number of points inside the box, with a quarter as many on the faces; 0 for a default by number of states.
+    - `focus`: fraction of the points inside that is distributed over the region of interest.
+    - `joint`: whether all members of a family share one network, with their label as an input; otherwise each has its own.
     - `start`: 1 for a start from finite differences, 0 for none.
-    - `coarse`: nodes per state (one number for all or one per state) of a finite-difference solution of high order that networks
-      correct: they learn what it leaves, and never return what leaves a larger residual. 0 for networks that learn the whole value,
-      from a monotone solution on few nodes. `stats["unresolved_coarse"]` is the error left by the grid alone.
-    - `steps`: most steps. `resample`: steps between draws. `patience`: draws without improvement before the end.
-    - `tolerance`: error left, relative to the range of $V$, at which training ends.
-    - `sampling`: how points are drawn: `sobol`, `uniform`, `residual` (where the residual is large) or `trajectories` (half of them
-      where optimally controlled states go: up to 80 years from the model's start, or from anywhere in the region).
-    - `time_step`: years; more than 0 for false transients: every step of training moves the networks towards the value function
-      of that time earlier, first by this time step and then by ever longer ones, until what is left is the stationary equation. Slower
-      and steadier where policies oscillate.
+    - `coarse`: nodes per state (one number for all or one per state) of a high-order finite-difference solution that the networks
+      correct: they learn its error, and networks with a larger residual than the grid solution are never returned. With 0 the networks
+      learn the whole value function, starting from a monotone solution on a coarse grid. `stats["unresolved_coarse"]` is the estimated
+      error of the grid solution alone.
+    - `steps`: largest number of training steps. `resample`: steps between draws. `patience`: number of draws without improvement
+      after which training stops.
+    - `tolerance`: estimated error, relative to the range of $V$, at which training stops.
+    - `sampling`: distribution of the points: `sobol`, `uniform`, `residual` (more points at large residuals) or `trajectories` (half
+      of the points on optimally controlled paths of up to 80 years from the model's initial state or from the region).
+    - `time_step`: in years; a positive value adds a false transient: every training step is an implicit time step of the value
+      function, with growing time steps, until the equation is stationary. This is slower, and more stable if policies oscillate.
 
     **Raises:** `ValueError` if an option is out of its range.
 
     **Good values:** `gated_mlp` with 1000 to 2000 parameters for two or three states.
 
     **References:** Levenberg 1944, doi:10.1090/qam/10666; Marquardt 1963, doi:10.1137/0111030; Müller and Zeinhofer 2023,
-    arXiv:2302.13163 (why second order).
+    arXiv:2302.13163 (second-order optimisation).
 
     !!! example
 
@@ -103,25 +104,25 @@ class GaussNewton(AbstractNeural):
         pace = self.pace(state, float(np.max(delta)))
         earlier = basis.values_at(state.unknowns, basis.points) if pace else None
 
-        def at(unknowns):
-            mark = unknowns.tobytes()
-            if mark not in evaluated:
+        def evaluate_at(unknowns):
+            cache_key = unknowns.tobytes()
+            if cache_key not in evaluated:
                 evaluated.clear()
                 moved = 0.0 if earlier is None else basis.values_at(unknowns, basis.points) - earlier
                 local = workspace.levelled(workspace.evaluate(unknowns), pace, moved)
-                evaluated[mark] = local, basis.residuals(local, unknowns, delta, workspace.slopes)
-            return evaluated[mark]
+                evaluated[cache_key] = local, basis.residuals(local, unknowns, delta, workspace.slopes)
+            return evaluated[cache_key]
 
         def costs(unknowns):
-            return basis.costs(basis.weighted(at(unknowns)[1], delta))
+            return basis.costs(basis.weighted(evaluate_at(unknowns)[1], delta))
 
         def systems(unknowns):
-            local, rows = at(unknowns)
+            local, rows = evaluate_at(unknowns)
             return basis.systems(local, unknowns, rows, delta, np.zeros_like(delta))
 
         with one_thread():
-            before = np.where(np.isfinite(state.inner.damping), state.inner.damping, _FIRST_DAMPING)
-            unknowns, damping, cost = descend(state.unknowns, before, systems, costs)
+            initial_damping = np.where(np.isfinite(state.inner.damping), state.inner.damping, _FIRST_DAMPING)
+            unknowns, damping, cost = descend(state.unknowns, initial_damping, systems, costs)
         state = state._replace(unknowns=unknowns, inner=Damping(damping), norm=np.sqrt(cost))
         if np.all(np.isinf(damping)):
             return state._replace(status=np.array(STALLED)) if not np.isfinite(state.least) else state

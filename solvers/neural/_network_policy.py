@@ -1,4 +1,4 @@
-"""A policy that is a network, inside the bounds of the controls by construction."""
+"""A policy network that satisfies the bounds of the controls by construction."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from ...models.base import Point, Scalar
 from ..solution import AbstractRule, Choice, Value
 from ._network_value import NetworkInputs
 
-# How near to a bound the centre may lie, and the least spread, as shares of the range of a control.
+# Smallest distance of the centre from a bound, and smallest spread, as fractions of the range of a control.
 _EDGE, _NARROW = 1e-3, 1e-3
 
 
 class NetworkPolicy(AbstractRule):
     r"""Controls between their bounds: $u = u_{\min} + (u_{\max} - u_{\min})\,\mathrm{sigmoid}(o + g\,N(b(x), \ell))$.
 
-    $o$ and $g$ put the controls of the start at zero and their spread at one, so wide bounds do not make a control hard to learn.
+    $o$ and $g$ standardise the initial controls, so that wide bounds do not make a control hard to learn.
 
     **Arguments:**
 
-    - `network`: $N$, to one output per control.
-    - `inputs`: $b$ and $\ell$, what the network is given at a state.
-    - `low`, `high`: bounds, in the units of the controls.
-    - `offset`, `gain`: $o$ and $g$.
+    - `network`: $N$, with one output per control.
+    - `inputs`: $b$ and $\ell$, the inputs of the network at a state.
+    - `low`, `high`: bounds in the units of the controls.
+    - `offset`, `gain`: $o$ and $g$, mean and standard deviation of the initial logits.
     """
 
     network: Any
@@ -50,7 +50,7 @@ class NetworkPolicy(AbstractRule):
         edges: Float[Array, "state side"],
         step: float | None = None,
     ) -> Choice:
-        del edges, step  # a trained policy does not know for how long it will be held
+        del edges, step  # a trained policy does not depend on the length of a step
         v, costate, hessian = derivatives(t, x, value)
         controls = type(problem.model.controls)(*self.at(jnp.stack(x)))
         return Choice(controls, v, costate, hessian, problem.after(t, x))
@@ -59,7 +59,7 @@ class NetworkPolicy(AbstractRule):
 def scaled_policy(
     network: Any, inputs: NetworkInputs, bounds: tuple, controls: Float[np.ndarray, "family point control"]
 ) -> NetworkPolicy:
-    """A policy whose network is asked for numbers of size one where controls are like those given."""
+    """A policy network scaled so that outputs of order one represent the given controls."""
     low, high = (np.array([getattr(v, side) for v in bounds], dtype=float) for side in ("low", "high"))
     share = np.clip((controls - low) / (high - low), _EDGE, 1.0 - _EDGE)
     logit = np.log(share / (1.0 - share))

@@ -1,4 +1,4 @@
-"""The networks with which training begins, and their points."""
+"""The initial networks and their first points."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +14,8 @@ from ..solution import BoxMap, box_map
 from ._network_basis import NetworkBasis
 from ._network_value import Asymptote, NetworkInputs, NetworkValue
 
-# Points inside the box by number of states, if none are asked for. A joint network has more to fit: so many times as many points
-# are shared by its members, each of which sees this many at least.
+# Default number of points inside the box by number of states, and `_MANY` for more states. A joint network approximates more
+# functions: its number of points is `_JOINT` times as large, divided by the number of members, and at least `_PER_MEMBER`.
 _POINTS = {1: 128, 2: 512, 3: 1280}
 _MANY, _PER_MEMBER, _JOINT = 2048, 192, 3
 
@@ -27,21 +27,22 @@ def first_basis(
     points: int,
     focus: float,
 ) -> NetworkBasis:
-    """The networks of a family at the points of the first draw.
+    """The initial networks of a family, with the points of the first draw.
 
     **Arguments:**
 
-    - `labels`: what tells the members apart: one network for all; without labels each has its own.
-    - `make`: a network, from its number and its number of inputs.
-    - `points`: inside the box; 0 for a number that suits the states. `focus`: share of them in the region of interest.
+    - `labels`: labels of the members, which then share one network; with an empty label each member has its own network.
+    - `make`: a function that makes a network from its index and its number of inputs.
+    - `points`: number of points inside the box; 0 for a default by number of states. `focus`: fraction of the points in the region of
+      interest.
     """
     family, dimension, joint = len(labels), len(problem.region), labels.shape[1] > 0
-    nets, box = 1 if joint else family, box_map(problem.region, problem.domain)
+    network_count, box = 1 if joint else family, box_map(problem.region, problem.domain)
     kinked, kinks = kinks_of(problem, box)
     inputs = dimension + 2 * len(kinked) + labels.shape[1]
-    networks = [make(number, inputs) for number in range(nets)]
+    networks = [make(number, inputs) for number in range(network_count)]
     arrays = [eqx.filter(net, eqx.is_array) for net in networks]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack([*leaves] * (family // nets)), *arrays)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack([*leaves] * (family // network_count)), *arrays)
     network = eqx.combine(stacked, eqx.filter(networks[0], eqx.is_array, inverse=True))
 
     def repeated(a):
@@ -56,20 +57,20 @@ def first_basis(
         slope=jnp.zeros((family, dimension)),
         middle=repeated(np.mean(problem.region, axis=1)),
     )
-    alone = _POINTS.get(dimension, _MANY)
-    count = points or (max(_PER_MEMBER, _JOINT * alone // family) if joint else alone)
+    default_count = _POINTS.get(dimension, _MANY)
+    count = points or (max(_PER_MEMBER, _JOINT * default_count // family) if joint else default_count)
     return NetworkBasis(problem, value, joint, count, focus, 0)
 
 
 def kinks_of(problem: HJBProblem, box: BoxMap) -> tuple[tuple[int, ...], Float[np.ndarray, " kink"]]:
-    """The states that have kinks, one entry for each kink inside the box, and where they lie on the unit box."""
-    fields, places, axes = problem.model.states._fields, [], []
-    for field, found in problem.model.breakpoints().items():
+    """State index and position on the unit box of every kink inside the box."""
+    fields, positions, axes = problem.model.states._fields, [], []
+    for field, breakpoints in problem.model.breakpoints().items():
         a = fields.index(field)
-        for k in found:
+        for k in breakpoints:
             x = np.array([low for low, _ in problem.domain])
             x[a] = k
             if problem.domain[a][0] < k < problem.domain[a][1]:
-                places.append(box.parts(x)[0][a])
+                positions.append(box.parts(x)[0][a])
                 axes.append(a)
-    return tuple(axes), np.array(places)
+    return tuple(axes), np.array(positions)

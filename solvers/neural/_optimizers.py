@@ -1,4 +1,4 @@
-"""Optimisers of first order, by name, with their schedules."""
+"""First-order optimisers and learning-rate schedules, by name."""
 
 import math
 from typing import Any, NamedTuple
@@ -14,20 +14,26 @@ from ._soap import soap
 
 OPTIMIZERS = ("adam", "adamw", "muon", "soap", "lbfgs")
 SCHEDULES = ("cosine", "constant", "exponential")
-# Share of the steps in which the learning rate rises, and what is left of it at the end.
-_WARM, _LEFT = 0.02, 1e-3
-_LONGEST = 1000  # steps of warming up: where seconds end a training nobody knows how many it will take
+# Fraction of the steps in the warm-up, and the final learning rate relative to its maximum.
+_WARM, _FINAL_RATE = 0.02, 1e-3
+_LONGEST = 1000  # largest number of warm-up steps: a limit in seconds may end training long before the last step
 
 
 def check_optimizer(optimizer: str, schedule: str) -> None:
-    """**Raises:** `ValueError` if there is no such optimiser or schedule."""
-    for field, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
-        if value not in known:
-            raise ValueError(f"`solver.{field}` is {value!r}; it must be one of {', '.join(known)}.")
+    """Check the names of an optimiser and a schedule.
+
+    **Raises:** `ValueError` if a name is unknown.
+    """
+    for field, value, names in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
+        if value not in names:
+            raise ValueError(f"`solver.{field}` is {value!r}; it must be one of {', '.join(names)}.")
 
 
 def check_training(inner: int, batch: int, learning_rate: float) -> None:
-    """**Raises:** `ValueError` if a number is out of its range."""
+    """Check the options of first-order training.
+
+    **Raises:** `ValueError` if a number is out of its range.
+    """
     for name, value in (("inner", inner), ("batch", batch)):
         check_whole(name, value, 1)
     if not 0.0 < learning_rate < math.inf:
@@ -35,31 +41,31 @@ def check_training(inner: int, batch: int, learning_rate: float) -> None:
 
 
 def learning_rates(schedule: str, steps: int, first: int, count: int) -> Float[np.ndarray, " step"]:
-    """The learning rate over that at its height, for `count` steps from `first` of `steps`."""
+    """The learning rate relative to its maximum, for the `count` steps from step `first` of `steps`."""
     warm = max(min(int(_WARM * steps), _LONGEST), 1)
     if schedule == "constant":
-        made = optax.constant_schedule(1.0)
+        rate_at = optax.constant_schedule(1.0)
     elif schedule == "exponential":
-        made = optax.warmup_exponential_decay_schedule(0.0, 1.0, warm, max(steps - warm, 1), _LEFT)
+        rate_at = optax.warmup_exponential_decay_schedule(0.0, 1.0, warm, max(steps - warm, 1), _FINAL_RATE)
     else:
-        made = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, max(steps, warm + 1), _LEFT)
-    with jax.numpy_dtype_promotion("standard"):  # optax mixes whole and real numbers
-        return np.asarray(jax.vmap(made)(first + jnp.arange(count)), dtype=float)
+        rate_at = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, max(steps, warm + 1), _FINAL_RATE)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        return np.asarray(jax.vmap(rate_at)(first + jnp.arange(count)), dtype=float)
 
 
 def make_optimizer(optimizer: str) -> optax.GradientTransformationExtraArgs:
-    """An optimiser with learning rate 1: what it returns is multiplied by the schedule.
+    """An optimiser with learning rate 1; the caller multiplies its updates by the schedule.
 
-    L-BFGS searches along its own line and knows no rate.
+    L-BFGS has a line search and uses no learning rate.
     """
-    made = {
+    optimizers = {
         "adam": lambda: optax.adam(1.0),
         "adamw": lambda: optax.adamw(1.0, weight_decay=1e-6),
         "muon": lambda: optax.contrib.muon(1.0),
         "soap": lambda: soap(1.0),
         "lbfgs": lambda: optax.lbfgs(),
     }
-    return optax.with_extra_args_support(made[optimizer]())
+    return optax.with_extra_args_support(optimizers[optimizer]())
 
 
 class Rule(NamedTuple):
@@ -70,23 +76,23 @@ class Rule(NamedTuple):
 
 
 def lifted(optimizer: str) -> Rule:
-    """Every network has its own optimiser, but for L-BFGS, which sees them as one."""
-    made = make_optimizer(optimizer)
-    whole = optimizer == "lbfgs"
+    """An optimiser for each network; L-BFGS treats all networks as one vector of parameters."""
+    transformation = make_optimizer(optimizer)
+    joint = optimizer == "lbfgs"
 
     def init(parameters):
-        with jax.numpy_dtype_promotion("standard"):  # optax mixes whole and real numbers
-            return made.init(parameters) if whole else jax.vmap(made.init)(parameters)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+            return transformation.init(parameters) if joint else jax.vmap(transformation.init)(parameters)
 
     def update(slope, moments, parameters, **more):
         with jax.numpy_dtype_promotion("standard"):
-            if whole:
-                return made.update(slope, moments, parameters, **more)
-            return jax.vmap(made.update)(slope, moments, parameters)
+            if joint:
+                return transformation.update(slope, moments, parameters, **more)
+            return jax.vmap(transformation.update)(slope, moments, parameters)
 
     return Rule(init, update)
 
 
 def moved(parameters: Any, move: Any, rate: Any) -> Any:
-    """Parameters after a step."""
+    """Parameters after an update with a learning rate."""
     return jax.tree.map(lambda p, m: p + (rate * m).astype(p.dtype), parameters, move)

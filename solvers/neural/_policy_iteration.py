@@ -20,31 +20,33 @@ _RECOVERIES = 8
 
 
 class Turns(NamedTuple):
-    """The policy, and what both optimisers remember."""
+    """The policy network and the state of both optimisers."""
 
-    policy: Any  # numpy leaves of the trainable part
-    scaling: tuple[np.ndarray, ...]  # bounds, offset and gain
-    moments: tuple[Any, Any]  # of value and policy
+    policy: Any  # trainable parameters, as numpy arrays
+    scaling: tuple[np.ndarray, ...]  # bounds, offset and gain of the policy
+    moments: tuple[Any, Any]  # optimiser moments of value and policy
     rate: Float[np.ndarray, ""]
     recoveries: np.ndarray
-    gap: Float[np.ndarray, ""]  # of the policy to the maximiser, in ranges of the controls
+    gap: Float[np.ndarray, ""]  # mean distance of the policy from the maximiser, relative to the range of the controls
 
 
 class PolicyIteration(AbstractNeural):
-    r"""Policy iteration with two networks: one for the value of a policy, one for the policy.
+    r"""Policy iteration with two networks, one for the value function and one for the policy.
 
-    Evaluation makes the residual of $H(x, u_q(x), V_p, \ldots)$ small in $p$, the policy held; improvement makes its mean large in
-    $q$, the value held. Improvement needs no first-order condition, so any model will do. In `dgm_pia` they alternate in blocks of
-    `inner` steps, in `actor_critic` step by step. What is returned is the value function with the policy that maximises against it;
-    `stats["policy_gap"]` says how far the policy network is from that.
+    Policy evaluation minimises the mean square of $H(x, u_q(x), V_p, \ldots)$ over $p$ with the policy fixed; policy improvement
+    maximises the mean of $H$ over $q$ with the value function fixed. Improvement needs no first-order condition and therefore applies
+    to every model. In `dgm_pia` the two alternate in blocks of `inner` steps, in `actor_critic` step by step. The solution carries the
+    value function and the trained policy; `stats["policy_gap"]` is the mean distance of the policy network from the maximising
+    control.
 
-    Slower and less exact than [`GaussNewton`][]: for models without a maximiser in closed form, and to compare.
+    The method is slower and less accurate than [`GaussNewton`][]. It serves models without a closed-form maximiser, and comparisons.
 
     **Arguments:**
 
     - `method`: `dgm_pia` or `actor_critic`.
-    - `architecture`, `parameters`, `network`: of both networks (see [`GaussNewton`][]).
-    - `optimizer` (`adam`, `adamw`, `muon`, `soap`), `schedule`, `learning_rate`, `batch`, and all others: see [`DeepGalerkin`][].
+    - `architecture`, `parameters`, `network`: architecture, size and options of both networks (see [`GaussNewton`][]).
+    - `optimizer` (`adam`, `adamw`, `muon`, `soap`), `schedule`, `learning_rate`, `batch` and all further arguments: see
+      [`DeepGalerkin`][].
 
     **Raises:** `ValueError` if an option is out of its range.
 
@@ -105,24 +107,25 @@ class PolicyIteration(AbstractNeural):
         parameters = _first(eqx.filter(network, eqx.is_inexact_array), len(state.unknowns))
         rule = lifted(self.optimizer)
         moments = rule.init(basis.trees(state.unknowns)), rule.init(parameters)
-        kept = jax.tree.map(np.asarray, (parameters, (policy.low, policy.high, policy.offset, policy.gain), moments))
-        policies, scaling, moments = kept
+        arrays = jax.tree.map(np.asarray, (parameters, (policy.low, policy.high, policy.offset, policy.gain), moments))
+        policies, scaling, moments = arrays
         return Turns(policies, scaling, moments, np.array(1.0), np.array(0), np.array(np.nan))
 
     def _network(self, workspace) -> Any:
-        """Networks for the policy, one per network of the value, leaves stacked over the family."""
+        """The policy networks, one per value network, with leaves stacked over the family."""
         value = workspace.basis.template
         size = len(workspace.problem.model.controls)
-        net = self.network.make(
+        network = self.network.make(
             self.architecture, value.inputs.size, size, parameters=self.parameters, key=jr.key(size)
         )
         family = workspace.family
-        stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * family), eqx.filter(net, eqx.is_array))
-        return eqx.combine(stack, eqx.filter(net, eqx.is_array, inverse=True))
+        stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * family), eqx.filter(network, eqx.is_array))
+        return eqx.combine(stack, eqx.filter(network, eqx.is_array, inverse=True))
 
     def improve(self, state, workspace, key):
         basis, inner = workspace.basis, state.inner
-        if not np.isfinite(float(inner.gap)):  # first: what is known of the policy is that of the fitted value
+        if not np.isfinite(float(inner.gap)):
+            # first step: the controls of the fitted value function scale the policy
             inner = self.prepare(state, workspace)
         done = (int(state.steps[-1]) - 1) * self.inner
         rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
@@ -132,7 +135,7 @@ class PolicyIteration(AbstractNeural):
         rates = np.tile(rates, 2) if blocks else np.repeat(rates, 2)
         policy = self._policy(workspace, inner)
         trained = jax.tree.map(jnp.asarray, (basis.trees(state.unknowns), inner.policy, inner.moments))
-        found = _take_turns(
+        training = _take_turns(
             asked_of(workspace),
             (basis.template, policy),
             trained,
@@ -141,21 +144,21 @@ class PolicyIteration(AbstractNeural):
             key,
             (self.optimizer, min(self.batch, len(basis.points))),
         )
-        parameters, policies, moments, loss, gap = found
+        parameters, policies, moments, loss, gap = training
         unknowns = basis.rows(parameters)
         if not (np.isfinite(float(loss)) and np.isfinite(float(gap)) and np.all(np.isfinite(unknowns))):
             recoveries = int(inner.recoveries) + 1
-            back = state._replace(unknowns=state.best)
-            fresh = self.prepare(back, workspace)
-            again = fresh._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
-            back = back._replace(inner=again)
-            return back._replace(status=np.array(NONFINITE)) if recoveries > _RECOVERIES else back
-        kept = jax.tree.map(np.asarray, (policies, moments))
-        inner = inner._replace(policy=kept[0], moments=kept[1], gap=np.asarray(gap))
+            restored = state._replace(unknowns=state.best)
+            fresh = self.prepare(restored, workspace)
+            recovered = fresh._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
+            restored = restored._replace(inner=recovered)
+            return restored._replace(status=np.array(NONFINITE)) if recoveries > _RECOVERIES else restored
+        arrays = jax.tree.map(np.asarray, (policies, moments))
+        inner = inner._replace(policy=arrays[0], moments=arrays[1], gap=np.asarray(gap))
         return state._replace(unknowns=unknowns, norm=np.full(len(unknowns), np.sqrt(float(loss))), inner=inner)
 
     def _policy(self, workspace, inner: Turns) -> NetworkPolicy:
-        """The policy networks as they were at the start, with the scaling of this state."""
+        """The policy networks with initial parameters and the scaling of this state."""
         return NetworkPolicy(
             self._network(workspace), workspace.basis.template.inputs, *map(jnp.asarray, inner.scaling)
         )
@@ -172,7 +175,7 @@ def _first(tree: Any, networks: int) -> Any:
 
 
 def _with_parameters(template: Any, parameters: Any) -> Any:
-    """A value function or policy of every member with trained parameters, which members may share."""
+    """The value functions or policies of all members with trained parameters, which members may share."""
     family = template.inputs.label.shape[0]
     every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)
     static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
@@ -181,7 +184,7 @@ def _with_parameters(template: Any, parameters: Any) -> Any:
 
 @compiled
 def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, options):
-    """Steps of both optimisers: parameters of both, moments, the mean loss of evaluation, and the gap at the end."""
+    """Perform steps of both optimisers; return parameters, moments, the mean evaluation loss and the final policy gap."""
     (value, policy), (optimizer, size) = templates, options
     low, high = np.array(problem.domain).T
     lengths = jnp.asarray(high - low)
@@ -195,13 +198,13 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
     def evaluation(parameters, policies, batch):
         values = built(value, parameters)
         u = over_members(controls, problem, jax.lax.stop_gradient((values, built(policy, policies))), batch)
-        found = losses(problem, values, batch, lengths, u)
-        return found.equation + found.faces
+        terms = losses(problem, values, batch, lengths, u)
+        return terms.equation + terms.faces
 
     def worth(policies, parameters, batch):
-        """Minus the mean Hamiltonian of the policy, over delta and the range of the value."""
+        """Minus the mean Hamiltonian of the policy, divided by delta and the range of the value function."""
 
-        def at(p, both, row):
+        def negative_hamiltonian(p, both, row):
             v, acts = both
             t, x, level, costate, hessian, _ = jax.lax.stop_gradient(at_point(p, v, row))
             h = p.hamiltonian(t, x, controls(p, (v, acts), row), level, costate, hessian, row.after)
@@ -209,7 +212,9 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
 
         values = built(value, parameters)
         return jnp.mean(
-            over_members(at, problem, (values, built(policy, policies)), with_landings(problem, values, batch))
+            over_members(
+                negative_hamiltonian, problem, (values, built(policy, policies)), with_landings(problem, values, batch)
+            )
         )
 
     def step(carry, now):
@@ -217,28 +222,28 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
         batch = pool.rows(jr.choice(key, pool.points.shape[0], (size,), replace=False))
 
         def evaluate(carry):
-            parameters, policies, (own, other) = carry
+            parameters, policies, (value_moments, policy_moments) = carry
             loss, slope = jax.value_and_grad(evaluation)(parameters, policies, batch)
-            move, own = rule.update(slope, own, parameters)
-            return (moved(parameters, move, rate), policies, (own, other)), loss
+            move, value_moments = rule.update(slope, value_moments, parameters)
+            return (moved(parameters, move, rate), policies, (value_moments, policy_moments)), loss
 
         def improve(carry):
-            parameters, policies, (other, own) = carry
+            parameters, policies, (value_moments, policy_moments) = carry
             slope = jax.grad(worth)(policies, parameters, batch)
-            move, own = rule.update(slope, own, policies)
-            return (parameters, moved(policies, move, rate), (other, own)), jnp.zeros(())
+            move, policy_moments = rule.update(slope, policy_moments, policies)
+            return (parameters, moved(policies, move, rate), (value_moments, policy_moments)), jnp.zeros(())
 
         return jax.lax.cond(turn == 0, evaluate, improve, carry)
 
     keys = jr.split(key, schedule[0].shape[0])
-    (parameters, policies, moments), found = jax.lax.scan(step, trained, (schedule, keys))
+    (parameters, policies, moments), step_losses = jax.lax.scan(step, trained, (schedule, keys))
     values, acts = built(value, parameters), built(policy, policies)
 
     def gap(p, both, row):
         best = jnp.stack(greedy(p, both[0], row))
         return jnp.mean(jnp.abs(jnp.stack(controls(p, both, row)) - best)), best
 
-    off, best = over_members(gap, problem, (values, acts), with_landings(problem, values, pool))
+    gaps, best = over_members(gap, problem, (values, acts), with_landings(problem, values, pool))
     spread = jnp.mean(jnp.max(best, axis=(0, 1)) - jnp.min(best, axis=(0, 1)))
-    evaluated = jnp.sum(found) / jnp.sum(schedule[0] == 0, dtype=found.dtype)
-    return parameters, policies, moments, evaluated, jnp.mean(off) / spread
+    evaluated = jnp.sum(step_losses) / jnp.sum(schedule[0] == 0, dtype=step_losses.dtype)
+    return parameters, policies, moments, evaluated, jnp.mean(gaps) / spread

@@ -7,21 +7,21 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-# Bases are improved every so many steps by one power iteration; larger factors than this stay as they are.
+# Steps between power iterations on the bases, and the largest dimension of a factor that is rotated.
 _EVERY, _LARGEST = 10, 256
 
 
 class _Leaf(NamedTuple):
-    """What is remembered of one array of parameters, seen as a matrix (rows, columns)."""
+    """Optimiser state of one parameter array, reshaped to a matrix (rows, columns)."""
 
-    moment: Float[Array, "*leaf"]  # of the gradient
+    moment: Float[Array, "*leaf"]  # first moment of the gradient
     square: Float[Array, "row column"]  # second moment in the eigenbases
     factors: tuple[Float[Array, "row row"], Float[Array, "column column"]]
     bases: tuple[Float[Array, "row row"], Float[Array, "column column"]]
 
 
 class SOAPState(NamedTuple):
-    """Steps taken, and what is remembered of each array of parameters."""
+    """Number of steps, and the state of each parameter array."""
 
     count: Array
     leaves: tuple[_Leaf, ...]
@@ -32,10 +32,11 @@ def soap(learning_rate: float, b1: float = 0.95, b2: float = 0.95, eps: float = 
 
     $$\Delta W = -\eta\,Q_L\frac{Q_L^\top\bar GQ_R}{\sqrt{\overline{(Q_L^\top GQ_R)^2}}+\epsilon}Q_R^\top$$
 
-    Bars are exponential means, corrected as in Adam. $Q$ follows the eigenvectors by one power iteration with QR every ten steps;
-    vectors and sides above 256 keep the unit matrix, which is Adam.
+    Bars denote exponential means with the bias correction of Adam. $Q$ tracks the eigenvectors by one power iteration with QR every
+    ten steps. Vectors and sides above 256 use the unit matrix, as in Adam.
 
-    **Arguments:** `learning_rate`: $\eta$. `b1`, `b2`: of the means of gradients, and of squares and factors. `eps`: $\epsilon$.
+    **Arguments:** `learning_rate`: $\eta$. `b1`, `b2`: decay rates of the means of gradients, and of squares and factors. `eps`:
+    $\epsilon$.
 
     **Returns:** an optax transformation.
 
@@ -51,9 +52,9 @@ def soap(learning_rate: float, b1: float = 0.95, b2: float = 0.95, eps: float = 
         del params
         count = state.count + 1
         gradients, structure = jax.tree.flatten(updates)
-        found = [_advance(g, old, count, b1, b2, eps) for g, old in zip(gradients, state.leaves, strict=True)]
-        moves = [-learning_rate * move for move, _ in found]
-        return jax.tree.unflatten(structure, moves), SOAPState(count, tuple(leaf for _, leaf in found))
+        advanced = [_advance(g, old, count, b1, b2, eps) for g, old in zip(gradients, state.leaves, strict=True)]
+        moves = [-learning_rate * move for move, _ in advanced]
+        return jax.tree.unflatten(structure, moves), SOAPState(count, tuple(leaf for _, leaf in advanced))
 
     return optax.GradientTransformation(init, update)
 
@@ -71,7 +72,7 @@ def _remember(leaf: Array) -> _Leaf:
 
 
 def _sides(leaf: Array) -> tuple[int, int]:
-    """Sizes of the two bases; 1 stands for a side that is left alone."""
+    """Sizes of the two bases; 1 denotes a side that is not rotated."""
     rows, columns = _matrix(leaf).shape
     if leaf.ndim < 2:
         return 1, 1
@@ -79,14 +80,14 @@ def _sides(leaf: Array) -> tuple[int, int]:
 
 
 def _turn(matrix, bases, back=False):
-    left, right = bases
-    if left.shape[0] > 1:
-        matrix = (left if back else left.T) @ matrix
-    return matrix @ (right.T if back else right) if right.shape[0] > 1 else matrix
+    left_basis, right_basis = bases
+    if left_basis.shape[0] > 1:
+        matrix = (left_basis if back else left_basis.T) @ matrix
+    return matrix @ (right_basis.T if back else right_basis) if right_basis.shape[0] > 1 else matrix
 
 
 def _advance(gradient, leaf: _Leaf, count, b1, b2, eps) -> tuple[Array, _Leaf]:
-    """The move of one array (to be multiplied by minus the learning rate) and what is remembered."""
+    """The update direction of one array (to be multiplied by minus the learning rate) and its new state."""
     g = _matrix(gradient)
     due = (count % _EVERY == 0) | (count == 1)
     rows = _follow(leaf.factors[0], leaf.bases[0], g @ g.T, due, b2)
@@ -100,7 +101,7 @@ def _advance(gradient, leaf: _Leaf, count, b1, b2, eps) -> tuple[Array, _Leaf]:
 
 
 def _follow(factor: Array, basis: Array, outer: Array, due: Array, b2: float) -> tuple[Array, Array]:
-    """The mean of a factor and its basis, one power iteration further where that is due."""
+    """Update the mean of a factor and, if due, its basis by one power iteration."""
     if len(factor) == 1:
         return factor, basis
     factor = b2 * factor + (1.0 - b2) * outer

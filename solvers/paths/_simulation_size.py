@@ -1,4 +1,4 @@
-"""How much memory simulated paths take, before they take it."""
+"""Memory requirement of simulated paths, checked before the simulation."""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +7,12 @@ from ...models import AbstractModel, HJBProblem
 from ...models.equation import noise_size
 from ..base import check_bytes
 
-_COPIES = 3  # of what is reported: by step of the year, by year, and as labelled data
-_UNIFORM = 3  # uniform draws per step, for jumps
+_COPIES = 3  # copies of the reported data: by step of the year, by year, and as labelled data
+_UNIFORM = 3  # number of uniform draws per step, for jumps
 
 
 def bytes_of_paths(model: AbstractModel, years: int, num_paths: int, steps_per_year: int) -> int:
-    """Peak memory of a simulation, in bytes: what is reported of every year, and the draws of one year.
+    """Peak memory of a simulation in bytes: the reported data of every year, and the draws of one year.
 
     !!! example
 
@@ -36,9 +36,9 @@ def _observables(model: AbstractModel):
 
 
 def check_paths(problem: HJBProblem, years: int, num_paths: int, steps_per_year: int) -> None:
-    """Refuse paths that would not fit in memory.
+    """Check that simulated paths fit in memory.
 
-    **Raises:** `ValueError` with the memory they would take.
+    **Raises:** `ValueError` with the required memory if they do not.
     """
     check_bytes(
         f"`years` is {years} and `num_paths` is {num_paths}",

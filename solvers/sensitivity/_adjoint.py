@@ -1,4 +1,4 @@
-"""The adjoint of a converged finite-difference solution: one transposed linear solve per regime, whatever the number of parameters."""
+"""The adjoint of a converged finite-difference solution: one transposed linear solve per regime for any number of parameters."""
 
 import functools as ft
 from typing import Any
@@ -17,20 +17,20 @@ from ..grid import Downwind, FiniteDifference, LinearSystem, Workspace, one_thre
 from ..solution import Solution, TensorSpline, closed_form, on_host, on_tensor_grid, reshape_family
 
 _TIME = 0.0  # stationary problems
-# Nodal values whose residual over delta is a larger share of their range are no solution of the discrete equations.
+# Largest residual over delta, relative to the range of the values, of a solution of the discrete equations.
 _UNSOLVED = 1e-6
 
 
 class RegimeAdjoint:
-    r"""A family of regimes, and how a change of its values is made of changes of parameters.
+    r"""A family of regimes and the sensitivity of its values to the parameters.
 
-    The nodal values solve $F(V, p) = 0$, $F$ the discrete equation with controls and nature's replies at their optimum, whose
-    derivatives therefore drop out (envelope theorem). For a functional $J$ with $\lambda$ from $F_V^\top\lambda = J_V$,
+    The nodal values solve the discrete equation $F(V, p) = 0$. Controls and worst-case distortions are at their optimum, so that their
+    derivatives vanish (envelope theorem). For a functional $J$ with $\lambda$ from $F_V^\top\lambda = J_V$,
 
     $$\frac{dJ}{dp} = J_p - \lambda^\top F_p.$$
 
-    $F_p$ holds what parameters do in the equation, in the slopes at the faces, in the state after a jump and in the values after
-    it; the last are the $J_V$ of the regimes that follow. The grid is held fixed.
+    $F_p$ contains the effect of parameters on the equation, on the slopes at the faces, on the state after a jump and on the values
+    after the jump; the last are the $J_V$ of the following regimes. The grid is fixed.
 
     **Raises:** `ValueError` if the values do not solve the discrete equations.
     """
@@ -40,7 +40,7 @@ class RegimeAdjoint:
         self.exact = bool(part.stats.get("exact"))
         self.outcomes: list[int] = []
         self.destinations: list[RegimeAdjoint] = []
-        self.multipliers: list[np.ndarray] = []  # those of the functionals pulled back so far
+        self.multipliers: list[np.ndarray] = []  # multipliers of the functionals so far
         if self.exact:
             return
         self.high = part.stats["order"] > 1
@@ -70,16 +70,16 @@ class RegimeAdjoint:
 
     @ft.cached_property
     def inside(self) -> np.ndarray:
-        """1 where the equation is asked, 0 on kinks, where only slopes are joined."""
+        """1 at nodes with the equation, 0 at kinks, where the slopes of both sides are matched."""
         on_kink, _ = self.workspace.matching(0)
         return np.where(on_kink & self.high, 0.0, 1.0)
 
     # -- the adjoint ------------------------------------------------------------------------------------
 
     def pull_back(self, value: Any, continuations: Any = None) -> Any:
-        """The derivative in the family's model, from that in its value functions and in those after its jumps.
+        """Pull derivatives in the value functions, and in those after jumps, back to the parameters of the family's model.
 
-        Cotangents are pytrees like `value` and `model`, None in place of what is no parameter.
+        Cotangents are pytrees like `value` and `model`, with None for leaves that are not parameters.
         """
         model = self.problem.model
         if self.exact:
@@ -95,95 +95,95 @@ class RegimeAdjoint:
         landing, values_after = self._through_landing(after)
         total, cotangents = _add(total, landing), []
         for number, (regime, outcomes) in enumerate(zip(self.destinations, self.outcomes, strict=True)):
-            given = values_after[number].value
+            cotangent = values_after[number].value
             if continuations is not None:
-                given = _add(given, continuations[number].value)
-            found = regime.pull_back(_reshaped(given, (regime.family,), 2))
-            cotangents.append(_reshaped(found, (self.family, outcomes), 1))
+                cotangent = _add(cotangent, continuations[number].value)
+            gradient = regime.pull_back(_reshaped(cotangent, (regime.family,), 2))
+            cotangents.append(_reshaped(gradient, (self.family, outcomes), 1))
         return _add(total, _through_jumps(model, tuple(cotangents)))
 
     def _to_nodes(self, coefficients: Float[Array, "family ..."]) -> Float[np.ndarray, "family node"]:
-        """The derivative in nodal values from that in coefficients of the spline through them."""
-        spline, found = self.part.value, np.asarray(coefficients)
+        """Chain rule: derivative in nodal values from the derivative in spline coefficients."""
+        spline, cotangent = self.part.value, np.asarray(coefficients)
         assert isinstance(spline, TensorSpline)
         for axis, (knots, degree, x) in enumerate(zip(spline.knots, spline.degree, self.part.nodes, strict=True)):
             matrix = BSpline.design_matrix(np.asarray(x), np.asarray(knots)[0], degree).toarray()
-            found = np.moveaxis(np.tensordot(np.linalg.inv(matrix), found, axes=(0, axis + 1)), 0, axis + 1)
-        return found.reshape(self.family, -1)
+            cotangent = np.moveaxis(np.tensordot(np.linalg.inv(matrix), cotangent, axes=(0, axis + 1)), 0, axis + 1)
+        return cotangent.reshape(self.family, -1)
 
     def _solve(self, right: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family node"]:
-        found = []
+        multipliers = []
         for member in range(self.family):
             if not np.any(right[member]):
-                found.append(np.zeros_like(right[member]))
+                multipliers.append(np.zeros_like(right[member]))
                 continue
             system = _transposed(self.workspace.system(0, self.high, self.local, member), right[member])
-            found.append(self.workspace.linear.solve(system))
-        if not np.all(np.isfinite(found)):
+            multipliers.append(self.workspace.linear.solve(system))
+        if not np.all(np.isfinite(multipliers)):
             raise ValueError(f"sensitivities: the linear system of regime `{self.problem.model.regime}` is singular.")
-        return np.stack(found)
+        return np.stack(multipliers)
 
     def _through_equation(self, weights: Float[np.ndarray, "family node"]) -> tuple[Any, tuple]:
-        """The derivative of the weighted equation in the model and in the values after jumps."""
+        """The derivative of the weighted equation with respect to the model and to the values after jumps."""
         workspace, local = self.workspace, self.local
         slopes = workspace.grid(0).differentiate(
             workspace.scheme(0, self.high), self.values, workspace.faces(0), self.high
         )
-        own = (self.values, local.costate, slopes.hessian, local.control, workspace.known_after(0))
+        nodal_data = (self.values, local.costate, slopes.hessian, local.control, workspace.known_after(0))
         total, pieces = None, []
         for index, kept in workspace.chunks(workspace.grid(0).size):
-            real = np.arange(len(index)) < kept
-            here = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[:, i]), own)
-            here = (*here, jnp.asarray(np.where(real, weights[:, index], 0.0)))
-            model, after = _equation(workspace.bare, jnp.asarray(workspace.grid(0).points[index]), here)
+            is_new = np.arange(len(index)) < kept
+            chunk = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[:, i]), nodal_data)
+            chunk = (*chunk, jnp.asarray(np.where(is_new, weights[:, index], 0.0)))
+            model, after = _equation(workspace.bare, jnp.asarray(workspace.grid(0).points[index]), chunk)
             total = _add(total, model)
             pieces.append(jax.tree.map(lambda leaf, n=kept: np.asarray(leaf)[:, :n], after))
         return total, jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *pieces)
 
     def _through_faces(self, weights: Float[np.ndarray, "family node"]) -> Any:
-        """The derivative of the weighted equation in the model through slopes known at faces."""
+        """The derivative of the weighted equation with respect to the model through known slopes at faces."""
         workspace, drift, variance, total = self.workspace, self.local.drift, self.local.variance, None
         grid, scheme = workspace.grid(0), workspace.scheme(0, self.high)
         for a, sides in enumerate(workspace.closures):
-            same = scheme.forward[a] is scheme.backward[a]
-            up = weights * (drift[..., a] if same else np.maximum(drift[..., a], 0.0))
-            down = weights * (0.0 if same else np.minimum(drift[..., a], 0.0))
+            single_difference = scheme.forward[a] is scheme.backward[a]
+            up = weights * (drift[..., a] if single_difference else np.maximum(drift[..., a], 0.0))
+            down = weights * (0.0 if single_difference else np.minimum(drift[..., a], 0.0))
             for side, closure in enumerate(sides):
-                # a slope that the solver found on a coarse grid is held as it is
+                # a slope that the solver determined on a coarse grid is held fixed
                 if not (isinstance(closure, Growth) and isinstance(workspace.bare.closure(a, side), Growth)):
                     continue
-                on = np.flatnonzero(grid.on_face(a, side))
-                slope = np.zeros((self.family, on.size))
+                face_nodes = np.flatnonzero(grid.on_face(a, side))
+                slope = np.zeros((self.family, face_nodes.size))
                 if self.high or side == 1:
-                    slope += up[:, on]
+                    slope += up[:, face_nodes]
                 if self.high or side == 0:
-                    slope += down[:, on]
+                    slope += down[:, face_nodes]
                 if self.high and grid.marched[a] == (1 if side else -1):
-                    # the node before the face leans on the slope at it (see `Discretisation.differentiate`)
+                    # the difference at the node next to the face uses the slope at the face (see `Discretisation.differentiate`)
                     stride = int(np.prod(grid.shape[a + 1 :]))
-                    near = on + (-stride if side else stride)
-                    slope -= up[:, near] + down[:, near]
-                bend = (weights * variance[..., a, a])[:, on]
-                both = jnp.asarray(slope), jnp.asarray(bend)
-                total = _add(total, _face(workspace.bare, a, side, jnp.asarray(grid.points[on]), *both))
+                    neighbours = face_nodes + (-stride if side else stride)
+                    slope -= up[:, neighbours] + down[:, neighbours]
+                bend = (weights * variance[..., a, a])[:, face_nodes]
+                cotangents = jnp.asarray(slope), jnp.asarray(bend)
+                total = _add(total, _face(workspace.bare, a, side, jnp.asarray(grid.points[face_nodes]), *cotangents))
         return total
 
     def _through_landing(self, after: tuple) -> tuple[Any, Any]:
-        """The derivative of weighted values after jumps in the model (where one lands) and in the values' own parameters."""
+        """The derivative of weighted values after jumps with respect to the model (landing states) and to the later values."""
         workspace, total = self.workspace, (None, None)
         for index, kept in workspace.chunks(workspace.grid(0).size):
-            real = (np.arange(len(index)) < kept)[:, None]
-            here = tuple(jnp.asarray(leaf[:, index] * real) for leaf in after)
-            found = _landing(workspace.followed, jnp.asarray(workspace.grid(0).points[index]), here)
-            total = tuple(map(_add, total, found))
+            is_new = (np.arange(len(index)) < kept)[:, None]
+            chunk = tuple(jnp.asarray(leaf[:, index] * is_new) for leaf in after)
+            gradient = _landing(workspace.followed, jnp.asarray(workspace.grid(0).points[index]), chunk)
+            total = tuple(map(_add, total, gradient))
         return total
 
 
 def workspace_of(part: Solution, family: int, *, moved: bool = False) -> Workspace:
-    """The grid and scheme of a solution, rebuilt; `moved` if its kinks are not where they were."""
+    """Rebuild the grid and scheme of a solution. With `moved`, its kinks may differ from the stored nodes."""
     order, leaning = part.stats["order"], part.stats["leaning"]
     counts = tuple(len(x) for x in part.nodes)
-    grading = tuple(part.stats.get("grading", (1.0,) * len(counts)))  # of solutions kept before there was any
+    grading = tuple(part.stats.get("grading", (1.0,) * len(counts)))  # files of earlier versions have no grading
     solver = FiniteDifference(points=counts, grading=grading, levels=1, order=order, leaning=leaning)
     workspace = Workspace(solver, part.problem, family)
     workspace = workspace.leant if leaning and order > 1 else workspace
@@ -213,12 +213,12 @@ def _equation(problem, points, own):
         def weighted(diff, after):
             problem = HJBProblem(eqx.combine(diff, rest))
 
-            def at(x, own, after):
+            def at_node(x, own, after):
                 value, costate, hessian, control, _, weight = own
                 t = jnp.asarray(_TIME)
                 return weight * problem.hamiltonian(t, problem.state(x), control, value, costate, hessian, after)
 
-            return jnp.sum(jax.vmap(at)(points, own, after))
+            return jnp.sum(jax.vmap(at_node)(points, own, after))
 
         return jax.grad(weighted, argnums=(0, 1))(diff, own[4])
 
@@ -236,10 +236,10 @@ def _face(problem, axis: int, side: int, points, slopes, bends):
             assert isinstance(closure, Growth)
             normal = jnp.zeros(points.shape[-1]).at[axis].set(1.0)
 
-            def at(x):
+            def at_node(x):
                 return jax.jvp(lambda z: closure.slope(jnp.asarray(_TIME), problem.state(z)), (x,), (normal,))
 
-            slope, bend = jax.vmap(at)(points)
+            slope, bend = jax.vmap(at_node)(points)
             return jnp.sum(slopes * slope) + jnp.sum(bends * bend)
 
         return jax.grad(weighted)(diff)
@@ -274,7 +274,7 @@ def _through_closed_form(model, cotangent):
 
 
 def _through(make, model, cotangents):
-    """The derivative in a family of models from that in what is made of each."""
+    """Chain rule: derivative with respect to the members of a family of models from the cotangents of `make(member)`."""
 
     def of_member(m, cotangent):
         diff, rest = eqx.partition(m, eqx.is_inexact_array)

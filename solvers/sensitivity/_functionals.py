@@ -1,4 +1,4 @@
-"""What a derivative may be taken of: fields of a solution at a state, differentiable in everything they depend on."""
+"""Functionals of a solution: fields at a state, differentiable with respect to all their inputs."""
 
 import functools as ft
 from collections.abc import Callable
@@ -16,12 +16,12 @@ _TIME = 0.0  # stationary problems
 
 
 class Fields(NamedTuple):
-    """What a solution says at one state.
+    """Fields of a solution at one state.
 
-    - `state`, `value`, `costate`, `hessian`: of the value function.
-    - `control`: the best one.
+    - `state`, `value`, `costate`, `hessian`: the state, the value function and its first and second derivatives.
+    - `control`: the optimal control.
     - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
-    - `observables`: by name, as in simulated paths.
+    - `observables`: observables of the model by name, as in simulated paths.
     """
 
     state: Point
@@ -34,14 +34,14 @@ class Fields(NamedTuple):
 
 
 class Reader:
-    """Reads a solution at a state, the initial one if none is given: `read().control.emissions`."""
+    """Evaluates a solution at a state, by default the initial state: `read().control.emissions`."""
 
     def __init__(self, problem: HJBProblem, value: Callable[[Scalar, Point], Scalar]):
         self.problem, self.value = problem, value
 
     @property
     def model(self) -> AbstractModel:
-        """The model, its parameters included."""
+        """The model with its parameters."""
         return self.problem.model
 
     def __call__(self, state: Point | None = None) -> Fields:
@@ -51,7 +51,7 @@ class Reader:
 
     @ft.cached_property
     def _initial(self) -> Fields:
-        """Traced once, however many functionals read it."""
+        """The fields at the initial state, traced once for all functionals."""
         return self._at(self.model.initial_state())
 
     def _at(self, x: Point) -> Fields:
@@ -69,9 +69,9 @@ Functional = Callable[[Reader], Scalar]
 
 
 def smooth_control(problem: HJBProblem, x: Point, value, costate, hessian, after) -> Point:
-    r"""The best control with its derivative by the implicit function theorem, whichever way it is found.
+    r"""The optimal control, with its derivative by the implicit function theorem.
 
-    $du = -H_{uu}^{-1}\,dH_u$ on the controls that are not held at a bound; zero on those that are.
+    $du = -H_{uu}^{-1}\,dH_u$ for controls in the interior; the derivative is zero for controls at a bound.
     """
     t, kind = jnp.asarray(_TIME), type(problem.model.controls)
     low, high = (jnp.asarray([getattr(c, side) for c in problem.model.controls]) for side in ("low", "high"))
@@ -83,11 +83,11 @@ def smooth_control(problem: HJBProblem, x: Point, value, costate, hessian, after
         return jax.grad(lambda z: problem.hamiltonian(t, x, kind(*z), *rest))(best)
 
     bend = jax.hessian(lambda z: fixed.hamiltonian(t, frozen[0], kind(*z), *frozen[1:]))(best)
-    here = slope(problem, x, value, costate, hessian, after)
-    held = ((best <= low) & (here < 0.0)) | ((best >= high) & (here > 0.0))
-    both = ~held[:, None] & ~held[None, :]
-    bend = jax.lax.stop_gradient(jnp.where(both, bend, 0.0) - jnp.diag(jnp.where(held, 1.0, 0.0)))
-    move = -jnp.linalg.solve(bend, jnp.where(held, 0.0, here))
+    gradient = slope(problem, x, value, costate, hessian, after)
+    at_bound = ((best <= low) & (gradient < 0.0)) | ((best >= high) & (gradient > 0.0))
+    both_free = ~at_bound[:, None] & ~at_bound[None, :]
+    bend = jax.lax.stop_gradient(jnp.where(both_free, bend, 0.0) - jnp.diag(jnp.where(at_bound, 1.0, 0.0)))
+    move = -jnp.linalg.solve(bend, jnp.where(at_bound, 0.0, gradient))
     return kind(*(best + move - jax.lax.stop_gradient(move)))
 
 
@@ -96,13 +96,13 @@ def _stopped(tree: Any) -> Any:
 
 
 def default_functionals(model: AbstractModel) -> dict[str, Functional]:
-    """What is reported first, at the initial state: the social cost of carbon, each control, welfare."""
+    """The default functionals at the initial state: social cost of carbon, each control, and welfare."""
     return dict(_defaults(isinstance(model, CarbonModel), model.controls._fields))
 
 
 @ft.cache
 def _defaults(carbon: bool, controls: tuple[str, ...]) -> tuple[tuple[str, Functional], ...]:
-    """The same functions every time, so that they are compiled once."""
+    """The default functionals, cached so that they are compiled once."""
 
     def control(name: str) -> Functional:
         return lambda read: getattr(read().control, name)
@@ -113,6 +113,6 @@ def _defaults(carbon: bool, controls: tuple[str, ...]) -> tuple[tuple[str, Funct
 
 
 def default_units(model: AbstractModel) -> dict[str, str]:
-    """Units of the default functionals; welfare has that of the model's value function."""
+    """Units of the default functionals; welfare has the unit of the model's value function."""
     controls = {name: c.unit for name, c in model.controls._asdict().items()}
     return {"scc": "US$/tCO2"} | controls

@@ -1,4 +1,4 @@
-"""Parameters that move the grid: kinks are nodes, so where a kink depends on a parameter the nodes do too."""
+"""Parameters that move the grid: kinks are nodes, so that the nodes depend on the parameters of the kinks."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from ..base import compiled
 from ..solution import Continuation, closed_form, reshape_leading, splines_through
 from ._adjoint import RegimeAdjoint, workspace_of
 
-# Steps of the central difference, as shares of the parameter; a smaller one where the number of cells between kinks jumps.
+# Steps of the central difference relative to the parameter. A smaller step is used if the number of cells between kinks changes.
 _STEPS = (1e-3, 1e-4, 1e-5)
 
-# what a list of functionals is worth, from a problem with its continuations and a value function
+# the values of all functionals, from a problem with its continuations and a value function
 Evaluate = Callable[[HJBProblem, Any], np.ndarray]
 
 
 def moves_grid(root: RegimeAdjoint, model: AbstractModel) -> bool:
-    """Whether the kinks or the box of any regime are elsewhere for another top model."""
+    """Whether the kinks or the box of any regime change with another model of the initial regime."""
     return _elsewhere(root, _family(root.problem, model))
 
 
@@ -36,11 +36,11 @@ def _elsewhere(regime: RegimeAdjoint, problem: HJBProblem) -> bool:
 
 
 def _after(regime: RegimeAdjoint, problem: HJBProblem) -> list[HJBProblem]:
-    """The problems after the jumps of a family, in the boxes of those that were solved."""
+    """The problems after the jumps of a family, in the boxes of the solved problems."""
     if not regime.destinations:
         return []
-    found = zip(regime.destinations, _destinations(problem.model), strict=True)
-    return [d.problem.replace(model=reshape_leading(m, (d.family,), 2), continuations=()) for d, m in found]
+    destinations = zip(regime.destinations, _destinations(problem.model), strict=True)
+    return [d.problem.replace(model=reshape_leading(m, (d.family,), 2), continuations=()) for d, m in destinations]
 
 
 @compiled
@@ -51,12 +51,12 @@ def _destinations(model: Any) -> tuple[Any, ...]:
 def grid_derivative(
     root: RegimeAdjoint, at: Callable[[float], AbstractModel], name: str, start: float, evaluate: Evaluate
 ) -> Float[np.ndarray, " functional"]:
-    r"""The derivative of $J - \lambda^\top F$ in one parameter, the nodal values held and the nodes moved with their kinks.
+    r"""The derivative of $J - \lambda^\top F$ in one parameter at fixed nodal values, with nodes that move with their kinks.
 
-    A central difference of two evaluations, without a solve: at the solution $J - \lambda^\top F$ does not depend on the
-    values, so that this is $dJ/dp$ of the discrete problem, the motion of its grid included.
+    It is a central difference of two evaluations and needs no solve. At the solution $J - \lambda^\top F$ is stationary in the values,
+    so that the result is $dJ/dp$ of the discrete problem, including the motion of its grid.
 
-    **Raises:** `ValueError` if the number of cells between kinks jumps at the parameter.
+    **Raises:** `ValueError` if the number of cells between kinks changes at the parameter.
     """
     for step in _STEPS:
         h = step * (abs(start) or 1.0)
@@ -69,7 +69,7 @@ def grid_derivative(
 
 
 class _Rearranged(Exception):
-    """The kinks are other nodes than they were."""
+    """The numbers of the nodes at the kinks have changed."""
 
 
 def _family(problem: HJBProblem, model: AbstractModel) -> HJBProblem:
@@ -78,17 +78,17 @@ def _family(problem: HJBProblem, model: AbstractModel) -> HJBProblem:
 
 
 def _lagrangian(root: RegimeAdjoint, model: AbstractModel, evaluate: Evaluate) -> Float[np.ndarray, " functional"]:
-    """The functionals of the old nodal values on the moved grid, less the multipliers times the residuals there."""
+    """The functionals of the original nodal values on the moved grid, minus the multipliers times the residuals."""
     total = np.zeros(len(root.multipliers))
 
     def rebuild(regime: RegimeAdjoint, problem: HJBProblem):
-        """The value functions of a family on its moved grid; adds what its residuals cost."""
+        """The value functions of a family on its moved grid; subtracts the weighted residuals from `total`."""
         if regime.exact:
             return _closed_form(problem.model)
         continuations = []
         after = zip(regime.destinations, _after(regime, problem), regime.outcomes, strict=True)
-        for destination, asked, outcomes in after:
-            value = rebuild(destination, asked)
+        for destination, destination_problem, outcomes in after:
+            value = rebuild(destination, destination_problem)
             continuations.append(Continuation(reshape_leading(value, (regime.family, outcomes), 1)))
         problem = problem.replace(continuations=tuple(continuations))
         part = dataclasses.replace(regime.part, problem=problem)

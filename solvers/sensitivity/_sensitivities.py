@@ -1,4 +1,4 @@
-"""Derivatives of what a solution says with respect to every parameter of its model, by the adjoint."""
+"""Derivatives of functionals of a solution with respect to every parameter of its model, by the adjoint."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
 
 def sensitivities(solution: Solution, functionals: Mapping[str, Functional] | None = None) -> "xr.Dataset":
-    r"""The derivative of functionals of a solution with respect to every parameter of its model.
+    r"""Compute derivatives of functionals of a solution with respect to every parameter of its model.
 
     $$\frac{dJ}{dp} = J_p - \lambda^\top F_p,\qquad F_V^\top\lambda = J_V,$$
 
-    where the nodal values $V$ of all regimes solve the discrete equations $F(V, p) = 0$: implicit differentiation through the
-    converged solution. One transposed linear solve per regime and functional, however many parameters there are; no further
-    solve. Regimes after a jump are reached through the values the earlier ones take from them.
+    where the nodal values $V$ of all regimes solve the discrete equations $F(V, p) = 0$. This is implicit differentiation through the
+    converged solution. It needs one transposed linear solve per regime and functional for any number of parameters. Regimes after a
+    jump contribute through their values.
 
-    A parameter is an entry of an array field of the model, by its dotted name (`climate.ensemble.values[3]`); fields that are
-    no arrays (bounds of controls, the box) are held fixed, and so is the grid, but for kinks that a parameter moves. Ambiguity is
-    stored as aversion $a = 1/\xi$: the derivative in a penalty is $-a^2$ times that in `ambiguity.*`. Probabilities are changed one
-    at a time, so that they no longer sum to one: only differences between them mean something. An aversion of zero is a
-    one-sided limit.
+    A parameter is an entry of an array field of the model, by its dotted name (`climate.ensemble.values[3]`). Fields that are not
+    arrays (bounds of controls, the box) are fixed, and so is the grid, except for kinks that depend on a parameter. Ambiguity is
+    stored as aversion $a = 1/\xi$: the derivative in the penalty $\xi$ is $-a^2$ times the derivative in `ambiguity.*`. Probabilities
+    are varied one at a time and then do not sum to one, so that only differences of their derivatives are meaningful. The derivative
+    at an aversion of zero is one-sided.
 
     **Arguments:**
 
-    - `solution`: a converged one of `FiniteDifference`, on its own grid.
-    - `functionals`: by name, each a function of a [`Reader`][] `read`: `read()` gives the fields at the initial state, `read(x)`
-      those at another, `read.model` the parameters. If left out: the social cost of carbon (`scc`, US$/tCO2), each control and
-      welfare (the value function), at the initial state.
+    - `solution`: a converged solution of `FiniteDifference` on its original grid.
+    - `functionals`: functions of a [`Reader`][] `read`, by name: `read()` returns the fields at the initial state, `read(x)` the
+      fields at another state, and `read.model` the model with its parameters. The defaults are the social cost of carbon (`scc`, US$/tCO2),
+      each control and welfare (the value function), at the initial state.
 
-    **Returns:** a dataset over `functional` and `parameter`: `derivative`, `elasticity` (zero where the parameter is zero,
-    NaN where the functional is); by parameter its `value` and `unit`, by functional `functional_value` and `functional_unit`.
+    **Returns:** a dataset over `functional` and `parameter` with `derivative` and `elasticity` (zero if the parameter is zero, NaN if
+    the functional is zero), with `value` and `unit` of each parameter, and with `functional_value` and `functional_unit`.
 
-    **Raises:** `ValueError` if the solution has not converged, is no finite-difference solution or not on its own grid, or if a
-    functional is no function or its value no finite scalar.
+    **Raises:** `ValueError` if the solution has not converged, is not a finite-difference solution or is not on its original grid, or
+    if a functional is not a function or its value is not a finite scalar.
 
     **References:** Giles and Pierce 2000, doi:10.1023/A:1011430410075 (the discrete adjoint).
 
@@ -55,40 +55,43 @@ def sensitivities(solution: Solution, functionals: Mapping[str, Functional] | No
         import abatax as ab
 
         solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=41))
-        found = ab.sensitivities(solution, {"gain": lambda read: read((1.0,)).control.control})
-        assert abs(float(found.derivative.sel(functional="gain", parameter="feedback")) + 1.0250) < 1e-3
+        table = ab.sensitivities(solution, {"gain": lambda read: read((1.0,)).control.control})
+        assert abs(float(table.derivative.sel(functional="gain", parameter="feedback")) + 1.0250) < 1e-3
         ```
     """
     check_solution(solution)
     model = solution.problem.model
-    asked = default_functionals(model) if functionals is None else dict(functionals)
-    for name, functional in asked.items():
+    requested = default_functionals(model) if functionals is None else dict(functionals)
+    for name, functional in requested.items():
         if not callable(functional):
             raise ValueError(f"functional `{name}` is {functional!r}; give a function of `read` that returns a scalar.")
-    if not asked:
+    if not requested:
         raise ValueError("`functionals` is empty; name at least one, or leave it out.")
-    call = _Call(tuple(asked.items()))
+    call = _Call(tuple(requested.items()))
     values, gradients = _differentiate(solution, call)
     parameters = list(_parameters(model))
     derivative = np.array([[np.asarray(p.of(g)) for p in parameters] for g in gradients])
-    return _dataset(solution, list(asked), values, parameters, derivative, functionals is None)
+    return _dataset(solution, list(requested), values, parameters, derivative, functionals is None)
 
 
 class Parameter(NamedTuple):
     """One entry of an array field of a model."""
 
     name: str
-    leaf: int  # which array field
+    leaf: int  # index of the array field
     index: tuple[int, ...]
     value: float
 
     def of(self, tree: Any) -> Any:
-        """The entry of another tree of the same structure."""
+        """The corresponding entry of another tree with the same structure."""
         return np.asarray(jax.tree.leaves(tree)[self.leaf])[self.index]
 
 
 def check_solution(solution: Any) -> None:
-    """Raise if a solution cannot be differentiated."""
+    """Check that a solution can be differentiated.
+
+    **Raises:** `ValueError` if it cannot.
+    """
     if not isinstance(solution, Solution):
         raise ValueError(
             f"sensitivities need a solution of `solve` with `finite_difference`, not a {type(solution).__name__}."
@@ -116,20 +119,20 @@ def _parts(solution: Solution) -> Iterator[Solution]:
 
 
 class _Call(eqx.Module):
-    """Functionals as one compiled function."""
+    """All functionals as one function, which is compiled."""
 
     functionals: tuple[tuple[str, Functional], ...] = eqx.field(static=True)
 
     def __call__(self, problem: HJBProblem, value: Any) -> jax.Array:
-        read, found = Reader(problem, value), []
+        read, outputs = Reader(problem, value), []
         for name, functional in self.functionals:
             out = jnp.asarray(functional(read))
             if out.shape != () or not jnp.issubdtype(out.dtype, jnp.floating):
                 raise ValueError(
                     f"functional `{name}` returns {out.dtype}{list(out.shape)}; it must return one real number."
                 )
-            found.append(out)
-        return jnp.stack(found)
+            outputs.append(out)
+        return jnp.stack(outputs)
 
 
 @compiled
@@ -139,14 +142,14 @@ def _evaluate(call: _Call, problem: HJBProblem, value: Any) -> jax.Array:
 
 @compiled
 def _evaluate_and_pull_back(call: _Call, problem: HJBProblem, value: Any) -> tuple[jax.Array, Any]:
-    """Values, and derivatives in model, continuations and value function with a leading axis of functionals."""
+    """Values of the functionals, and derivatives in model, continuations and value function (leading axis functional)."""
     diff, rest = eqx.partition((problem, value), eqx.is_inexact_array)
     out, back = jax.vjp(lambda d: call(*eqx.combine(d, rest)), diff)
     return out, jax.vmap(back)(jnp.eye(out.shape[0]))[0]
 
 
 def _differentiate(solution: Solution, call: _Call) -> tuple[np.ndarray, list[Any]]:
-    """Values of the functionals, and their derivatives as pytrees like the model."""
+    """The values of the functionals, and their derivatives as pytrees like the model."""
     bare = HJBProblem(solution.problem.model, continuations=solution.problem.continuations)
     values, direct = _evaluate_and_pull_back(call, bare, solution.value)
     values = np.asarray(values)
@@ -156,7 +159,7 @@ def _differentiate(solution: Solution, call: _Call) -> tuple[np.ndarray, list[An
     root = RegimeAdjoint(reshape_family(solution, (1,), 0), 1)
     gradients = []
     for k in range(len(values)):
-        # a family of one: the axis of functionals becomes the axis of the family
+        # a family of one member: the axis of functionals becomes the axis of the family
         problem, value = on_host(lambda leaf, k=k: leaf[k : k + 1], direct)
         total = root.pull_back(value, problem.continuations)
         gradients.append(jax.tree.map(lambda a, b: np.array(a[0] + b[0]), total, problem.model))
@@ -165,7 +168,7 @@ def _differentiate(solution: Solution, call: _Call) -> tuple[np.ndarray, list[An
 
 
 def _replace_moving(root: RegimeAdjoint, model: AbstractModel, call: _Call, gradients: list[Any]) -> None:
-    """Put the derivatives of parameters that move kinks in the place of those on a grid that stays."""
+    """Replace the fixed-grid derivatives of parameters that move kinks."""
 
     def evaluate(problem: HJBProblem, value: Any) -> np.ndarray:
         return np.asarray(_evaluate(call, HJBProblem(problem.model, continuations=problem.continuations), value))
@@ -175,13 +178,13 @@ def _replace_moving(root: RegimeAdjoint, model: AbstractModel, call: _Call, grad
             continue
         for parameter in (p for p in _parameters(model) if p.leaf == number):
 
-            def at(value: float, parameter=parameter, leaf=leaf) -> AbstractModel:
+            def model_at(value: float, parameter=parameter, leaf=leaf) -> AbstractModel:
                 changed = np.array(leaf)
                 changed[parameter.index] = value
                 return _with_leaf(model, parameter.leaf, changed)
 
-            found = grid_derivative(root, at, parameter.name, parameter.value, evaluate)
-            for gradient, derivative in zip(gradients, found, strict=True):
+            derivatives = grid_derivative(root, model_at, parameter.name, parameter.value, evaluate)
+            for gradient, derivative in zip(gradients, derivatives, strict=True):
                 jax.tree.leaves(gradient)[number][parameter.index] = derivative
 
 
@@ -193,13 +196,13 @@ def _with_leaf(model: AbstractModel, number: int, changed: Any) -> AbstractModel
 
 
 def _parameters(model: AbstractModel) -> Iterator[Parameter]:
-    """Every entry of every array field, by its dotted name."""
+    """Iterate over the entries of all array fields, by dotted name."""
     fields = jax.tree_util.tree_flatten_with_path(eqx.filter(model, eqx.is_inexact_array))[0]
     for number, (path, leaf) in enumerate(fields):
         dotted = jax.tree_util.keystr(path).lstrip(".")
         for index, value in np.ndenumerate(np.asarray(leaf)):
-            at = f"[{','.join(map(str, index))}]" if index else ""
-            yield Parameter(dotted + at, number, index, float(value))
+            suffix = f"[{','.join(map(str, index))}]" if index else ""
+            yield Parameter(dotted + suffix, number, index, float(value))
 
 
 def _dataset(
@@ -208,20 +211,20 @@ def _dataset(
     import xarray as xr
 
     model = solution.problem.model
-    units, own = parameter_units(model), default_units(model) if default else {}
-    at = np.array([p.value for p in parameters])
+    units, functional_units = parameter_units(model), default_units(model) if default else {}
+    parameter_values = np.array([p.value for p in parameters])
     with np.errstate(divide="ignore", invalid="ignore"):
-        elasticity = np.where(values[:, None] == 0.0, np.nan, derivative * at / values[:, None])
+        elasticity = np.where(values[:, None] == 0.0, np.nan, derivative * parameter_values / values[:, None])
     fields = ("functional", "parameter")
     return xr.Dataset(
         {"derivative": (fields, derivative), "elasticity": (fields, elasticity, {"units": "1"})},
         {
             "functional": names,
             "parameter": [p.name for p in parameters],
-            "value": ("parameter", at),
+            "value": ("parameter", parameter_values),
             "unit": ("parameter", [_unit(p.name, units) for p in parameters]),
             "functional_value": ("functional", values),
-            "functional_unit": ("functional", [own.get(name, "") for name in names]),
+            "functional_unit": ("functional", [functional_units.get(name, "") for name in names]),
         },
         {"model": model.name, MARK: solution_fingerprint(solution)},
     )

@@ -1,29 +1,29 @@
-"""Compiled programs are kept in a folder, so that the next process need not compile them again. Does not import JAX."""
+"""A persistent cache of compiled programs in a folder, shared between processes. This module does not import JAX."""
 
 import os
 import sys
 import warnings
 from pathlib import Path
 
-# The switch: a folder, or one of the words that turn the cache off. JAX's own variable takes precedence.
+# Environment variable with a folder or a word that disables the cache. JAX's own variable takes precedence.
 SWITCH = "ABATAX_COMPILATION_CACHE"
 _OFF = ("off", "0", "false", "no")
-# JAX's settings, its own value and ours: also small programs are kept, if they take more seconds to compile than to read.
+# JAX settings with JAX's default and our value. Small programs are also cached if compiling them takes longer than reading them.
 _SETTINGS = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.1),
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
-# Folders that cannot be written and have been reported.
+# Unwritable folders that have already been reported.
 _reported: set[Path] = set()
 
 
 def use_compilation_cache(folder: str | os.PathLike | bool = True) -> Path | None:
-    """Keep compiled programs in a folder, where the next process finds them, or stop keeping them.
+    """Cache compiled programs in a folder for later processes, or disable the cache.
 
-    Importing abatax calls this, so that only the first process that solves a model compiles it. The environment variable
-    `ABATAX_COMPILATION_CACHE` names another folder, or is `off`. A folder that has been chosen for JAX itself
-    (`JAX_COMPILATION_CACHE_DIR`, or `jax.config`) takes precedence over the default and the variable. A folder
-    that cannot be written is reported in one warning, and programs are then compiled in every process.
+    The import of abatax calls this function, so that only the first process that solves a model compiles it. The environment variable
+    `ABATAX_COMPILATION_CACHE` sets another folder, or disables the cache with `off`. A folder that is configured in JAX itself
+    (`JAX_COMPILATION_CACHE_DIR`, or `jax.config`) takes precedence over the default and the variable. If the folder cannot be written,
+    one warning is issued and programs are compiled in every process.
 
     **Arguments:**
 
@@ -49,43 +49,43 @@ def use_compilation_cache(folder: str | os.PathLike | bool = True) -> Path | Non
         if chosen not in _reported:
             _reported.add(chosen)
             warnings.warn(
-                f"compiled programs are not kept, since `{chosen}` cannot be written ({problem}); set {SWITCH} to another"
+                f"compiled programs are not kept, because `{chosen}` cannot be written ({problem}); set {SWITCH} to another"
                 " folder, or to off.",
                 stacklevel=2,
             )
         _set_folder(None)
         return None
-    # a disk that is full later only means that a program is compiled again
+    # if the disk becomes full later, programs are only compiled again
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     _set_folder(chosen)
     return chosen
 
 
 def use_default_compilation_cache() -> None:
-    """What an import does: the switch's choice or the default, unless a folder has been chosen for JAX."""
+    """Set the folder of the environment variable or the default folder, unless a folder is configured in JAX."""
     switch = os.environ.get(SWITCH, "")
-    known = _folder_of_jax()
+    jax_folder = _folder_of_jax()
     if switch.lower() in _OFF:
-        # a parent process may have handed its own default on
-        if known == str(_default_folder()):
+        # a parent process may have passed on its default folder
+        if jax_folder == str(_default_folder()):
             use_compilation_cache(False)
-    elif known is None:
+    elif jax_folder is None:
         use_compilation_cache(switch or True)
 
 
 def _default_folder() -> Path:
-    """Programs are made for one kind of processor, and a home folder may be shared by several."""
+    """The default folder. It depends on the processor, because different machines may share a home folder."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(home) / "abatax" / "xla" / _processor()
 
 
 def _processor() -> str:
-    """A name for what a processor can do: its architecture and, on Linux, a checksum of its features."""
+    """A name of the processor type: its architecture and, on Linux, a checksum of its features."""
     from zlib import crc32
 
     try:
         with Path("/proc/cpuinfo").open(errors="replace") as file:
-            lines = file.read(8192).splitlines()  # one processor of many
+            lines = file.read(8192).splitlines()  # the first processor is sufficient
     except OSError:
         lines = []
     features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
@@ -94,7 +94,7 @@ def _processor() -> str:
 
 
 def _cannot_write(folder: Path) -> str:
-    """Why nothing can be written to a folder; empty if it can."""
+    """The reason why a folder cannot be written; empty if it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,14 +103,14 @@ def _cannot_write(folder: Path) -> str:
 
 
 def _folder_of_jax() -> str | None:
-    """The folder that JAX keeps compiled programs in, by its setting or, before it is imported, its variable."""
+    """The cache folder of JAX from its configuration or, before JAX is imported, from its environment variable."""
     if "jax" in sys.modules:
         return sys.modules["jax"].config.jax_compilation_cache_dir
     return os.environ.get("JAX_COMPILATION_CACHE_DIR")
 
 
 def _set_folder(folder: Path | None) -> None:
-    if "jax" not in sys.modules:  # its variables are as good as importing it, and cost nothing
+    if "jax" not in sys.modules:  # before JAX is imported, its environment variables have the same effect
         if folder is None:
             os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
             return
@@ -126,7 +126,7 @@ def _set_folder(folder: Path | None) -> None:
     if before != after:
         config.update("jax_compilation_cache_dir", after)
     if before and before != after:
-        # JAX holds on to the folder that it has used first
+        # JAX continues to use the first folder until the cache is reset
         from jax.experimental.compilation_cache import compilation_cache
 
         compilation_cache.reset_cache()
