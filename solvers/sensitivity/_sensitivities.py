@@ -38,8 +38,8 @@ def sensitivities(solution: Solution, functionals: Mapping[str, Functional] | No
 
     - `solution`: a converged solution of `FiniteDifference` on its original grid.
     - `functionals`: functions of a [`Reader`][] `read`, by name: `read()` returns the fields at the initial state, `read(x)` the
-      fields at another state, and `read.model` the model with its parameters. The defaults are the social cost of carbon (`scc`, US$/tCO2),
-      each control and welfare (the value function), at the initial state.
+      fields at another state, and `read.model` the model with its parameters. The defaults are the social cost of carbon (`scc`,
+      US$/tCO2), each control and welfare (the value function), at the initial state.
 
     **Returns:** a dataset over `functional` and `parameter` with `derivative` and `elasticity` (zero if the parameter is zero, NaN if
     the functional is zero), with `value` and `unit` of each parameter, and with `functional_value` and `functional_unit`.
