@@ -113,7 +113,7 @@ class Polynomials(AbstractBasis):
         return sp.csr_matrix(self.first[a] @ self.first[b])
 
     def residuals(self, local, unknowns, scale, known):
-        del known
+        del known  # known slopes are inserted in the equation
         on_joint, rows = self.joints
         if not on_joint.any():
             return local.residual

@@ -39,7 +39,7 @@ _ROUNDING = 1e-13  # relative rounding error of the value; smaller decreases can
 class InteriorPointLoop:
     r"""Newton's method on the optimality conditions with $z_i d_i = \beta$, for a barrier $\beta$ that falls to zero.
 
-    The method is that of Wächter and Biegler 2006, doi:10.1007/s10107-004-0559-y, with a merit function instead of the filter. The
+    The method follows Wächter and Biegler 2006, doi:10.1007/s10107-004-0559-y, with a merit function instead of the filter. The
     constraints are slack variables w with bounds, so that only bounds have a barrier, and the step in w is eliminated. The barrier of
     a bound is proportional to the weight of its group, so that it does not dominate periods that are discounted over 400 years.
     """
@@ -55,7 +55,7 @@ class InteriorPointLoop:
         x = self._inside(start[self.free], slice(None, self.count))
         value, constraints = program.values(self.full(x))
         if not np.isfinite(value):
-            raise ValueError("`guess`: welfare is not a finite number along it; start from more abatement.")
+            raise ValueError("`guess`: welfare is not finite along this path; start from more abatement.")
         z = np.concatenate([x, self._inside(constraints, slice(self.count, None))])
         self.scale = 1.0
         local = program.derivatives(self.full(x), np.zeros(constraints.size))

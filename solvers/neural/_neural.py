@@ -165,7 +165,7 @@ class AbstractNeural(AbstractSolver):
     def check_coupled(self, problem, family):
         if family > 1 and not self.joint:
             raise ValueError(
-                f"`solver.joint` is False; regimes of `{problem.model.name}` lead to each other, and share one network: make it"
+                f"`solver.joint` is False; the coupled regimes of `{problem.model.name}` must share one network: set it to"
                 " True, or use FiniteDifference."
             )
 

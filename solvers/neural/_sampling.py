@@ -10,7 +10,7 @@ from ..collocation import CollocationWorkspace
 from ._network_basis import NetworkBasis
 
 SAMPLING = ("sobol", "uniform", "residual", "trajectories")
-# Candidates per point of residual-based sampling (Wu et al. 2023, doi:10.1016/j.cma.2022.115671, whose k and c are 1).
+# Candidates per point of residual-based sampling (Wu et al. 2023, doi:10.1016/j.cma.2022.115671, with k = c = 1).
 _CANDIDATES = 4
 _APART = 1_000_000  # offset of the draw indices of candidates, so that they differ from all others
 # Number and length (yr) of the steps of the trajectories, on which half of the points lie. Every other trajectory starts at the

@@ -161,7 +161,7 @@ def _check_steps(solution: Solution, states, steps_per_year: int):
         distance = np.abs(np.asarray(path) - 0.5 * (low + high)) / (high - low)
         if not np.all(distance < _RUNAWAY):
             raise ValueError(
-                f"`steps_per_year` is {steps_per_year}; `{name}` moves too fast for such steps and runs away."
+                f"`steps_per_year` is {steps_per_year}; `{name}` moves too fast for this step length, and its path diverges."
                 f" Try {10 * steps_per_year}."
             )
 

@@ -77,7 +77,7 @@ class RegimeAdjoint:
     # -- the adjoint ------------------------------------------------------------------------------------
 
     def pull_back(self, value: Any, continuations: Any = None) -> Any:
-        """Pull derivatives in the value functions, and in those after jumps, back to the parameters of the family's model.
+        """Pull derivatives with respect to the value functions of the family and its destinations back to the parameters.
 
         Cotangents are pytrees like `value` and `model`, with None for leaves that are not parameters.
         """
@@ -189,7 +189,9 @@ def workspace_of(part: Solution, family: int, *, moved: bool = False) -> Workspa
     workspace = workspace.leant if leaning and order > 1 else workspace
     nodes = workspace.grid(0).nodes
     if not moved and not all(len(x) == len(y) and np.allclose(x, y) for x, y in zip(nodes, part.nodes, strict=True)):
-        raise ValueError("sensitivities: the solution is not on the grid it was solved on; solve it again there.")
+        raise ValueError(
+            "sensitivities: the solution is not on the grid of its solve; solve the problem again on that grid."
+        )
     return workspace
 
 

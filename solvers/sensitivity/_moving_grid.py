@@ -65,7 +65,9 @@ def grid_derivative(
         except _Rearranged:
             continue
         return (up - down) / (2.0 * h)
-    raise ValueError(f"sensitivities: the grid rearranges its cells at this `{name}`; change `solver.points` by a few.")
+    raise ValueError(
+        f"sensitivities: the number of cells between kinks changes at this `{name}`; change `solver.points` by a few."
+    )
 
 
 class _Rearranged(Exception):

@@ -102,13 +102,14 @@ def check_solution(solution: Any) -> None:
     for part in _parts(solution):
         if part.coupled is not None:
             raise ValueError(
-                f"sensitivities: jumps of `{part.problem.model.regime}` lead back to it, which has no adjoint yet; solve at two"
-                " values of the parameter."
+                f"sensitivities: jumps of `{part.problem.model.regime}` lead back to it; coupled regimes have no"
+                " adjoint. Solve at two values of the parameter."
             )
         nodal = isinstance(part.value, TensorSpline) and {"order", "leaning"} <= part.stats.keys()
         if not (nodal or part.stats.get("exact")):
             raise ValueError(
-                f"sensitivities: regime `{part.problem.model.regime}` was not solved by `finite_difference`; solve it with that."
+                f"sensitivities: regime `{part.problem.model.regime}` was not solved by `finite_difference`;"
+                " solve it with that solver."
             )
 
 
@@ -155,7 +156,7 @@ def _differentiate(solution: Solution, call: _Call) -> tuple[np.ndarray, list[An
     values = np.asarray(values)
     for (name, _), v in zip(call.functionals, values, strict=True):
         if not np.isfinite(v):
-            raise ValueError(f"functional `{name}` is {v} at this solution; its derivatives mean nothing.")
+            raise ValueError(f"functional `{name}` is {v} at this solution; it must be finite to have derivatives.")
     root = RegimeAdjoint(reshape_family(solution, (1,), 0), 1)
     gradients = []
     for k in range(len(values)):
