@@ -69,7 +69,7 @@ class NeuralState(NamedTuple):
     slope: Float[np.ndarray, "family state"]
     inner: Any  # state of the solver: damping factors, or moments of the optimiser
     best: Float[np.ndarray, "network unknown"]  # unknowns with the smallest error on fresh points of the region
-    least: np.ndarray  # that error
+    least: np.ndarray  # error of the best unknowns
     waited: np.ndarray  # number of draws since the error last fell noticeably
     norm: Float[np.ndarray, " network"]  # root mean square residual at the points, divided by delta and the range of V
     draw: np.ndarray  # index of the current set of points
