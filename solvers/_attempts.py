@@ -14,7 +14,7 @@ from .solution import After, Near, Solution
 # Results after which a coarser grid or a smaller aversion may help: Newton's method diverged, without evidence that the problem has no
 # solution.
 _DIVERGED = ("stalled", "unsettled", "nonfinite", "oscillating")
-# Results that do not depend on the guess.
+# Results after which the guess is kept.
 _NOT_THE_GUESS = ("successful", "max_steps_reached", "max_seconds_reached", "unresolved", "untrained")
 # Smallest increment of the fraction of the aversion to ambiguity between two solves of a continuation.
 _LEAST_SHARE = 1.0 / 8.0
