@@ -1,4 +1,4 @@
-"""What closes the faces that a model leaves open: found out on coarse grids before the solve (`abatax.models.Automatic`)."""
+"""Closures and margins for faces that a model leaves open (`abatax.models.Automatic`), chosen on coarse grids before the solve."""
 
 import math
 from collections.abc import Callable
@@ -23,55 +23,56 @@ from ._workspace import Workspace
 
 Face = tuple[int, int]  # state and side (0 low, 1 high)
 
-# Margins in widths of the region: the first that is tried, where the drift leaves or noise crosses, and the widest.
+# The first and the widest margin, in widths of the region, where the drift points out of the box or noise crosses the face.
 _LEAST, _WIDEST = 0.25, 32.0
-# How often a margin that leads nowhere is drawn in.
+# A margin for which no solution is found is reduced at most this many times.
 _TRIES = 6
-# Shares of the margin that lie between the region and where the slope at its end is taken from.
+# Positions in the margin, as shares of its width, from which the slope at the face may be taken.
 _INSIDE = (0.75, 0.9, 0.97)
-# While the answer moves by more than this with the box, nothing else is looked at.
+# While the solution changes by more than this with the box, the margins are only widened.
 _FAR = 0.1
-# Slopes and controls in the region may change by so much with what closes the faces: what is aimed at, and what is accepted.
+# Target and tolerated relative change of slopes and controls in the region when the closures or margins change.
 AIM, ACCEPTED = 1e-3, 1e-2
-# Nodes of the region on the coarse grids, and of all grids together.
+# Nodes per state of the region on the coarse grids by number of states, and the largest number of nodes of one grid.
 _NODES = {1: 65, 2: 17, 3: 9, 4: 7}
 _MOST_NODES = 4000
-# Nodes per state of the region at which two answers are compared.
+# Nodes per state of the region at which two solutions are compared.
 _COMPARED = {1: 65, 2: 11, 3: 6, 4: 4}
 _MOST_STEPS = 150
-# A drift of less than this share of the largest does not hold a state inside.
+# An inward drift below this share of the largest drift is not counted as holding the state inside.
 _SLOW = 1e-4
 
 
 class Closed(NamedTuple):
-    """A problem whose faces are closed, a solution on a coarse grid, and what was found out."""
+    """A problem with closed faces, a solution on a coarse grid as a start, and a report of the choice."""
 
     problem: HJBProblem
     start: Near | None
     report: dict[str, Any]
 
     def judge(self, result: RESULTS) -> RESULTS:
-        """The result of a solve with these faces."""
+        """The result code of a solve with these faces: `open_face` instead of success if a face still decides the solution."""
         return RESULTS.open_face if result_name(result) == "successful" and self.report["open"] else result
 
 
 def is_open(problem: HJBProblem) -> bool:
-    """Whether the model leaves a face to the solver."""
+    """Whether the model leaves the closure of any face to the solver."""
     return any(isinstance(face, Automatic) for sides in problem.closures() for face in sides)
 
 
 def close_faces(problem: HJBProblem, family: int, progress: Callable[..., None]) -> Closed:
     """Choose closures and margins of the faces that the model leaves open.
 
-    **Arguments:** `problem`: of a family, leaves stacked, continuations filled in; `progress`: told what is tried.
+    **Arguments:** `problem`: a family of problems with stacked leaves and known continuations. `progress`: a callback that receives
+    the task, the number of the trial and the widest margin.
 
-    **Raises:** `ValueError` if a state runs through an open face like a clock, or there are more than four states.
+    **Raises:** `ValueError` if a state with a constant drift reaches an open face, or if there are more than four states.
     """
     model, dimension = problem.model, len(problem.region)
     if dimension > max(_NODES):
         raise ValueError(
-            f"`closures` of `{model.name}` are left to the solver, which tries them on grids of up to four states; it has"
-            f" {dimension}: give `closures`."
+            f"`{model.name}` leaves `closures` to the solver, which can choose them for up to four states; it has {dimension}"
+            " states: give `closures`."
         )
     faces = [(a, s) for a, sides in enumerate(problem.closures()) for s in (0, 1) if isinstance(sides[s], Automatic)]
     _refuse_clocks(problem, faces)
@@ -79,7 +80,7 @@ def close_faces(problem: HJBProblem, family: int, progress: Callable[..., None])
 
 
 def _refuse_clocks(problem: HJBProblem, faces: list[Face]):
-    """A state that moves at one speed whatever happens leaves its box for good: what it is worth there must be said."""
+    """Refuse an open face at which a state with a constant drift and no noise leaves the box: the value there must be given."""
     for a, (drift, noise) in enumerate(zip(*sample_motion(problem), strict=True)):
         speed = float(np.ravel(drift)[0])
         constant = np.all(drift == speed) and not np.any(noise)
@@ -87,14 +88,14 @@ def _refuse_clocks(problem: HJBProblem, faces: list[Face]):
         if constant and speed != 0.0 and (a, side) in faces:
             name, end = problem.model.states._fields[a], problem.region[a][side]
             raise ValueError(
-                f"`{name}` runs on at {speed:g} a year and leaves its box at {end:g}: the value there is missing. Close that"
-                f" face with `Growth` (the slope of the terminal value in `{name}`) or, if the world goes on beyond,"
-                " `Outflow` with a margin of many years, in `closures`."
+                f"`{name}` runs on at {speed:g} a year and leaves its box at {end:g}: the value there is missing. In `closures`,"
+                f" close that face with `Growth` (the slope of the terminal value in `{name}`) or, if the dynamics continue"
+                " beyond the face, with `Outflow` and a margin of many years."
             )
 
 
 class SlopeInside(eqx.Module):
-    """The slope of a value function at one coordinate of a state, wherever that state is."""
+    """The slope of a value function in one state, evaluated at a fixed coordinate of that state."""
 
     value: TensorSpline
     axis: int = eqx.field(static=True)
@@ -102,28 +103,29 @@ class SlopeInside(eqx.Module):
 
     def __call__(self, t: Scalar, x: Point) -> Scalar:
         field = x._fields[self.axis]
-        at = x._replace(**{field: self.coordinate + 0.0 * getattr(x, field)})
-        return self.value.derivatives(t, at)[1][self.axis]
+        inside = x._replace(**{field: self.coordinate + 0.0 * getattr(x, field)})
+        return self.value.derivatives(t, inside)[1][self.axis]
 
 
 class _Trial(NamedTuple):
-    """An answer on a coarse grid."""
+    """A solution on a coarse grid for one choice of closures and margins."""
 
     converged: bool
-    solution: Solution  # of a family
-    leaves: Bool[np.ndarray, "state side"]  # whether the optimal drift does not hold the state inside
-    stuck: Bool[np.ndarray, "state side"]  # whether no control could hold it there
-    noisy: Bool[np.ndarray, "state side"]
+    solution: Solution  # for the whole family
+    leaves: Bool[np.ndarray, "state side"]  # whether the optimal drift fails to hold the state inside
+    stuck: Bool[np.ndarray, "state side"]  # whether no control can hold the state inside
+    noisy: Bool[np.ndarray, "state side"]  # whether noise crosses the face
     fields: Float[np.ndarray, "quantity family point"]  # slopes and controls in the region
-    scales: Float[np.ndarray, " quantity"]
+    scales: Float[np.ndarray, " quantity"]  # typical magnitudes of the fields
 
 
 class _Chooser:
-    """Solves on coarse grids in larger and larger boxes until nothing in the region depends on their faces.
+    """Solve on coarse grids in increasingly large boxes until the solution in the region no longer depends on the faces.
 
-    The state held inside at every face is a problem that always has an answer, which the monotone scheme finds; behind margins
-    wide enough it is that of the whole space. Where the drift would leave, the slope it has inside is put at the face, which
-    takes away most of what is left of the face; what changes between both is the error that is reported.
+    With state constraints at all faces the problem always has a solution, which the monotone scheme finds. With sufficiently wide
+    margins that solution approximates the solution on the whole space. At faces where the optimal drift points outward, the slope
+    of this solution at a point of the margin is then prescribed at the face (`Growth`), which removes most of the remaining effect
+    of the face. The reported error is the change between the two closures.
     """
 
     def __init__(self, problem: HJBProblem, family: int, faces: list[Face], progress: Callable[..., None]):
@@ -132,12 +134,12 @@ class _Chooser:
         self.margins = dict.fromkeys(faces, 0.0)
         self.leaving: set[Face] = set()
         self.limited: set[Face] = set()
-        self.barriers: dict[Face, float] = {}  # margins that lead into states without an answer
+        self.barriers: dict[Face, float] = {}  # margins at which no solution exists
         self.inside = _INSIDE[0]
         self.tried = 0
 
     def choose(self) -> Closed:
-        # through a face where no control moves the state out, and no noise, it never leaves
+        # a state never crosses a face where neither a control nor noise moves it outward
         movable = [face for face in self.faces if not is_shut(self.problem, face)]
         held = self.solve(None, order=1)
         self.leaving = {face for face in movable if held.leaves[face]}
@@ -148,69 +150,77 @@ class _Chooser:
             wider = self.grow(held)
             if wider is None:
                 break
-            moved = self.change(wider, held)
+            box_change = self.change(wider, held)
             held = wider
-            turned = {face for face in movable if held.leaves[face]} - self.leaving
-            self.leaving |= turned
-            self.growing += [face for face in turned if face not in self.growing]
-            if moved > _FAR or turned:
+            newly_leaving = {face for face in movable if held.leaves[face]} - self.leaving
+            self.leaving |= newly_leaving
+            self.growing += [face for face in newly_leaving if face not in self.growing]
+            if box_change > _FAR or newly_leaving:
                 continue
             trial = self.finish(held)
-            # where few nodes do not bear high order the monotone scheme must do
-            here = self.change(trial, answer) if trial.converged and answer.converged else moved
-            if self.leaving and here <= ACCEPTED:
+            # on few nodes the high-order scheme may fail; the monotone scheme is then used for the comparison
+            closure_change = self.change(trial, answer) if trial.converged and answer.converged else box_change
+            if self.leaving and closure_change <= ACCEPTED:
                 loose = self.solve(trial if trial.converged else held, order=1, inside=held)
-                here = max(here, self.change(loose, held))
+                closure_change = max(closure_change, self.change(loose, held))
             answer = trial
-            if here < change:
-                best, change, margins, leaving = (trial, held), here, dict(self.margins), set(self.leaving)
+            if closure_change < change:
+                best, change, margins, leaving = (trial, held), closure_change, dict(self.margins), set(self.leaving)
         self.margins, self.leaving, (answer, held) = margins, leaving, best
         problem = self.problem.replace(faces=self.closures(held))
         start = answer if answer.converged else held
         return Closed(problem, Near(start.solution) if start.converged else None, self.report(held, change))
 
     def finish(self, held: _Trial) -> _Trial:
-        """The answer of high order in the same box, the faces closed as they will be."""
+        """The high-order solution in the same box with the final closures."""
         while True:
             trial = self.solve(held, order=4, inside=held)
-            nearer = [share for share in _INSIDE if share > self.inside]
-            if trial.converged or not self.leaving or not nearer:
+            closer_shares = [share for share in _INSIDE if share > self.inside]
+            if trial.converged or not self.leaving or not closer_shares:
                 return trial
-            # a slope that does not settle is steeper at the face: taken from nearer to it
-            self.inside = nearer[0]
+            # without convergence the slope varies strongly in the margin: take it from a point nearer to the face
+            self.inside = closer_shares[0]
 
     def grow(self, before: _Trial) -> _Trial | None:
-        """The answer with margins twice as wide, or halfway to where there is none; None if none can be wider."""
-        good = dict(self.margins)
+        """The solution with margins twice as wide, or halfway to a barrier; None if no margin can be widened."""
+        accepted_margins = dict(self.margins)
         for _ in range(_TRIES):
-            wanted = {}
+            wider_margins = {}
             for face in self.growing:
                 width, barrier = self.widths[face[0]], self.barriers.get(face, math.inf)
                 if face not in self.barriers:
                     barrier = finite_reach(self.problem, face, _WIDEST * width)
                     barrier = self.barriers[face] = barrier if barrier < _WIDEST * width else math.inf
-                margin = min(max(2.0 * good[face], _LEAST * width), _WIDEST * width)
+                margin = min(max(2.0 * accepted_margins[face], _LEAST * width), _WIDEST * width)
                 if margin >= barrier:
                     self.limited.add(face)
-                    margin = 0.5 * (good[face] + barrier)
-                wanted[face] = margin
-            wanted = {f: m for f, m in wanted.items() if m - good[f] > 0.02 * max(good[f], _LEAST * self.widths[f[0]])}
-            if not wanted:
+                    margin = 0.5 * (accepted_margins[face] + barrier)
+                wider_margins[face] = margin
+            wider_margins = {
+                f: m
+                for f, m in wider_margins.items()
+                if m - accepted_margins[f] > 0.02 * max(accepted_margins[f], _LEAST * self.widths[f[0]])
+            }
+            if not wider_margins:
                 break
-            self.margins = good | wanted
+            self.margins = accepted_margins | wider_margins
             trial = self.solve(before, order=1)
-            # where a planner who could stay cannot stay any longer, there is no answer: debt beyond all means
-            bad = {f for f in wanted if not trial.converged or (trial.stuck[f] and not before.stuck[f])}
-            if not bad:
-                self.growing = list(wanted)
+            # no solution exists where a state that could be held inside before no longer can (debt that cannot be repaid)
+            failed_faces = {f for f in wider_margins if not trial.converged or (trial.stuck[f] and not before.stuck[f])}
+            if not failed_faces:
+                self.growing = list(wider_margins)
                 return trial
-            for face in bad:
-                self.barriers[face] = wanted[face]
-        self.margins = good
+            for face in failed_faces:
+                self.barriers[face] = wider_margins[face]
+        self.margins = accepted_margins
         return None
 
     def closures(self, inside: _Trial | None = None):
-        """The closures for the margins of now; `inside` has the slopes at the faces where states leave, which else are held."""
+        """The closures for the current margins.
+
+        At faces where the drift points outward, the slope is taken from the trial `inside`; without it, and at the other faces,
+        the closure is a state constraint.
+        """
         chosen = []
         for a, sides in enumerate(self.problem.closures()):
             pair: list[AbstractClosure] = list(sides)
@@ -221,10 +231,10 @@ class _Chooser:
                 if inside is not None and (a, side) in self.leaving:
                     low, high = inside.solution.problem.domain[a]
                     region = self.problem.region[a][side]
-                    at = np.full(self.family, region + self.inside * ((low, high)[side] - region))
+                    coordinate = np.full(self.family, region + self.inside * ((low, high)[side] - region))
                     value = inside.solution.value
                     assert isinstance(value, TensorSpline)
-                    pair[side] = Growth(slope=SlopeInside(value, a, jnp.asarray(at)), extension=margin)
+                    pair[side] = Growth(slope=SlopeInside(value, a, jnp.asarray(coordinate)), extension=margin)
                 else:
                     pair[side] = StateConstraint(margin, truncation=True)
             chosen.append(tuple(pair))
@@ -240,13 +250,13 @@ class _Chooser:
         if near is not None and not _ended(finish, order):
             finish, values, workspace = _run(solver, problem, self.family, None)
         solution = Solution(problem, finish.value, finish.nodes, finish.result, {})
-        if values.shape[1] != workspace.grid(solver.levels - 1).size:  # given up on a coarser grid
-            every = np.ones((len(problem.region), 2), dtype=bool)
-            return _Trial(False, solution, every, every, every, np.zeros(0), np.zeros(0))
+        if values.shape[1] != workspace.grid(solver.levels - 1).size:  # the iteration failed on a coarser grid
+            unknown_faces = np.ones((len(problem.region), 2), dtype=bool)
+            return _Trial(False, solution, unknown_faces, unknown_faces, unknown_faces, np.zeros(0), np.zeros(0))
         return _Trial(_ended(finish, order), solution, *self.motion(workspace, values), *self.look(workspace, finish))
 
     def counts(self, problem: HJBProblem) -> tuple[int, ...]:
-        """Nodes per state: those of the region do not grow fewer with the margins."""
+        """Nodes per state; a wider margin adds nodes and leaves those of the region unchanged, up to the limit of all nodes."""
         base = _NODES[len(problem.region)]
         growth, counts = min(STRETCH / (base - 1), STEEPEST), []
         for (low, high), (bottom, top) in zip(problem.region, problem.domain, strict=True):
@@ -257,7 +267,7 @@ class _Chooser:
         return tuple(max(_NODES[4], least, int(shrink * n)) for n, least in zip(counts, fewest, strict=True))
 
     def motion(self, workspace: Workspace, values: Float[np.ndarray, "family node"]):
-        """Whether the drift at each face fails to hold the state inside, and whether noise crosses it."""
+        """For each face: whether the drift fails to hold the state inside, whether no control can, and whether noise crosses it."""
         level = workspace.solver.levels - 1
         grid = workspace.grid(level)
         local = workspace.evaluate(level, False, values)
@@ -276,7 +286,7 @@ class _Chooser:
         return leaves, stuck, noisy
 
     def look(self, workspace: Workspace, finish: Finish):
-        """Slopes and controls in the region, and how large each of them is."""
+        """Slopes and controls in the region and their typical magnitudes."""
         count, dimension = _COMPARED[len(self.problem.region)], len(self.problem.region)
         axes = tuple(np.linspace(low, high, count) for low, high in self.problem.region)
         points = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=-1)
@@ -285,9 +295,9 @@ class _Chooser:
             np.stack(z) for z in zip(*(derivatives_on_axes(m, axes) for m in members), strict=True)
         )
         controls = np.zeros((0, self.family, len(points)))
-        if not workspace.coupled:  # else what comes after a jump is not known but solved for
+        if not workspace.coupled:  # otherwise the values after jumps are unknowns of the solve
             controls = self.controls_at(workspace, points, (values, slopes, slopes, hessians))
-        # slopes in units of the value over the region: those that hardly matter are measured by those that do
+        # slopes times the width of the region have the unit of the value; the largest sets the scale for all of them
         costates = np.moveaxis(slopes * self.widths, -1, 0)
         size = np.sqrt(np.mean(costates**2, axis=(1, 2))).max()
         floor = max(size, 1e-9 * np.max(np.abs(values)), 1e-300)
@@ -295,15 +305,15 @@ class _Chooser:
         return np.concatenate([costates, controls]), np.where(scales > 0.0, scales, 1.0)
 
     def controls_at(self, workspace: Workspace, points, own) -> Float[np.ndarray, "control family point"]:
-        """The best controls for given values and derivatives, by the kernel that is compiled for the solve."""
+        """The optimal controls for given values and derivatives, from the kernel that is compiled for the solve."""
         pieces = []
         for index, keep in workspace.chunks(len(points)):
-            at = jnp.asarray(points[index])
+            states = jnp.asarray(points[index])
             local = evaluate_nodes(
                 workspace.bare,
-                (at, jnp.zeros((len(index), points.shape[1], 2), dtype=bool)),
+                (states, jnp.zeros((len(index), points.shape[1], 2), dtype=bool)),
                 tuple(jnp.asarray(z[:, index]) for z in own),
-                after_jumps(workspace.followed, at),
+                after_jumps(workspace.followed, states),
                 None,
                 False,
             )
@@ -311,19 +321,19 @@ class _Chooser:
         return np.concatenate(pieces, axis=-1)
 
     def change(self, trial: _Trial, other: _Trial) -> float:
-        """How much slopes and controls in the region differ, root mean square; infinite without two answers."""
+        """The relative root-mean-square difference of slopes and controls in the region; infinite unless both trials converged."""
         if not (trial.converged and other.converged):
             return math.inf
         gap = np.sqrt(np.mean((trial.fields - other.fields) ** 2, axis=(1, 2)))
         return float(np.max(gap / trial.scales))
 
     def report(self, held: _Trial, change: float) -> dict[str, Any]:
-        """What was chosen for every face, in words, and the face on which the answer hangs."""
-        fields, said = self.problem.model.states._fields, {}
+        """The closures chosen for every face as text, the remaining change, and the face that still decides the solution, if any."""
+        fields, closure_words = self.problem.model.states._fields, {}
         for a, (name, sides) in enumerate(zip(fields, self.problem.closures(), strict=True)):
-            said[name] = [self._words((a, side), face) for side, face in enumerate(sides)]
-        known = change if math.isfinite(change) else None
-        report: dict[str, Any] = {"chosen": said, "change": known, "open": "", "advice": ""}
+            closure_words[name] = [self._words((a, side), face) for side, face in enumerate(sides)]
+        finite_change = change if math.isfinite(change) else None
+        report: dict[str, Any] = {"chosen": closure_words, "change": finite_change, "open": "", "advice": ""}
         if not change <= ACCEPTED:
             a, side = self._culprit(held)
             report |= {"open": f"{fields[a]} {('low', 'high')[side]}", "advice": self._advice((a, side), change)}
@@ -333,34 +343,36 @@ class _Chooser:
         if face not in self.margins:
             return type(given).__name__
         kind, margin = "growth" if face in self.leaving else "inflow", self.margins[face]
-        ends = ", beyond which there is no answer" if face in self.limited else ""
+        ends = ", beyond which no solution exists" if face in self.limited else ""
         return f"{kind}, margin {margin:.3g}{ends}" if margin else kind
 
     def _culprit(self, held: _Trial) -> Face:
-        """The face whose closure matters most."""
+        """The face with the largest influence of its closure on the solution."""
         suspects = sorted(self.leaving) or sorted(self.margins)
         if len(suspects) == 1 or not held.converged:
             return suspects[-1]
-        everything, found = self.leaving, {}
+        all_leaving, changes = self.leaving, {}
         for face in suspects:
             self.leaving = {face}
-            found[face] = self.change(self.solve(held, order=1, inside=held), held)
-        self.leaving = everything
-        return max(found, key=lambda face: found[face])
+            changes[face] = self.change(self.solve(held, order=1, inside=held), held)
+        self.leaving = all_leaving
+        return max(changes, key=lambda face: changes[face])
 
     def _advice(self, face: Face, change: float) -> str:
         name, side = self.problem.model.states._fields[face[0]], ("low", "high")[face[1]]
-        moved = f"changes what is found in the region by {change:.1%}" if math.isfinite(change) else "leaves no answer"
+        effect = (
+            f"changes the solution in the region by {change:.1%}" if math.isfinite(change) else "leaves no solution"
+        )
         return (
-            f"The {side} face of `{name}`: what closes it {moved}, {self.margins[face]:.3g} beyond the region. Say in `closures` what"
-            f" holds there: `StateConstraint()` if `{name}` cannot go beyond, `Growth` where the slope of the value is known."
+            f"The {side} face of `{name}`: the choice of its closure {effect}, {self.margins[face]:.3g} beyond the region. Give the"
+            f" closure in `closures`: `StateConstraint()` if `{name}` cannot go beyond, `Growth` if the slope of the value is known."
         )
 
 
 def _run(
     solver: FiniteDifference, problem: HJBProblem, family: int, guess: Any
 ) -> tuple[Finish, np.ndarray, Workspace]:
-    key = jr.key(0)  # finite differences draw nothing
+    key = jr.key(0)  # finite differences use no random numbers
     state, workspace = solver.init(problem, family, key, guess)
     for _ in range(_MOST_STEPS):
         if solver.terminate(state):
@@ -370,15 +382,15 @@ def _run(
     return finish, np.asarray(solver.values_of(state)), workspace
 
 
-# Ends of an iteration that has not ended at a solution of its scheme, false branch or not.
+# Result codes of an iteration that did not end at a solution of its scheme (false branches are solutions of the scheme).
 _UNFINISHED = ("max_steps_reached", "stalled", "unsettled", "nonfinite", "infinite_value")
 
 
 def _ended(finish: Finish, order: int) -> bool:
     """Whether the iteration ended at a solution of its scheme.
 
-    On the few nodes of these grids the solution may be `unresolved`. The monotone scheme may have ended at what looks like a false
-    branch of the problem.
+    On the few nodes of these grids the solution may be `unresolved`, and the solution of the monotone scheme may resemble a false
+    branch.
     """
     name = result_name(finish.result)
     near = finish.stats["change"] < _TO_AND_FRO
@@ -393,7 +405,7 @@ _STATES, _CONTROLS, _BISECTIONS = 16, 32, 20
 
 
 def _beside(problem: HJBProblem, face: Face) -> tuple[np.ndarray, np.ndarray]:
-    """States spread over a face of the region, each with controls spread over their bounds."""
+    """Sobol points on a face of the region, each combined with Sobol points of the controls within their bounds."""
     axis, side = face
     bounds = [*problem.region, *((v.low, v.high) for v in problem.model.controls)]
     low = np.array([b if np.isfinite(b) else (t - 2.0 if np.isfinite(t) else -1.0) for b, t in bounds])
@@ -405,7 +417,7 @@ def _beside(problem: HJBProblem, face: Face) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_shut(problem: HJBProblem, face: Face) -> bool:
-    """Whether neither a control nor noise moves the state out through a face of the region."""
+    """Whether neither a control nor noise can move the state outward through a face of the region."""
     axis, side = face
     states, controls = _beside(problem, face)
     drift, noise = sample_motion(problem, states, controls)
@@ -413,9 +425,9 @@ def is_shut(problem: HJBProblem, face: Face) -> bool:
 
 
 def finite_reach(problem: HJBProblem, face: Face, most: float) -> float:
-    """How far beyond a face of the region the model's functions are finite for some control, at most `most`.
+    """The distance beyond a face of the region up to which the model's functions are finite for some control, at most `most`.
 
-    Found by evaluating them over the region of the other states and the bounds of the controls.
+    The functions are evaluated over the region of the other states and the bounds of the controls.
     """
     axis, side = face
     model, sign = problem.model, (-1.0, 1.0)[side]
@@ -424,13 +436,13 @@ def finite_reach(problem: HJBProblem, face: Face, most: float) -> float:
     def fine(distance: float) -> np.ndarray:
         moved = states.copy()
         moved[:, axis] = problem.region[axis][side] + sign * distance
-        found = np.asarray(_finite(model, jnp.asarray(moved), jnp.asarray(controls)))
-        return np.asarray(found.reshape(-1, _STATES, _CONTROLS).any(axis=2))
+        finite = np.asarray(_finite(model, jnp.asarray(moved), jnp.asarray(controls)))
+        return np.asarray(finite.reshape(-1, _STATES, _CONTROLS).any(axis=2))
 
-    here = fine(0.0)
+    finite_on_face = fine(0.0)
 
     def bears(distance: float) -> bool:
-        return bool(np.all(fine(distance) | ~here))
+        return bool(np.all(fine(distance) | ~finite_on_face))
 
     steps = most * np.geomspace(1e-3, 1.0, 24)
     bad = next((n for n, step in enumerate(steps) if not bears(step)), None)
@@ -440,7 +452,7 @@ def finite_reach(problem: HJBProblem, face: Face, most: float) -> float:
     for _ in range(_BISECTIONS):
         middle = 0.5 * (good + limit)
         good, limit = (middle, limit) if bears(middle) else (good, middle)
-    # functions are infinite at the limit itself, and steep beside it
+    # at the limit the functions are infinite, and close to it they are steep
     return 0.9 * good
 
 

@@ -1,4 +1,4 @@
-"""Grids, matrices and compiled calls of one finite-difference solve."""
+"""Grids, matrices and compiled kernels of one finite-difference solve."""
 
 import functools as ft
 import itertools
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
     from ._finite_difference import FiniteDifference
 
 
-# Nodes per call of the compiled kernel: few shapes, so few compilations.
+# Smallest and largest number of nodes per call of the compiled kernel; few shapes need few compilations.
 _SMALLEST, _LARGEST = 256, 1024
-# Cells in which drift outweighs noise by more than this are too coarse for centred differences (the largest cell counts).
+# Largest cell Péclet number (ratio of drift to noise in the largest cell) for which centred differences are used.
 _FAINT = 100.0
-# Nodes at which the numerical maximiser is checked by a finer scan, and nodes per call.
+# Largest number of nodes at which a finer scan checks the numerical maximiser, and nodes per call.
 _MOST_CHECKED, _CHUNK_CHECKED = 4096, 256
-# A gain of the Hamiltonian of this share of the range of V, discounted, is no rounding.
+# A gain of the Hamiltonian above this share of the discount rate times the range of V is more than rounding.
 _MISSED = 1e-6
-# Share of transport in one direction, against noise and transport back, from which a sweep is a good preconditioner.
+# Share of net transport in all transport and diffusion from which a downwind sweep is a good preconditioner.
 _NEARLY_TRIANGULAR = 0.5
 
 
 class Workspace:
-    """Grids, matrices and compiled kernels of one solve. Nothing in it changes the result; it is rebuilt on resume."""
+    """Grids, matrices and compiled kernels of one solve. They do not change the result and are rebuilt when a solve is resumed."""
 
     def __init__(self, solver: "FiniteDifference", problem: HJBProblem, family: int, *, leaning: bool = False):
         self.solver, self.problem, self.family, self.leaning = solver, problem, family, leaning
         self.linear = solver.linear_solver or Automatic()
-        # the kernel must not be compiled anew when only the box moves
+        # a problem without a box, so that the kernel is not compiled again when only the box changes
         self.bare = HJBProblem(problem.model)
         self.faced = with_faces_only(problem)
         self.followed = HJBProblem(problem.model, continuations=problem.continuations)
@@ -77,14 +77,14 @@ class Workspace:
 
     @ft.cached_property
     def faint(self) -> tuple[bool, ...]:
-        """Which states have less noise than the finest grid can tell from none."""
+        """The states with so little noise that the cells of the finest grid do not resolve it."""
         axes = self.solver.discretisation(self.problem, self.solver.levels - 1).axes
         cells = [np.diff(axis.nodes).max() for axis in axes]
         return tuple(bool(c * t > _FAINT) for c, t in zip(cells, self.transport.outweighs, strict=True))
 
     @ft.cached_property
     def leant(self) -> "Workspace":
-        """The same with high-order differences that lean to the side of the drift in states of faint noise."""
+        """The workspace with high-order differences biased to the side of the drift in states with faint noise."""
         return Workspace(self.solver, self.problem, self.family, leaning=True)
 
     @ft.cached_property
@@ -96,7 +96,7 @@ class Workspace:
         """The time-like states: the sign of their drift, 0 for the others."""
         signs = self.transport.signs
         exits = (self.closures[a][int(sign > 0)] for a, sign in enumerate(signs))
-        # where the way out is barred the planner must stop the drift, which marching takes as given
+        # marching takes the drift as given, but at a state constraint the planner must stop it
         return tuple(0 if isinstance(exit, StateConstraint) else sign for sign, exit in zip(signs, exits, strict=True))
 
     @ft.cache  # noqa: B019
@@ -111,15 +111,15 @@ class Workspace:
         return FaceSlopes(slope, bend)
 
     def known_slopes(self, level: int, axis: int, side: int) -> Float[np.ndarray, "2 family node"]:
-        """The slope a face is closed with and its normal derivative; zero away from the face."""
+        """The prescribed slope at a face and its normal derivative; zero away from the face."""
         grid = self.grid(level)
-        found = np.zeros((2, self.family, grid.size))
+        face_values = np.zeros((2, self.family, grid.size))
         on = np.flatnonzero(grid.on_face(axis, side))
-        for chosen, keep in self.chunks(on.size):  # the same shape on every level: compiled once
+        for chosen, keep in self.chunks(on.size):  # the shape is the same on every level, so that it is compiled once
             index, new = on[chosen], on[chosen[:keep]]
             both = face_slope(self.faced, axis, side, jnp.asarray(grid.points[index]))
-            found[:, :, new] = np.stack(both)[..., : new.size]
-        return found
+            face_values[:, :, new] = np.stack(both)[..., : new.size]
+        return face_values
 
     @ft.cache  # noqa: B019
     def scheme(self, level: int, high: bool) -> Scheme:
@@ -135,7 +135,7 @@ class Workspace:
 
     @ft.cached_property
     def has_mixed(self) -> bool:
-        """Whether shocks correlate any two states."""
+        """Whether shocks correlate any two states, so that mixed second derivatives are needed."""
         problem, model = self.problem, self.problem.model
         if len(problem.region) == 1:
             return False
@@ -147,7 +147,7 @@ class Workspace:
         return bool(np.any(np.abs(covariance - np.diag(np.diag(covariance))) > 0))
 
     def constrained(self, level: int) -> Bool[np.ndarray, "node state side"]:
-        """Nodes on faces where the state may not leave."""
+        """The nodes on faces with a state constraint."""
         grid = self.grid(level)
         blocked = np.zeros((grid.size, grid.dimension, 2), dtype=bool)
         for a, sides in enumerate(self.closures):
@@ -163,18 +163,18 @@ class Workspace:
         return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
 
     def chunks(self, count: int) -> Iterator[tuple[Int[np.ndarray, " node"], int]]:
-        """Indices of `count` points in groups for one call of the kernel, see `base.chunks`."""
+        """Indices of `count` points in groups of the size of one kernel call, see `base.chunks`."""
         return chunks(count, self.chunk)
 
     @ft.cache  # noqa: B019
     def coupling(self, level: int, high: bool) -> tuple[Interpolated, ...]:
-        """The jumps that lead back to the family itself."""
+        """The jumps that lead back to the family, as interpolation matrices on the grid."""
         return interpolated(self.problem, self.grid(level), high)
 
     def after(
         self, level: int, high: bool, values: Float[np.ndarray, "family node"]
     ) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
-        """Values after the jumps: known beforehand, or the unknown itself where it lands."""
+        """Values after the jumps: known continuations, or the current iterate interpolated where the jump lands."""
         after = list(self.known_after(level))
         for jump in self.coupling(level, high) if self.coupled else ():
             after[jump.jump] = jump.after(values)
@@ -188,7 +188,7 @@ class Workspace:
     def known_after_at(
         self, points: Float[np.ndarray, "node state"]
     ) -> tuple[Float[np.ndarray, "family node outcome"], ...]:
-        """Values after each jump that does not lead back, from any points."""
+        """Values after each jump that does not lead back to the family, for jumps from the given points."""
         pieces = [after_jumps(self.followed, jnp.asarray(points[index])) for index, _ in self.chunks(len(points))]
         joined = (np.concatenate(leaves, axis=1) for leaves in zip(*pieces, strict=True))
         return tuple(leaf[:, : len(points)] for leaf in joined)
@@ -212,7 +212,7 @@ class Workspace:
         )
 
     def equation(self, shared, own, after, signs: tuple[int, ...] | None) -> Local:
-        """Policies, residuals and linearisations at any points, `signs` as for `evaluate_nodes`."""
+        """Policies, residuals and linearisations at the given points; `signs` as in `evaluate_nodes`."""
         size, pieces = len(shared[0]), []
         for index, _ in self.chunks(size):
             out = evaluate_nodes(
@@ -227,28 +227,28 @@ class Workspace:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1)[:, :size], *pieces)
 
     def missed(self, level: int, high: bool, values: Float[np.ndarray, "family node"], local: Local) -> bool:
-        """Whether the numerical maximiser missed a maximum that a finer scan of the controls finds, at nodes of the region."""
+        """Whether a finer scan of the controls finds a higher maximum than the numerical maximiser at any node of the region."""
         if isinstance(self.problem.model, ClosedFormControl):
             return False
         grid = self.grid(level)
         inside = np.flatnonzero(in_region(self.problem, grid.points))
-        # a scan of several controls has many points: spread over the nodes that take seconds
+        # a scan of several controls has many points, so that fewer nodes are checked, spread over the region
         most = _MOST_CHECKED if len(self.problem.model.controls) == 1 else _CHUNK_CHECKED
         index = inside[np.linspace(0, inside.size - 1, min(most, inside.size)).astype(int)] if inside.size else inside
         with np.errstate(invalid="ignore", over="ignore"):
             hessian = grid.differentiate(self.scheme(level, high), values, self.faces(level), high).hessian
-        own = (values, local.costate, hessian, local.control, self.after(level, high, values))
-        size = np.ptp(values, axis=1) + 1e-6 * np.max(np.abs(values), axis=1)
+        iterate = (values, local.costate, hessian, local.control, self.after(level, high, values))
+        ranges = np.ptp(values, axis=1) + 1e-6 * np.max(np.abs(values), axis=1)
         for chosen, _ in chunks(index.size, _CHUNK_CHECKED):
             part = index[chosen]
-            pieces = jax.tree.map(lambda leaf, part=part: jnp.asarray(leaf[:, part]), own)
+            pieces = jax.tree.map(lambda leaf, part=part: jnp.asarray(leaf[:, part]), iterate)
             gains = np.asarray(missed_gains(self.bare, jnp.asarray(grid.points[part]), *pieces))
-            if np.any(gains > (_MISSED * self.discount_rate * size)[:, None]):
+            if np.any(gains > (_MISSED * self.discount_rate * ranges)[:, None]):
                 return True
         return False
 
     def signs(self, level: int, high: bool) -> tuple[int, ...] | None:
-        """Which one-sided slope the kernel takes in each state, 0 where it must choose; None where both are the same."""
+        """The one-sided slope that the kernel uses in each state, 0 for a choice by upwinding; None if both slopes are equal."""
         if not high:
             return self.marched
         leaning = self.grid(level).leaning
@@ -256,7 +256,7 @@ class Workspace:
 
     @ft.cached_property
     def aversion(self) -> Float[np.ndarray, "family 1"]:
-        """To the most feared jump of every member, risk aversion included."""
+        """The largest aversion to a jump of every member, including risk aversion."""
         jumps = np.asarray(self.problem.model.ambiguity.jumps).reshape(self.family, -1)
         excess = np.asarray(self.problem.model.preferences.excess_risk_aversion)
         return jumps.max(axis=1, keepdims=True, initial=0.0) + np.broadcast_to(excess, (self.family,))[:, None]
@@ -269,14 +269,14 @@ class Workspace:
         return np.broadcast_to(rho - 1.0, (self.family,))[:, None]
 
     def lengthened(self, local: Local) -> Local:
-        """The linearisation with which corrections go along where the equation is exponential in the value."""
-        jumps = local.discount
-        if not self.coupled:  # else what is feared moves as well
-            jumps = down_the_exponential(jumps, local.residual, local.weight, self.aversion)
-        return local._replace(discount=across_the_aggregator(jumps, local.residual, local.weight, self.impatience))
+        """The linearisation with longer corrections where the equation is exponential in the value (see `_fear`)."""
+        discount = local.discount
+        if not self.coupled:  # otherwise the values after jumps change in the same step
+            discount = down_the_exponential(discount, local.residual, local.weight, self.aversion)
+        return local._replace(discount=across_the_aggregator(discount, local.residual, local.weight, self.impatience))
 
     def correct(self, level: int, high: bool, local: Local) -> Float[np.ndarray, "family node"]:
-        """The Newton correction of every member: one sparse solve each, on as many threads as there are cores."""
+        """The Newton correction of every member: one sparse solve per member, in as many threads as there are cores."""
 
         def solve(member):
             return self.linear.solve(self.system(level, high, local, member))
@@ -286,7 +286,7 @@ class Workspace:
             return coupled_correction(systems, self.coupling(level, high), local)
         if self.family == 1:
             return solve(0)[None]
-        for centred in {high, False}:  # made once, before the threads ask for them
+        for centred in {high, False}:  # the cached matrices are computed before the threads start
             _ = self.operators(level, centred), self.matching(level, centred)
         with ThreadPoolExecutor(min(self.family, os.cpu_count() or 1)) as threads:
             return np.stack(list(threads.map(solve, range(self.family))))
@@ -312,7 +312,7 @@ class Workspace:
         return LinearSystem(matrix, right, shape, assemble(upwind, False) if high else None, downwind)
 
     def dominant(self, level: int, drift, variance) -> tuple[int, int]:
-        """The state along which a system is most nearly triangular and the sign of its drift; 0 if there is none."""
+        """The state along which a system is most nearly triangular and the sign of its drift; the sign is 0 if there is none."""
         grid, best = self.grid(level), (0, 0, _NEARLY_TRIANGULAR)
         for a, nodes in enumerate(grid.nodes):
             if self.marched[a]:
@@ -327,37 +327,40 @@ class Workspace:
         return best[:2]
 
     def leaves(self, level: int, local: Local) -> Bool[np.ndarray, " side"]:
-        """Whether the optimal drift points out at any state constraint, or would if it were not dropped there."""
+        """Whether the optimal drift points outward at a state constraint, by face, or would if it were not removed there."""
         grid, blocked = self.grid(level), self.constrained(level)
         spacing = [np.diff(x).min() for x in grid.nodes]
-        out = []
+        outward = []
         for a in range(grid.dimension):
             for side, sign in ((0, -1.0), (1, 1.0)):
                 speed = sign * local.drift[:, blocked[:, a, side], a]
-                # rounding may leave a drift of zero on either side
-                out.append(bool(np.any(speed > 1e-9 * spacing[a])))
-        return np.array([*out, bool(np.any(local.outward))])
+                # rounding may give a zero drift either sign
+                outward.append(bool(np.any(speed > 1e-9 * spacing[a])))
+        return np.array([*outward, bool(np.any(local.outward))])
 
     def left_open(self, level: int, local: Local, values: Float[np.ndarray, "family node"]) -> bool:
-        """Whether noise across state constraints leaves the solution of the high-order scheme open, or has put a layer into it."""
+        """Whether noise across state constraints leaves the high-order solution undetermined or has added a boundary layer to it."""
         grid, scheme = self.grid(level), self.scheme(level, True)
-        found = grid.differentiate(scheme, values, self.faces(level), True)
-        across = noise_across(np.asarray(self.constrained(level).any(axis=2)), local.variance, found.hessian)
+        derivatives = grid.differentiate(scheme, values, self.faces(level), True)
+        across = noise_across(np.asarray(self.constrained(level).any(axis=2)), local.variance, derivatives.hessian)
         if not np.any(across):
             return False
         change = self.correct(level, True, local._replace(residual=across))
-        moved = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
-        return layer_in(grid.nodes, found.forward, found.hessian, moved.forward, moved.hessian).leaves_open
+        response = grid.differentiate(scheme, change, FaceSlopes({}, {}), True)
+        return layer_in(
+            grid.nodes, derivatives.forward, derivatives.hessian, response.forward, response.hessian
+        ).leaves_open
 
     def path_errors(self, level: int, values: Float[np.ndarray, "family node"], control: Any) -> tuple[float, float]:
-        """The relative error that residuals between the nodes allow along the optimal paths; zero where no chain is fine enough.
+        """The relative error of the value that corresponds to the residuals between the nodes, accumulated along the optimal paths.
 
-        At the nodes the residual is zero. Between them that of the spline through the values is as small as the scheme is accurate,
-        and large where the value bends more sharply than the cells resolve.
+        The residual is zero at the nodes. Between the nodes, the residual of the spline through the values is of the order of the
+        scheme's truncation error; it is large where the curvature of the value is not resolved by the cells. The result is zero if
+        no sufficiently fine Markov chain is available.
 
-        **Arguments:** `control`: of every node, by control.
+        **Arguments:** `control`: every control at all nodes.
 
-        **Returns:** the error from all residuals, and that from cells over which a control jumps: the marks of a kink.
+        **Returns:** the error from all residuals, and the error from the cells over which a control jumps (indicators of a kink).
         """
         chain, grid = chain_grid(self.problem), self.grid(level)
         if chain is None:
@@ -365,15 +368,15 @@ class Workspace:
         splines = splines_through(self.problem, grid.nodes, values.reshape(-1, *grid.shape))
         members = [on_host(lambda leaf, n=n: leaf[n], splines) for n in range(self.family)]
         pieces = [derivatives_on_axes(member, tuple(chain.nodes)) for member in members]
-        own, slopes, hessians = (np.stack(leaves) for leaves in zip(*pieces, strict=True))
+        values_between, slopes, hessians = (np.stack(leaves) for leaves in zip(*pieces, strict=True))
         after = list(self.known_after_at(chain.points))
         for jump in interpolated_from(self.problem, grid, True, chain.points) if self.coupled else ():
             after[jump.jump] = jump.after(values)
         free = np.zeros((*chain.points.shape, 2), dtype=bool)
         local = self.equation(
-            (chain.points, free), (own, slopes, slopes, hessians), tuple(after), self.signs(level, True)
+            (chain.points, free), (values_between, slopes, slopes, hessians), tuple(after), self.signs(level, True)
         )
-        paths = MarkovChain(chain, (own, slopes, hessians), local, self.discount_rate, coupled=self.coupled)
+        paths = MarkovChain(chain, (values_between, slopes, hessians), local, self.discount_rate, coupled=self.coupled)
         jumping = beside_jumps(grid.shape, in_region(self.problem, grid.points), control)
         corners = [
             np.clip(np.searchsorted(x, z, side="right") - 1, 0, len(x) - 2)
@@ -385,13 +388,13 @@ class Workspace:
         return paths.error(), paths.error(at_kinks) if at_kinks.any() else 0.0
 
     def flow(self, level: int, high: bool, local: Local) -> Flow:
-        """What flows in along the paths, by the slopes with which the equation was evaluated."""
+        """The flow along the optimal paths, computed with the same slopes as the residual."""
         grid = self.grid(level)
         bends = grid.differentiate(self.scheme(level, high), local.value, self.faces(level), high).hessian
         return Flow(self.problem, grid.nodes, local, local.costate, bends)
 
     def roughness(self, level: int, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family state"]:
-        """How much one-sided slopes differ inside the grid, relative to their size: large where values zigzag."""
+        """Root-mean-square difference of the one-sided slopes inside the grid, relative to the slopes; large for zigzags."""
         grid = self.grid(level)
         slopes = grid.differentiate(self.scheme(level, False), values, self.faces(level), False)
         inside = np.ones(grid.size, dtype=bool)
@@ -399,7 +402,7 @@ class Workspace:
             inside &= ~grid.on_face(a, 0) & ~grid.on_face(a, 1)
         jump = np.mean((slopes.forward - slopes.backward)[:, inside] ** 2, axis=1)
         size = np.mean(slopes.forward[:, inside] ** 2, axis=1)
-        # a value that is linear in a state has no roughness but rounding
+        # for a value that is linear in a state the difference is only rounding
         return np.sqrt(jump / np.maximum(size, 1e-300)) + 1e-6
 
     def transfer(self, level: int, values: Float[np.ndarray, "family coarse"]) -> Float[np.ndarray, "family fine"]:
@@ -407,17 +410,17 @@ class Workspace:
         coarse, fine = self.grid(level), self.grid(level + 1)
         grid = values.reshape(-1, *coarse.shape)
         for axis, (old, new) in enumerate(zip(coarse.nodes, fine.nodes, strict=True)):
-            # linear: a monotone start; a cubic one overshoots at the layers of an unconverged policy
+            # linear interpolation is monotone; cubic interpolation overshoots at layers of an unconverged policy
             grid = make_interp_spline(old, grid, k=1, axis=axis + 1)(new)
         return grid.reshape(len(values), -1)
 
 
-# A control that changes by more than this share of its range from one node to the next jumps: its maximiser has switched.
+# A control jumps (switches to another maximiser) if it changes by more than this share of its range between neighbouring nodes.
 _JUMP = 0.5
 
 
 def beside_jumps(shape: tuple[int, ...], inside: Bool[np.ndarray, " node"], control: Any) -> Bool[np.ndarray, "..."]:
-    """Nodes of a grid beside which a control of any member jumps, in the shape of the grid; ranges are those `inside` the region."""
+    """The nodes next to a jump of a control of any member, in the shape of the grid; `inside` marks the nodes of the region."""
     marked = np.zeros(shape, dtype=bool)
     for u in control:
         for member in np.asarray(u):
