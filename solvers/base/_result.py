@@ -2,7 +2,7 @@ import equinox as eqx
 
 
 class RESULTS(eqx.Enumeration):
-    """How a solve ended. The text of each code is what to do next."""
+    """How a solve ended. The text of each code gives advice for the next attempt."""
 
     successful = "The solution converged."
     max_steps_reached = (
@@ -10,7 +10,7 @@ class RESULTS(eqx.Enumeration):
         "Increase `max_steps`, or start from the solution of a nearby problem with `guess`."
     )
     max_seconds_reached = (
-        "The seconds allowed were used up before convergence; the last iterate is kept. Raise `max_seconds`, take fewer "
+        "The time limit was reached before convergence; the last iterate is kept. Increase `max_seconds`, use fewer "
         "points, or start from the solution of a nearby problem with `guess`."
     )
     nonfinite = (
@@ -20,63 +20,64 @@ class RESULTS(eqx.Enumeration):
     )
     outward_drift = (
         "The optimal drift points out of the box at a face that is a state constraint: this is a spurious root, not the "
-        "value function. Enlarge the box, or start from a `guess` with the right signs. If the planner doubts the shocks, the "
-        "penalty may be below the breakdown of robustness, where nature wins at every face and no finite value exists: raise it."
+        "value function. Enlarge the box, or start from a `guess` with the right signs. If the planner is averse to ambiguity about "
+        "the shocks, the penalty may be below the breakdown of robustness, where no finite value exists: raise it."
     )
     stalled = (
-        "The residual could not be reduced further; what is kept is the monotone first-order solution with which the "
-        "iteration began. Use more points or features, a lower `order`, or a larger margin at the outflow faces."
+        "The residual could not be reduced further; the monotone first-order solution from which the iteration started is "
+        "kept. Use more points or features, a lower `order`, or a larger margin at the outflow faces."
     )
     unsettled = (
-        "Policy iteration on the monotone first-order scheme came no nearer to a fixed point; the last iterate is kept, and it "
-        "is not a solution. Start from a `guess`, use other `points`, weaken the aversion to ambiguity (raise the penalty), or "
+        "Policy iteration on the monotone first-order scheme did not converge to a fixed point; the last iterate is kept, but it "
+        "is not a solution. Start from a `guess`, change `points`, weaken the aversion to ambiguity (raise the penalty), or "
         "check that the problem has a finite value."
     )
     oscillating = (
-        "The high-order solution oscillates between nodes where the monotone first-order one, which is kept, does not. Use "
-        "more points; if that does not help, the problem may have no finite value: weaken the aversion to ambiguity (raise "
-        "the penalty)."
+        "The high-order solution oscillates between nodes where the monotone first-order solution does not; the first-order "
+        "solution is kept. Use more points; if that does not help, the problem may have no finite value: weaken the aversion to "
+        "ambiguity (raise the penalty)."
     )
     pinned = (
-        "Over much of the region of interest a control sits at a bound where it should not: its optimum is declared to be "
-        "interior (`interior_controls`), or the Hamiltonian rises away from the bound. This is the mark of a false branch. Start "
-        "from a `guess` with the right signs, or widen the control's bounds."
+        "In a large part of the region of interest a control is at a bound although its optimum is declared to be interior "
+        "(`interior_controls`) or the Hamiltonian rises away from the bound. This indicates a false branch. Start from a `guess` "
+        "with the right signs, or widen the bounds of the control."
     )
     missed_maximum = (
-        "A scan of the controls finer than that of the numerical maximiser finds a higher Hamiltonian: a maximum with a narrow "
-        "basin was missed. Raise the model's `scan_fineness`, narrow the bounds of the controls, or give the maximiser in closed "
-        "form (`ClosedFormControl`)."
+        "A finer scan of the controls finds a higher Hamiltonian than the numerical maximiser: a narrow maximum was missed. "
+        "Increase the model's `scan_fineness`, narrow the bounds of the controls, or give the maximiser in closed form "
+        "(`ClosedFormControl`)."
     )
     wrong_sign = (
-        "A marginal value has not the sign that the model declares over much of the region of interest: this is a false "
-        "branch. Start from a `guess` with the right signs."
+        "A marginal value does not have the declared sign in a large part of the region of interest: this is a false branch. "
+        "Start from a `guess` with the right signs."
     )
     undetermined = (
-        "Noise or drift carries the state over a face, and what happens outside decides the solution inside. Enlarge the box or "
-        "the extension of the face, or close it with a known `Growth`; discount more if utility may grow without bound."
+        "Noise or drift carries the state across a face, and the solution inside depends on the unknown values outside. Enlarge the "
+        "box or the `extension` of the face, or close the face with a known `Growth`; increase the discount rate if utility may grow "
+        "without bound."
     )
     infinite_value = (
-        "No finite value: utility along the optimal path grows faster than it is discounted, or has the other sign than its "
-        "discounted sum. Discount more, bound the growth of utility or of the states, or, if growth ends farther out, enlarge the "
-        "box; if the value is known to be finite, start from a `guess` with the right signs."
+        "No finite value: utility along the optimal path grows at least at the discount rate, or its sign is opposite to the sign of "
+        "its discounted sum. Discount more, bound the growth of utility or of the states, or, if growth ends outside the box, enlarge "
+        "the box; if the value is known to be finite, start from a `guess` with the right signs."
     )
     open_face = (
-        "What closes a face that the model leaves open decides the solution inside: neither a larger box nor another closure of "
-        "the face leaves it as it is. Say in `closures` what holds there: `StateConstraint()` if the state cannot go beyond, "
-        '`Growth` where the slope of the value is known. `stats["faces"]` names the face.'
+        "The solution depends on the closure of a face that the model leaves open: it changes with the size of the box and with "
+        "the closure. Give the closure in `closures`: `StateConstraint()` if the state cannot go beyond the face, `Growth` if the "
+        'slope of the value is known. `stats["faces"]` names the face.'
     )
     no_descent = (
-        "No step along the path improves it any further, but the optimality conditions do not hold yet; the last path is kept. "
-        "Start from another `guess`, closer to full abatement, or widen the bounds if no path meets the limits."
+        "No further step improves the path, but the optimality conditions do not hold yet; the last path is kept. "
+        "Start from another `guess`, closer to full abatement, or widen the bounds if no path satisfies the limits."
     )
     unresolved = (
-        "The grid or the basis is too coarse for the solution: the equation does not hold between the nodes, and what is left "
-        "allows a relative error of the value above 1e-3. Use more points or features; for a kink use finite differences, which "
-        "need less smoothness."
+        "The grid or the basis is too coarse for the solution: the equation does not hold between the nodes, and the remaining "
+        "residual corresponds to a relative error of the value above 1e-3. Use more points or features; for a kink use finite "
+        "differences, which need less smoothness."
     )
     extrapolated = (
-        "From the region of interest jumps land beyond the box, where the value is extrapolated, and that decides the solution "
-        "inside. Give the closures an `extension` as wide as the jumps, enlarge the box, or close the face with a known `Growth`."
+        "Jumps from the region of interest land beyond the box, and the solution inside depends on the extrapolated value there. "
+        "Give the closures an `extension` as wide as the jumps, enlarge the box, or close the face with a known `Growth`."
     )
     untrained = (
         "The equation does not hold between the points on which the networks were trained. Train longer (more `steps`, more "

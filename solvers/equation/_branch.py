@@ -1,4 +1,4 @@
-"""Marks of a false branch: what a converged solution must not look like."""
+"""Indicators of a false branch: properties that exclude a converged solution as the value function."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,28 +10,31 @@ from ...models import HJBProblem
 from ..base import OUTWARD, PINNED, WRONG_SIGN
 from ._godunov import Local
 
-# An interior control at a bound, or a clipped control or a marginal value of the wrong sign, on more than this share of the region.
+# Largest tolerated share of the region with an interior control at a bound (first), and with a clipped control or a marginal value
+# of the wrong sign (second).
 MOSTLY_PINNED = 0.5
 MOSTLY_WRONG = 0.25
-# On no more than this share may it be of the wrong sign and of some size, relative to its root mean square: small ones are noise.
+# Largest tolerated share of the region with a marginal value of the wrong sign and a magnitude above OF_SOME_SIZE times its root mean
+# square; smaller values are numerical noise.
 SOMEWHERE_WRONG, OF_SOME_SIZE = 0.01, 0.1
-# Noise across a state constraint that moves slopes inside by more than this multiple of their size leaves them open: measured
-# on linear-quadratic problems, up to 1.0 where the solution is exact and from 5.9 where it is wrong.
+# Slopes are undetermined if noise across a state constraint changes them by more than this multiple of their size. On
+# linear-quadratic problems the multiple was at most 1.0 for exact solutions and at least 5.9 for wrong ones.
 TOO_OPEN = 2.0
-# A Hamiltonian that rises over the range of a control by less than this share of the range of V, discounted, is flat.
+# A Hamiltonian is flat in a control if it rises over the range of the control by less than this share of the discount rate times the
+# range of V.
 _RISES = 1e-6
-# Marginal values below this share of the range of V over the length of the box are rounding.
+# Marginal values below this share of the range of V divided by the length of the box are rounding.
 _NOTHING = 1e-9
 
 
 def in_region(problem: HJBProblem, points: Float[np.ndarray, "node state"]) -> Bool[np.ndarray, " node"]:
-    """Which points lie in the region of interest."""
+    """The points that lie in the region of interest."""
     low, high = np.array(problem.region).T
     return np.all((points >= low) & (points <= high), axis=1)
 
 
 def share_pinned(problem: HJBProblem, points: Float[np.ndarray, "node state"], control: Any) -> float:
-    """The largest share of points in the region at which a control that the model declares interior sits at a bound.
+    """The largest share of points in the region at which a control with a declared interior optimum is at a bound.
 
     `control` holds arrays over (family, node).
     """
@@ -44,16 +47,16 @@ def share_pinned(problem: HJBProblem, points: Float[np.ndarray, "node state"], c
 
 
 def share_clipped(problem: HJBProblem, points: Float[np.ndarray, "node state"], local: Local) -> float:
-    """The largest share of points in the region at which a control sits at a bound although the Hamiltonian rises inside.
+    """The largest share of points in the region at which a control is at a bound although the Hamiltonian rises away from it.
 
-    A bound binds where the Hamiltonian rises towards it. Where it falls, a first-order condition was solved that is no
-    maximum (the Hamiltonian is not concave, a marginal value has the wrong sign), and its solution was clipped.
+    At a binding bound the Hamiltonian rises towards the bound. If it falls, the solution of the first-order condition was clipped
+    although it is not a maximum (the Hamiltonian is not concave, or a marginal value has the wrong sign).
     """
     inside, limits, shares = in_region(problem, points), problem.model.controls, [0.0]
     rate = np.asarray(problem.model.preferences.discount_rate)
     value = local.value[:, inside]
-    size = np.ptp(value, axis=1, keepdims=True) + 1e-6 * np.max(np.abs(value), axis=1, keepdims=True)
-    scale = np.abs(rate).reshape(-1, 1) * size
+    ranges = np.ptp(value, axis=1, keepdims=True) + 1e-6 * np.max(np.abs(value), axis=1, keepdims=True)
+    scale = np.abs(rate).reshape(-1, 1) * ranges
     for u, ascent, bounds in zip(local.control, local.ascent, limits, strict=True):
         width = bounds.high - bounds.low
         for bound, inward in ((bounds.low, 1.0), (bounds.high, -1.0)):
@@ -66,7 +69,7 @@ def share_clipped(problem: HJBProblem, points: Float[np.ndarray, "node state"], 
 
 
 def _at(u: Float[np.ndarray, "family node"], bound: float) -> Bool[np.ndarray, "family node"]:
-    """Where a control is at a bound, to rounding; nowhere if there is none."""
+    """The points at which a control is at a bound, up to rounding; none if the bound is infinite."""
     return np.isfinite(bound) & (np.abs(u - bound) <= 1e-9 * abs(bound))
 
 
@@ -76,9 +79,9 @@ def share_wrong_sign(
     values: Float[np.ndarray, "family node"],
     costate: Float[np.ndarray, "family node state"],
 ) -> tuple[float, float]:
-    """The largest share of points in the region at which a marginal value has not the sign that the model declares.
+    """The largest share of points in the region at which a marginal value does not have the sign that the model declares.
 
-    **Returns:** of all such points, and of those at which it is of some size as well.
+    **Returns:** the share of all such points, and the share of those with a magnitude above `OF_SOME_SIZE`.
     """
     inside, shares = in_region(problem, points), [(0.0, 0.0)]
     spread = np.ptp(values[:, inside], axis=1)
@@ -101,7 +104,7 @@ def _largest_share(where: Bool[np.ndarray, "family node"]) -> float:
 def false_branch(
     problem: HJBProblem, points: Float[np.ndarray, "node state"], local: Local, leaves: bool
 ) -> int | None:
-    """The status of a false branch; None if there is no mark of one. `leaves`: the drift points out of the box."""
+    """The status of a false branch; None without any indicator. `leaves`: whether the drift points out of the box."""
     if leaves:
         return OUTWARD
     if share_pinned(problem, points, local.control) > MOSTLY_PINNED:
@@ -121,13 +124,13 @@ def left_open(
     hessians: Float[np.ndarray, "family node state state"],
     respond: Callable[[np.ndarray], np.ndarray],
 ) -> bool:
-    """Whether slopes in the region hang on the noise across state constraints (root mean square shares).
+    """Whether slopes in the region depend on the noise across state constraints (measured in root mean squares).
 
-    A scheme of high order lets the equation itself hold at a constraint, with noise across it that the constraint forbids.
-    Taking that noise away changes the solution by one linear solve. Where drift keeps information inside the change
-    dies off from the face; where noise is stronger than drift, the equation inside leaves the solution open.
+    A high-order scheme imposes the equation at a state constraint, including noise across the constraint, which the constraint
+    excludes. The effect of removing that noise is the solution of one linear system. If drift dominates, the change decays away
+    from the face. If noise dominates, the equation in the interior does not determine the solution.
 
-    `barred` says which points lie on constraints of which state; `respond` gives the change of the slopes that a residual causes.
+    `barred` marks the points on a constraint of each state; `respond` returns the change of the slopes caused by a residual.
     """
     across = np.zeros(slopes.shape[:2])
     for a in range(points.shape[1]):
@@ -136,7 +139,7 @@ def left_open(
     if not np.any(across):
         return False
     moved, inside = respond(across), in_region(problem, points)
-    if not inside.any():  # with margins of many states
+    if not inside.any():  # with wide margins in many states no node may lie in the region
         inside = np.ones_like(inside)
     change, size = (np.sqrt(np.mean(s[:, inside] ** 2, axis=(1, 2))) for s in (moved, slopes))
     return bool(np.any(change / np.maximum(size, 1e-300) > TOO_OPEN))

@@ -1,4 +1,4 @@
-"""Marks of a problem without a finite value: what flows in along the optimal paths contradicts what the paths are said to be worth."""
+"""Indicators of a problem without a finite value: the flow along the optimal paths contradicts the value of the paths."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,29 +7,29 @@ from ...models import Growth, HJBProblem, StateConstraint
 from ._branch import in_region
 from ._godunov import Local
 
-# Flows and values of less than this share of the largest are rounding.
+# Flows and values below this share of the largest are rounding.
 _ROUNDING = 1e-6
 
 
 def flow_of(local: Local, slopes: np.ndarray, hessians: np.ndarray) -> Float[np.ndarray, "family node"]:
-    r"""What the equation adds along the path, $f = \rho V - b\cdot V_x - \tfrac12\mathrm{tr}(\sigma\sigma^\top V_{xx})$ per year.
+    r"""The flow along the optimal path, $f = \rho V - b\cdot V_x - \tfrac12\mathrm{tr}(\sigma\sigma^\top V_{xx})$ per year.
 
-    Utility with what may be met after a jump and what nature pays for her distortions: the value is its discounted sum under the worst
-    case, if it has one.
+    The flow is utility plus the expected value after jumps and the penalty term of the worst case. If the value is finite, it is
+    the discounted integral of the flow under the worst-case measure.
     """
     transport = np.sum(local.drift * slopes, axis=-1) + np.sum(local.variance * hessians, axis=(-2, -1))
     return local.residual - local.discount * local.value - transport
 
 
 class Flow:
-    """What flows in on a tensor grid, and where paths leave the grid."""
+    """The flow on a tensor grid, and the faces through which paths leave the grid."""
 
     def __init__(self, problem: HJBProblem, nodes, local: Local, slopes: np.ndarray, hessians: np.ndarray):
         self.problem, self.nodes, self.local = problem, list(nodes), local
         self.shape = tuple(len(x) for x in self.nodes)
         self.points = np.stack([m.ravel() for m in np.meshgrid(*self.nodes, indexing="ij")], axis=-1)
         self.flow = flow_of(local, slopes, hessians)
-        closures = problem.model.closures()  # slopes that the solver has found are not told
+        closures = problem.model.closures()  # closures of the model; slopes chosen by the solver are not given data
         self.told = any(isinstance(closure, Growth) for sides in closures for closure in sides)
         self.exits = [
             (a, side)
@@ -39,10 +39,10 @@ class Flow:
         ]
 
     def contradicts(self) -> bool:
-        """Whether any value in the region has the other sign than every flow in the box, and beyond it as far as that is to be seen.
+        """Whether a value in the region has the opposite sign of all flows in the box and of their trend beyond it.
 
-        Where paths leave the box the flow must not be on its way to zero. Nothing is said where a face has a known slope, which
-        stands for flows outside.
+        Where paths leave the box, the magnitude of the flow must not decrease. The result is False if the model gives a slope at any
+        face, because a given slope accounts for flows outside.
         """
         inside = in_region(self.problem, self.points)
         if self.told or not inside.any():
@@ -56,9 +56,9 @@ class Flow:
         return False
 
     def grows(self) -> bool:
-        """Whether positive flows grow at least as fast as they are discounted wherever paths leave through a face.
+        """Whether positive flows grow at least at the discount rate at every node of a face through which paths leave.
 
-        The discounted sum along such paths has no bound, if what is found at the face goes on beyond it.
+        If this growth continues beyond the face, the discounted integral along such paths is unbounded.
         """
         rates = np.maximum(-self.local.discount, 0.0)
         for f, flow in enumerate(self.flow):
@@ -73,7 +73,7 @@ class Flow:
         return False
 
     def _sign(self, flow) -> float:
-        """1 if no flow is negative, -1 if none is positive, else 0."""
+        """1 if no flow is negative, -1 if no flow is positive, otherwise 0."""
         least, most = np.min(flow), np.max(flow)
         size = _ROUNDING * max(-least, most)
         return (1.0 if least >= -size else -1.0 if most <= size else 0.0) if size > 0.0 else 0.0
@@ -89,7 +89,7 @@ class Flow:
         return self.points[:, axis] == self.nodes[axis][-1 if side else 0]
 
     def _along(self, f, flow, noise: bool = False) -> np.ndarray:
-        """How the flow changes along the optimal path, per year; in the mean over the noise of each state, if asked for."""
+        """The rate of change of the flow along the optimal path, per year; with `noise`, the expected rate of change."""
         grid, change = flow.reshape(self.shape), np.zeros(len(flow))
         for a, x in enumerate(self.nodes):
             slope = np.gradient(grid, x, axis=a, edge_order=2)

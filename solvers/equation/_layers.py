@@ -1,26 +1,27 @@
-"""Layers that noise makes at state constraints: whether a solution holds one, and whether the equation would exclude it."""
+"""Boundary layers caused by noise at state constraints: whether a solution contains one and whether the equation excludes it."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-# A layer of this share of the slopes is one, if noise across the constraints of the size found inside would move slopes by at least
-# this multiple of their size. Measured on linear-quadratic problems of one and two states in boxes of one to ten standard deviations:
-# shares of 3e-7 and less where grids, polynomials and features are exact (moved by up to 1e3), of 0.02 and more where they are not; of
-# networks, up to 1e-3 where they are right, and where a layer is what is wrong a sixth of the error to all of it.
+# A solution contains a layer if the layer's share of the slopes exceeds the first number and if noise across the constraints, with the
+# second derivatives of the interior, would change the slopes by more than the second number times their size. Shares on
+# linear-quadratic problems with one and two states in boxes of one to ten standard deviations: at most 3e-7 for exact solutions on
+# grids, polynomials and features (changes of the slopes up to 1e3), at least 0.02 for wrong ones. For networks: at most 1e-3 for
+# accurate solutions; if the error is a layer, between a sixth of the error and all of it.
 _LAYER, _FELT = 1.5e-3, 0.2
 
 
 class Layer(NamedTuple):
-    """What noise across state constraints may do to a solution, and has done, by member of a family."""
+    """The possible and the actual effect of noise across state constraints on a solution, by member of a family."""
 
-    felt: Float[np.ndarray, " family"]  # by how much it would move slopes, relative to their size
-    share: Float[np.ndarray, " family"]  # of the slopes that is a layer
+    felt: Float[np.ndarray, " family"]  # possible change of the slopes, relative to their size
+    share: Float[np.ndarray, " family"]  # share of the slopes that belongs to a layer
 
     @property
     def leaves_open(self) -> bool:
-        """Whether the solution is one of many, told apart by the layers that they hold."""
+        """Whether the solution contains a layer of undetermined amplitude, so that it is one of many."""
         return bool(np.any((self.felt > _FELT) & (self.share > _LAYER) | ~np.isfinite(self.felt + self.share)))
 
 
@@ -29,7 +30,7 @@ def noise_across(
     variance: Float[np.ndarray, "family node state state"],
     hessians: Float[np.ndarray, "family node state state"],
 ) -> Float[np.ndarray, "family node"]:
-    """What noise across the constraints would contribute there, with second derivatives of the size that they have inside."""
+    """The noise term of the equation at the constraints, with root-mean-square second derivatives of the interior."""
     across = np.zeros(variance.shape[:2])
     for a in range(barred.shape[1]):
         on, size = barred[:, a], np.sqrt(np.mean(hessians[:, :, a, a] ** 2, axis=1, keepdims=True))
@@ -44,13 +45,14 @@ def layer_in(
     moved: Float[np.ndarray, "family node state"],
     bent: Float[np.ndarray, "family node state state"],
 ) -> Layer:
-    r"""How much of a layer at the constraints a solution holds.
+    r"""The share of a boundary layer at the constraints in a solution.
 
-    Where drift points in from a constraint and noise crosses it, the equation has solutions that grow towards the face like
-    $e^{2\int b/\sigma^2}$, of any amplitude: with rows of the equation at the face a nonlinear problem has a smooth solution and
-    others with a layer, all of residual zero, and only the smooth one is what a larger box would give. Third derivatives tell:
-    `moved` and `bent` are first and second derivatives of the change that a residual at the constraints causes, which has the shape of
-    the layer; its share in the solution is how far the third derivatives of the two agree, on each half of the grid.
+    If the drift points inward at a constraint and noise crosses it, the equation has solutions that grow towards the face like
+    $e^{2\int b/\sigma^2}$ with arbitrary amplitude. If the equation is imposed at the face, a nonlinear problem then has a smooth
+    solution and others with a layer, all with zero residual; only the smooth solution agrees with that of a larger box. Third
+    derivatives distinguish them. `moved` and `bent` are first and second derivatives of the change caused by a residual at the
+    constraints, which has the shape of the layer. The share of the layer is the projection of the third derivatives of the solution
+    on those of this change, on each half of the grid.
     """
     size = np.sqrt(np.mean(slopes**2, axis=(1, 2)))
     felt = np.sqrt(np.mean(moved**2, axis=(1, 2))) / np.maximum(size, 1e-300)

@@ -1,4 +1,4 @@
-"""Jumps that lead back, on a tensor grid: the value after them is the unknown itself, interpolated at other states."""
+"""Jumps that lead back to the family, on a tensor grid: the value after a jump is the interpolated unknown at another state."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,17 @@ from ._discretisation import Discretisation
 from ._linear import LinearSystem, gmres
 from ._stencils import Axis, fornberg
 
-# Unknowns up to which the coupled system is factorised, by number of states: fill grows with both. Beyond, GMRES.
+# Largest number of unknowns for which the coupled system is factorised, by number of states (fill-in grows with both); larger
+# systems are solved by GMRES.
 _DIRECT = {1: 200_000, 2: 30_000, 3: 3_000}
 _TOLERANCE, _MOST_STEPS = 1e-11, 600
 
 
 class Interpolated(NamedTuple):
-    """One jump that leads back, from all nodes of every member.
+    """One jump that leads back to the family, from all nodes of every member.
 
-    The value after it, at node n and outcome m of member f, is row (n, m) of `rows[f]` applied to the values of all members,
-    joined, plus `known[f]`.
+    The value after the jump from node n of member f with outcome m is row (n, m) of `rows[f]` applied to the concatenated values of
+    all members, plus `known[f]`.
     """
 
     jump: int
@@ -31,15 +32,15 @@ class Interpolated(NamedTuple):
     known: Float[np.ndarray, "family node outcome"]
 
     def after(self, values: Float[np.ndarray, "family node"]) -> Float[np.ndarray, "family point outcome"]:
-        found = np.stack([(rows @ values.ravel()).reshape(self.known.shape[1:]) for rows in self.rows])
-        return found + self.known
+        interpolated_values = np.stack([(rows @ values.ravel()).reshape(self.known.shape[1:]) for rows in self.rows])
+        return interpolated_values + self.known
 
 
 def interpolated(problem: HJBProblem, grid: Discretisation, high: bool) -> tuple[Interpolated, ...]:
-    """Every jump that leads back, on a grid: polynomials through the nearest nodes, linear for the monotone scheme.
+    """Every jump that leads back, on a grid: interpolation by polynomials through the nearest nodes, linear in the monotone scheme.
 
-    Beyond its box a value function goes on with the known slope of the face, elsewhere as a parabola; in the monotone scheme as a
-    constant.
+    Beyond its box a value function is extended with the known slope of the face, or as a parabola where no slope is known; in the
+    monotone scheme it is extended as a constant.
     """
     return interpolated_from(problem, grid, high, grid.points)
 
@@ -47,7 +48,7 @@ def interpolated(problem: HJBProblem, grid: Discretisation, high: bool) -> tuple
 def interpolated_from(
     problem: HJBProblem, grid: Discretisation, high: bool, points: Float[np.ndarray, "node state"]
 ) -> tuple[Interpolated, ...]:
-    """The same for jumps from any points instead of the nodes of the grid."""
+    """The interpolation of `interpolated` for jumps from the given points instead of the nodes of the grid."""
     return tuple(_one(landing, grid, high, len(points)) for landing in landings(problem, points))
 
 
@@ -55,15 +56,15 @@ def _one(landing: Landing, grid: Discretisation, high: bool, count: int) -> Inte
     family, outcomes = landing.members.shape
     rows = []
     for f in range(family):
-        # node by node, outcomes inside
+        # ordered by node, then by outcome
         inside = np.swapaxes(landing.inside[f], 0, 1).reshape(-1, grid.dimension)
         distance = np.swapaxes(landing.distance[f], 0, 1).reshape(-1, grid.dimension)
         index, weight = np.zeros((len(inside), 1), dtype=int), np.ones((len(inside), 1))
         for a, axis in enumerate(grid.axes):
             width = min(grid.order + 2, grid.shape[a]) if high else 2
-            at, share = axis_weights(axis, inside[:, a], distance[:, a] if high else None, width)
-            index = (index[:, :, None] * grid.shape[a] + at[:, None, :]).reshape(len(inside), -1)
-            weight = (weight[:, :, None] * share[:, None, :]).reshape(len(inside), -1)
+            stencil, axis_weight = axis_weights(axis, inside[:, a], distance[:, a] if high else None, width)
+            index = (index[:, :, None] * grid.shape[a] + stencil[:, None, :]).reshape(len(inside), -1)
+            weight = (weight[:, :, None] * axis_weight[:, None, :]).reshape(len(inside), -1)
         index += grid.size * np.tile(landing.members[f], count)[:, None]
         start = np.arange(len(inside) + 1) * index.shape[1]
         shape = (len(inside), family * grid.size)
@@ -76,9 +77,9 @@ def _one(landing: Landing, grid: Discretisation, high: bool, count: int) -> Inte
 def axis_weights(
     axis: Axis, z: Float[np.ndarray, " point"], distance: Float[np.ndarray, " point"] | None, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of the polynomial through the `width` nodes nearest to each point, no kink between them.
+    """Nodes and weights of the interpolating polynomial through the `width` nodes nearest to each point, without crossing a kink.
 
-    `distance` is how far beyond the last node the value is asked for, by Taylor's parabola.
+    `distance` is the distance beyond the last node, over which the value is extended by a second-order Taylor polynomial.
     """
     nodes = axis.nodes
     edges = np.array([0, *axis.breaks, len(nodes) - 1])
@@ -87,8 +88,8 @@ def axis_weights(
     low, high = edges[piece], edges[piece + 1]
     width = min(width, int(np.diff(edges).min()) + 1)
     first = np.clip(cell - (width - 1) // 2, low, high - width + 1)
-    at = first[:, None] + np.arange(width)
-    x = nodes[at]
+    stencil = first[:, None] + np.arange(width)
+    x = nodes[stencil]
     weights = np.ones((len(z), width))
     for i in range(width):
         for j in range(width):
@@ -101,13 +102,13 @@ def axis_weights(
                 _, slope, bend = fornberg(nodes[side], nodes[window], 2)
                 d = distance[past, None]
                 weights[past] += d * slope + 0.5 * d**2 * bend
-    return at, weights
+    return stencil, weights
 
 
 def coupled_correction(
     systems: list[LinearSystem], jumps: tuple[Interpolated, ...], local: Local
 ) -> Float[np.ndarray, "family node"]:
-    """The Newton correction of all members at once: what each does to the others after jumps is in the matrix."""
+    """The Newton correction of all members at once, with the coupling of the members by jumps in the matrix."""
     family, size = len(systems), len(systems[0].right)
     diagonal = sp.block_diag([system.matrix for system in systems], format="csr")
     coupling = sp.csr_matrix((family * size, family * size))
@@ -127,15 +128,15 @@ def coupled_correction(
 
 
 def _solve(matrix, right, diagonal, coupling, shape):
-    """Directly while that is cheap; else GMRES around the system in which jumps lead nowhere."""
+    """Solve directly while that is cheap, otherwise by GMRES with a preconditioner that neglects the change of state by jumps."""
     if not (np.all(np.isfinite(matrix.data)) and np.all(np.isfinite(right))):
         return np.full_like(right, np.nan)
     direct = len(right) <= _DIRECT.get(len(shape), 2_000)
-    # where jumps hardly move the state what they take away comes back at the same node
-    near = matrix if direct else diagonal + sp.diags(np.asarray(coupling.sum(axis=1)).ravel())
+    # if jumps hardly change the state, their gain term acts almost at the same node as their loss term
+    factorised = matrix if direct else diagonal + sp.diags(np.asarray(coupling.sum(axis=1)).ravel())
     try:
-        factor = spla.splu(sp.csc_matrix(near))
-    except RuntimeError:  # exactly singular: no finite answer, which the driver reports
+        factor = spla.splu(sp.csc_matrix(factorised))
+    except RuntimeError:  # exactly singular: the driver reports the nonfinite result
         return np.full_like(right, np.nan)
     if direct:
         x = factor.solve(right)

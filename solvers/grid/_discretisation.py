@@ -1,4 +1,4 @@
-"""The operators of a tensor grid, and the sparse matrix of a frozen policy."""
+"""Difference operators on a tensor grid, and the sparse matrix for a frozen policy."""
 
 import functools as ft
 import itertools as it
@@ -32,18 +32,18 @@ class Derivatives(NamedTuple):
 
 
 class FaceSlopes(NamedTuple):
-    """Known normal derivatives at the faces, by state and side (0 low, 1 high); None where none is known."""
+    """Known first and second normal derivatives at the faces, by state and side (0 low, 1 high); other faces have no entry."""
 
     slope: dict[tuple[int, int], Float[np.ndarray, "family node"]]
     bend: dict[tuple[int, int], Float[np.ndarray, "family node"]]
 
 
 class Discretisation:
-    """A tensor grid with its two schemes: monotone first-order, and centred of high order.
+    """A tensor grid with two schemes: a monotone first-order scheme and a centred high-order scheme.
 
-    Time-like states (`marched`: the sign of their drift, 0 for the others) have no noise, so that the high-order scheme
-    is one-sided in them, and its system triangular. In other states without noise, or with too little for the cells (`quiet`),
-    it leans to the side of the drift.
+    In time-like states (`marched`: the sign of their drift, 0 for other states), which have no noise, the high-order scheme is
+    one-sided and its system is triangular. In other states without noise, or with noise too faint for the cells (`quiet`), it is
+    biased to the side of the drift.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Discretisation:
         self.axes = axes
         self.order = order
         self.marched = marched or (0,) * len(axes)
-        # few orders are worth leaning for: at order 2 the centred scheme stays
+        # the biased differences have order 3; at order 2 the centred scheme is kept
         leaning = quiet or (False,) * len(axes)
         self.leaning = tuple(q and not m and order > 2 for q, m in zip(leaning, self.marched, strict=True))
         self.shape = tuple(len(a.nodes) for a in axes)
@@ -75,7 +75,7 @@ class Discretisation:
         return np.stack([m.ravel() for m in mesh], axis=-1)
 
     def on_face(self, axis: int, side: int) -> Bool[np.ndarray, " node"]:
-        """Which nodes lie on a face."""
+        """The nodes on a face."""
         index = np.unravel_index(np.arange(self.size), self.shape)[axis]
         return index == (self.shape[axis] - 1 if side else 0)
 
@@ -107,7 +107,7 @@ class Discretisation:
     def differentiate(
         self, scheme: Scheme, values: Float[np.ndarray, "family node"], faces: FaceSlopes, high_order: bool
     ) -> Derivatives:
-        """Derivatives of all members at all nodes, face slopes filled in."""
+        """Derivatives of all members at all nodes, with the known slopes at the faces."""
         family = values.shape[0]
         grid = values.reshape(family, *self.shape)
         n, d = self.size, self.dimension
@@ -127,7 +127,7 @@ class Discretisation:
         for (a, side), slope in faces.slope.items():
             on = self.on_face(a, side)
             if high_order and self.marched[a] == (1 if side else -1):
-                # the node before the face: twice the mean slope of the cell, less the slope at the face
+                # slope at the node before the face: twice the mean slope of the cell minus the slope at the face
                 index = [slice(None)] * d
                 index[a] = slice(-2, -1) if side else slice(1, 2)
                 last = [slice(None)] * d
@@ -149,11 +149,11 @@ class Discretisation:
         return sp.csr_matrix(whole)
 
     def matching(self, order: int) -> tuple[Bool[np.ndarray, " node"], sp.csr_matrix]:
-        """Nodes on kinks, and the rows that say, to an order, that the slope is continuous there.
+        """The nodes on kinks, and the matrix rows that impose a continuous slope there, to the given order.
 
-        In a time-like state the slope may jump. In the others the equation holds on either side of a kink with its own second
-        derivative; what joins the sides is that value and slope are continuous. The rows are scaled by the smallest cell, to
-        be in the unit of the value.
+        In a time-like state the slope may jump. In other states the equation holds on both sides of a kink with different second
+        derivatives, and the sides are joined by continuity of the value and the slope. The rows are scaled by the smallest cell, so
+        that they have the unit of the value.
         """
         on_kink, rows = np.zeros(self.size, dtype=bool), sp.csr_matrix((self.size, self.size))
         for a, axis in enumerate(self.axes):
@@ -163,20 +163,20 @@ class Discretisation:
             for kink in axis.breaks:
                 jump[kink] = slope_jump(axis, kink, order) * np.diff(axis.nodes).min()
             index = np.unravel_index(np.arange(self.size), self.shape)[a]
-            here = np.isin(index, axis.breaks) & ~on_kink
-            rows = rows + sp.diags(here.astype(float)) @ self._lift(jump, a)
-            on_kink |= here
+            at_kink = np.isin(index, axis.breaks) & ~on_kink
+            rows = rows + sp.diags(at_kink.astype(float)) @ self._lift(jump, a)
+            on_kink |= at_kink
         return on_kink, sp.csr_matrix(rows)
 
     def operators(self, scheme: Scheme, has_mixed: bool) -> "Operators":
-        """The scheme's matrices on the whole grid."""
+        """The matrices of a scheme on the whole grid."""
         d = self.dimension
         mixed = {}
         if has_mixed:
             lifted = [self._lift(m, a) for a, m in enumerate(scheme.mixed)]
             mixed = {(a, b): lifted[a] @ lifted[b] for a, b in it.combinations(range(d), 2)}
         forward = tuple(self._lift(m, a) for a, m in enumerate(scheme.forward))
-        # the centred scheme has one matrix for both sides; `assemble` then need not split the drift by its sign
+        # the centred scheme has one matrix for both sides, so that `assemble` does not split the drift by its sign
         backward = tuple(
             forward[a] if m is scheme.forward[a] else self._lift(m, a) for a, m in enumerate(scheme.backward)
         )
@@ -189,7 +189,7 @@ class Discretisation:
 
 
 class Operators(NamedTuple):
-    """A scheme's matrices on the whole grid."""
+    """The matrices of a scheme on the whole grid."""
 
     forward: tuple[sp.csr_matrix, ...]
     backward: tuple[sp.csr_matrix, ...]
@@ -216,11 +216,11 @@ class Operators(NamedTuple):
             if np.any(variance[:, a, b]):
                 total = total + sp.diags(variance[:, a, b] + variance[:, b, a]) @ matrix
         total = sp.csr_matrix(total)
-        total.eliminate_zeros()  # what is triangular should look it
+        total.eliminate_zeros()  # stored zeros would hide a triangular structure
         return total
 
     def with_axis(self, axis: int, other: "Operators") -> "Operators":
-        """These operators, with those of one state taken from others."""
+        """These operators with the matrices of one state replaced by those of `other`."""
 
         def pick(here, there):
             return tuple(there[a] if a == axis else here[a] for a in range(len(here)))

@@ -33,68 +33,71 @@ from ._linear import AbstractLinearSolver, one_thread
 from ._workspace import Workspace
 from ._zigzag import zigzags
 
-# The high-order solution may be this much rougher than the monotone one, which damps what it cannot resolve.
+# Largest roughness of the high-order solution relative to the monotone solution, which damps unresolved scales.
 _TOO_ROUGH = 2.0
-# Newton steps take 3 to 8; where they wander, a face that is declared inflow lets the worst-case drift out, or the like.
+# Newton's method usually converges in 3 to 8 steps. It diverges, for example, if the worst-case drift points outward at a face that is
+# declared inflow.
 _MOST_NEWTON = 40
 
-# Newton steps that have blown up the range of the value so many times do not come back.
+# If Newton steps increase the range of the value by this factor, the iteration has diverged.
 _BLOWN_UP = 10.0
 
-# Where noise is too faint for the cells centred differences wander: after this many steps none of which came much nearer they
-# lean to the side of the drift.
+# If the correction has not halved for this many Newton steps and noise is too faint for the cells, the differences are biased to the
+# side of the drift.
 _PATIENCE = 5
 
-# Policy iteration that ends in a cycle of this size, relative to the range of V, is near enough for Newton steps to begin.
+# A cycle of policy iteration of this size, relative to the range of V, is close enough to the solution for Newton's method to start.
 _TO_AND_FRO = 1e-2
-_MOST_LEVELS = 20  # half the cells on each: no grid is finer than that many times
-_STEEPEST = 1e4  # cells at one end of a region over those at the other
-# A residual over delta of less than this share of the range of V may rise: it is rounding.
+_MOST_LEVELS = 20  # each level has half the cells of the next; no grid can be halved more often
+_STEEPEST = 1e4  # largest ratio of the cells at one end of a region to those at the other
+# A residual over delta below this share of the range of V may increase, because it is rounding.
 _ROUNDING = 1e-9
-# Solutions of up to so many states are refused where a kink leaves too large an error.
+# Largest number of states for which a solution with too large an error at a kink is returned as `unresolved`.
 _JUDGED = 2
-# After so many steps of policy iteration none of which came much nearer, none will.
+# If the correction of policy iteration has not halved for this many steps, the iteration is stopped.
 _ENDLESS = 40
 
 
 class FiniteDifference(AbstractGridded):
     r"""Nested policy iteration on a monotone scheme, then Newton steps on a high-order residual.
 
-    1. From a coarse to the finest grid: Howard's policy iteration on the upwind scheme. The control maximises the
-       *discrete* Hamiltonian (Godunov: of both one-sided derivatives, or the one between them at which the drift vanishes),
-       so each step is a Newton step and a flat guess is enough.
-    2. On the finest grid: Newton steps on a centred residual of order `order` with the policy frozen (envelope
-       theorem: the policy needs no derivative).
+    1. From the coarsest to the finest grid: Howard's policy iteration on the upwind scheme. The control maximises the
+       *discrete* Hamiltonian (Godunov: over both one-sided derivatives and the derivative between them at which the drift
+       vanishes), so that each step is a Newton step and a flat guess is sufficient.
+    2. On the finest grid: Newton steps on a centred residual of order `order` with the policy frozen (by the envelope
+       theorem the derivative of the policy is not needed).
 
-    Where noise is too faint for the cells centred differences may oscillate; the second stage is then repeated with differences
-    that lean to the side of the drift (`stats["leaning"]`).
+    If noise is too faint for the size of the cells, centred differences may oscillate. The second stage is then repeated with
+    differences that are biased to the side of the drift (`stats["leaning"]`).
 
-    Where that does not converge either, half the cells are tried at high order, and what they give is refined (`stats["refined"]`).
+    If this does not converge either, the problem is first solved at high order with half the cells and the solution is refined
+    (`stats["refined"]`).
 
-    From a `Solution` of a nearby problem (`solve(..., guess=solution)`) only the last stage is left; if that fails, all is done.
+    If the guess is a `Solution` of a nearby problem (`solve(..., guess=solution)`), only the last stage is run; if it fails, the
+    problem is solved from the beginning.
 
-    The equation holds at the nodes. What its residuals between the nodes are worth along the optimal paths estimates the error of the
-    value, relative to its range (`stats["unresolved"]`). If more than 1e-3 comes from cells over which a control jumps, the solution
-    is returned as `unresolved`: the cells are too coarse for a kink of the value function.
+    The equation holds at the nodes. The residuals between the nodes, accumulated along the optimal paths, estimate the error of
+    the value relative to its range (`stats["unresolved"]`). If cells over which a control jumps contribute more than 1e-3, the
+    solution is returned as `unresolved`: the cells are too coarse for a kink of the value function.
 
-    Faces are closed by the problem's closures. Kinks the model declares are nodes that no stencil crosses. Time-like states
-    (no noise, a drift of one sign) are recognised and marched. Where shocks correlate two states the first stage is not
-    monotone (`stats["monotone_start"]`).
+    The closures of the problem determine the treatment of the faces. Kinks that the model declares are nodes that no stencil
+    crosses. Time-like states (no noise, a drift of one sign) are detected and solved by marching. If shocks correlate two states,
+    the first stage is not monotone (`stats["monotone_start"]`).
 
     **Arguments:**
 
-    - `points`: nodes per state, margins included; one number for all states or one per state. Left out: the model's
-      `grid_points`, and for states that it does not name 161 with one state, 49 with two, 21 with three, 13 with more.
-    - `grading`: size of the cells at the upper end of the region over that at its lower end; one number for all states or one per
-      state. Below 1 where the policy is steep at the upper end.
+    - `points`: nodes per state, including margins; one number for all states or one per state. The default is the model's
+      `grid_points`; for states that it does not name, 161 with one state, 49 with two, 21 with three, 13 with more.
+    - `grading`: ratio of the cell size at the upper end of the region to that at its lower end; one number for all states or one
+      per state. Use a ratio below 1 if the policy is steep at the upper end.
     - `levels`: number of nested grids, each with half the cells of the next.
     - `order`: 2, 4 or 6 for the Newton stage; 1 stops at the monotone scheme.
-    - `leaning`: begin the Newton stage with differences that lean, where noise is faint. Saves the steps in which centred differences
-      wander; where they would not, they are the more accurate.
+    - `leaning`: start the Newton stage with biased differences in states with faint noise. This saves Newton steps where centred
+      differences would fail; otherwise centred differences are more accurate.
     - `tolerance`: largest correction, relative to the range of $V$, at which a stage has converged.
-    - `linear_solver`: how the sparse systems are solved.
+    - `linear_solver`: the solver of the sparse linear systems.
 
-    **Raises:** `ValueError` if there are fewer points than the stencil needs, or `grading` is not positive.
+    **Raises:** `ValueError` if there are fewer points than the stencil needs, or if `grading` is not positive.
 
     **Good values:** 161 points for one state, 41 per state for two, 17 to 33 for three; order 4.
 
@@ -136,35 +139,35 @@ class FiniteDifference(AbstractGridded):
     # -- the driver's protocol --------------------------------------------------------------------------
 
     def coarser(self, problem):
-        """The same scheme on half the cells: on few nodes Newton steps find what on many they wander away from."""
+        """The same scheme on half the cells: Newton's method may converge on few nodes although it diverges on many."""
         counts = self.counts(problem)
         half = tuple(self.fewer(n, 2, least) for n, least in zip(counts, self.fewest(problem), strict=True))
         return None if self.order == 1 or half == counts else dataclasses.replace(self, points=half)
 
     def check_coupled(self, problem, family):
-        """Any: the value after such a jump is interpolated on the grid, and part of the Newton system."""
+        """Coupled regimes are always accepted: the value after such a jump is interpolated on the grid within the Newton system."""
 
     def init(self, problem, family, key, guess):
         del key
         check_memory(self.counts(problem), family, self.order)
         workspace = Workspace(self, problem, family)
-        # a solution of a nearby problem has decided on the branch: refined where it is
-        known = isinstance(guess, Near)
-        first = self.levels - 1 if known else 0
+        # a solution of a nearby problem lies on the right branch and is refined directly on the finest grid
+        is_near = isinstance(guess, Near)
+        first = self.levels - 1 if is_near else 0
         grid = workspace.grid(first)
-        if known:
+        if is_near:
             values = guess.on_grid(grid.nodes)
         else:
-            flat, shape = guess is None, (family, grid.size)
+            without_guess, shape = guess is None, (family, grid.size)
             values = (
                 lowest_after(problem, workspace.known_after(first), shape)
-                if flat
+                if without_guess
                 else on_nodes(problem, guess, grid.points)
             )
         return FiniteDifferenceState(
             level=np.array(first),
-            # beyond its box a solution is only guessed, which takes policy iteration to mend
-            high_order=np.array(known and guess.domain == problem.domain and self.order > 1),
+            # beyond its box a solution is extrapolated, so that a different box needs policy iteration first
+            high_order=np.array(is_near and guess.domain == problem.domain and self.order > 1),
             leaning=np.array(0),
             values=values,
             move=np.zeros_like(values),
@@ -181,10 +184,8 @@ class FiniteDifference(AbstractGridded):
 
     def step(self, problem, state, workspace, key):
         del key
-        with (
-            one_thread(),
-            np.errstate(over="ignore"),
-        ):  # a feared jump is exponential in V: what overflows is not finite
+        # the worst case of a jump is exponential in V; overflow gives infinite values, which are handled as such
+        with one_thread(), np.errstate(over="ignore"):
             return self._step(workspace.leant if self.leaning or bool(state.leaning) else workspace, state)
 
     def _step(self, workspace, state):
@@ -192,7 +193,7 @@ class FiniteDifference(AbstractGridded):
         local = workspace.evaluate(level, high, state.values)
         delta = workspace.discount_rate[:, None]
         norm = np.sqrt(np.mean((local.residual / delta) ** 2, axis=1))
-        # A correction that made a finite residual not finite, or a Newton correction that raised it, is halved.
+        # a correction is halved if it made a finite residual infinite, or if a Newton correction increased the residual
         worse = ~np.isfinite(norm)
         if high:
             worse |= norm > np.maximum(10.0 * state.norm, _ROUNDING * value_ranges(state.values))
@@ -202,9 +203,9 @@ class FiniteDifference(AbstractGridded):
         if worse.any():
             if (state.fraction[worse] < 1e-3).any():
                 status = STALLED if np.all(np.isfinite(norm)) else NONFINITE
-                back = state.values - state.move * state.fraction[:, None]
+                previous_values = state.values - state.move * state.fraction[:, None]
                 return self._lean(
-                    workspace, state._replace(values=np.where(worse[:, None], back, state.values)), status
+                    workspace, state._replace(values=np.where(worse[:, None], previous_values, state.values)), status
                 )
             half = np.where(worse, 0.5, 0.0)[:, None] * state.move * state.fraction[:, None]
             fraction = np.where(worse, 0.5 * state.fraction, state.fraction)
@@ -226,9 +227,9 @@ class FiniteDifference(AbstractGridded):
             astray=np.where(change < 0.5 * state.nearest, 0, state.astray + 1),
             steps=steps,
         )
-        wanders = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
-        wanders |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * value_ranges(state.monotone)))
-        if high and (wanders or steps[level, 1] >= _MOST_NEWTON):
+        diverges = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
+        diverges |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * value_ranges(state.monotone)))
+        if high and (diverges or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, STALLED)
         if not high and int(new.astray) >= _ENDLESS:
             return self._stall(workspace, new)
@@ -238,22 +239,22 @@ class FiniteDifference(AbstractGridded):
         """Move on to the next grid or stage once this one has converged."""
         level, high, change = int(state.level), bool(state.high_order), float(state.change)
         last = level == self.levels - 1
-        # first order is far from the truth by more than this
+        # the discretisation error of the first-order scheme is larger than this
         loose = self.tolerance if last and self.order == 1 else 1e-3
         # corrections stop shrinking at the rounding error of the linear solve
         floor = change < 1e-8 and change > 0.3 * previous
-        # before the Newton stage a few nodes that go to and fro between two policies do no harm
+        # before the Newton stage a few nodes may alternate between two policies
         coarse = not high and (self.order > 1 or not last)
         enough = coarse and change < _TO_AND_FRO and int(state.astray) >= _PATIENCE
         if change > (self.tolerance if high else loose) and not floor and not enough:
             return state
         if not last:
             values = workspace.transfer(level, state.values)
-            nothing, norm = np.zeros_like(values), np.full(len(values), np.inf)
+            zero_move, norm = np.zeros_like(values), np.full(len(values), np.inf)
             return state._replace(
                 level=np.array(level + 1),
                 values=values,
-                move=nothing,
+                move=zero_move,
                 norm=norm,
                 monotone=values,
                 change=np.array(np.inf),
@@ -261,35 +262,35 @@ class FiniteDifference(AbstractGridded):
                 astray=np.array(0),
             )
         if not high and self.order > 1:
-            endless = np.array(np.inf)
+            infinity = np.array(np.inf)
             return state._replace(
                 high_order=np.array(True),
                 norm=np.full(len(state.values), np.inf),
                 monotone=state.values,
-                change=endless,
-                nearest=endless,
+                change=infinity,
+                nearest=infinity,
                 astray=np.array(0),
             )
         status = self._judge(workspace, state)
         if high and status == CONVERGED:
             control = workspace.evaluate(level, True, state.values).control
-            left, at_kinks = workspace.path_errors(level, state.values, control)
-            state = state._replace(left=np.asarray(left))
-            # with more states the chain has too few nodes to refuse a solution by it
+            path_error, at_kinks = workspace.path_errors(level, state.values, control)
+            state = state._replace(left=np.asarray(path_error))
+            # with more states the Markov chain has too few nodes for a reliable error estimate
             judged = len(workspace.problem.region) <= _JUDGED
             status = ROUGH if judged and at_kinks > UNRESOLVED else CONVERGED
         return self._lean(workspace, state, status)
 
     def _may_lean(self, workspace, state) -> bool:
-        """Whether differences are centred and could lean."""
+        """Whether the differences are centred and biased differences are available."""
         centred = not self.leaning and not bool(state.leaning)
         return bool(state.high_order) and centred and self.order > 2 and any(workspace.faint)
 
     def _lean(self, workspace, state, status: int):
-        """End with a status; but if centred differences failed, begin the Newton stage again with differences that lean."""
+        """End with a status, or restart the Newton stage with biased differences if centred differences failed."""
         failed = status in (STALLED, NONFINITE, OSCILLATING) and bool(state.high_order)
         if not failed or not self._may_lean(workspace, state):
-            # if leaning does not help either, what was wrong with centred differences says more
+            # if biased differences fail as well, the status of the centred differences is more informative
             code = int(state.leaning) if failed and bool(state.leaning) else status
             return self._stall(workspace, state) if code == STALLED else state._replace(status=np.array(code))
         return state._replace(
@@ -304,8 +305,8 @@ class FiniteDifference(AbstractGridded):
         )
 
     def _stall(self, workspace, state):
-        """The monotone iterate is kept; on a false branch that is what is said, for more points would not help."""
-        high, level = bool(state.high_order), int(state.level)  # before it there is no monotone solution either
+        """End with the monotone iterate, and with the status of a false branch if there is one, since more points would not help."""
+        high, level = bool(state.high_order), int(state.level)  # in the first stage the iterate itself is kept
         kept = state.monotone if high else state.values
         local = workspace.evaluate(level, False, kept)
         false = self._false_branch(workspace, level, False, local)
@@ -314,14 +315,14 @@ class FiniteDifference(AbstractGridded):
         return state._replace(values=kept, monotone=kept, status=np.array(false or (STALLED if high else UNSETTLED)))
 
     def _false_branch(self, workspace, level, high, local) -> int | None:
-        """The status of a false branch; None if there is no mark of one."""
+        """The status of a false branch; None without any indicator of one."""
         if workspace.flow(level, high, local).contradicts():
             return INFINITE
         leaves = bool(np.any(workspace.leaves(level, local)))
         return false_branch(workspace.problem, workspace.grid(level).points, local, leaves)
 
     def _judge(self, workspace, state) -> int:
-        """The result code of a solution whose corrections have ended: whether it may be believed."""
+        """The status of a converged iterate after the checks for false branches, missed maxima, oscillations and open faces."""
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
         if false := self._false_branch(workspace, level, high, local):
@@ -352,7 +353,7 @@ class FiniteDifference(AbstractGridded):
         }, stage
 
     def values_of(self, state) -> Float[np.ndarray, "family node"]:
-        """The values at the nodes that an iteration has ended with; zero where they are not finite."""
+        """The final values at the nodes; zero where they are not finite."""
         values = state.monotone if int(state.status) in (STALLED, OSCILLATING) else state.values
         return np.where(np.isfinite(values), values, 0.0)
 
@@ -370,9 +371,9 @@ class FiniteDifference(AbstractGridded):
             "change": float(state.change),
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status in (CONVERGED, ROUGH) else 1,
-            # relative error that the residuals between the nodes allow; infinite where the solution ended before it was estimated
+            # relative error estimated from the residuals between the nodes; infinite if it was not estimated
             "unresolved": SAFETY * float(state.left),
-            # correlated shocks: the centred mixed differences of the first stage are not monotone
+            # with correlated shocks the centred mixed differences of the first stage are not monotone
             "monotone_start": not workspace.has_mixed,
         }
         return Finish(stacked, CODES[status], stats, grid.nodes)

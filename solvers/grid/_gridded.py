@@ -1,4 +1,4 @@
-"""The tensor grids of a solver: how many nodes each state has, where they lie, and how few will do."""
+"""The tensor grids of a solver: the number of nodes per state, their positions, and the smallest possible number."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from ._stencils import least_nodes, make_axis
 
 
 def least_of(order: int) -> int:
-    """Fewest nodes per state of a scheme of some order."""
+    """The smallest number of nodes per state for a scheme of the given order."""
     return max(order, 2) + 3
 
 
 def check_nodes(name: str, nodes: int | tuple[int, ...], order: int) -> None:
-    """**Raises:** `ValueError` naming an option whose nodes are too few for a scheme of some order."""
+    """**Raises:** `ValueError` if an option has too few nodes for a scheme of the given order."""
     for count in nodes if isinstance(nodes, tuple) else (nodes,):
         check_whole(name, count, 0)
         if count < least_of(order):
@@ -26,26 +26,26 @@ def check_nodes(name: str, nodes: int | tuple[int, ...], order: int) -> None:
 
 
 def per_state(name: str, value: Any, problem: HJBProblem) -> tuple:
-    """An option's value for every state, from one for all or one each.
+    """The values of an option for every state, from one common value or one value per state.
 
-    **Raises:** `ValueError` if there are not as many as states.
+    **Raises:** `ValueError` if the number of values differs from the number of states.
     """
     dimension = len(problem.region)
-    every = value if isinstance(value, tuple) else (value,) * dimension
-    if len(every) != dimension:
-        raise ValueError(f"`solver.{name}` has {len(every)} entries; the problem has {dimension} states.")
-    return every
+    values = value if isinstance(value, tuple) else (value,) * dimension
+    if len(values) != dimension:
+        raise ValueError(f"`solver.{name}` has {len(values)} entries; the problem has {dimension} states.")
+    return values
 
 
 def check_kinks(name: str, counts: tuple[int, ...], fewest: tuple[int, ...], problem: HJBProblem) -> None:
-    """**Raises:** `ValueError` naming an option whose nodes (0 for a default) are too few for the kinks of a state."""
+    """**Raises:** `ValueError` if an option has too few nodes (0 stands for a default) for the kinks of a state."""
     for field, count, least in zip(problem.model.states._fields, counts, fewest, strict=True):
         if 0 < count < least:
             raise ValueError(f"`solver.{name}` is {count} for `{field}`; its kinks need at least {least}.")
 
 
 class AbstractGridded(AbstractSolver):
-    """A solver on nested tensor grids; subclasses say how the equation is solved there."""
+    """A solver on nested tensor grids; subclasses implement the solution of the equation on them."""
 
     points: eqx.AbstractVar[int | tuple[int, ...]]
     grading: eqx.AbstractVar[float | tuple[float, ...]]
@@ -54,11 +54,11 @@ class AbstractGridded(AbstractSolver):
 
     @property
     def least_points(self) -> int:
-        """Fewest nodes per state that the widest stencil and the nested grids can work with."""
+        """The smallest number of nodes per state for the widest stencil and the nested grids."""
         return least_of(self.order)
 
     def fewest(self, problem: HJBProblem) -> tuple[int, ...]:
-        """Fewest nodes per state that resolve the problem's kinks."""
+        """The smallest number of nodes per state that resolves the kinks of the problem."""
         kinks = problem.model.breakpoints()
         domains = zip(problem.model.states._fields, problem.domain, strict=True)
         return tuple(least_nodes(domain, kinks.get(field, ())) for field, domain in domains)
@@ -72,11 +72,11 @@ class AbstractGridded(AbstractSolver):
         return tuple(count or max(suggested.get(name, usual), fewest) for name, count, fewest in states)
 
     def _each(self, name: str, problem: HJBProblem) -> tuple:
-        """An option's value for every state."""
+        """The values of an option for every state."""
         return per_state(name, getattr(self, name), problem)
 
     def fewer(self, count: int, times: int, least: int) -> int:
-        """Nodes of a state with so many times fewer cells, or as few as the scheme and `least`, for kinks, allow."""
+        """The nodes of a state after division of its cells by `times`; at least those for the scheme and `least`, for kinks."""
         return max((count - 1) // times + 1, self.least_points, least)
 
     def discretisation(
@@ -88,7 +88,7 @@ class AbstractGridded(AbstractSolver):
     ) -> Discretisation:
         """The grid of a level (0 is the coarsest).
 
-        `marched` gives the sign of the drift of time-like states, `quiet` says which states have no noise.
+        `marched` is the sign of the drift of time-like states; `quiet` marks the states with no or too faint noise.
         """
         coarsening = 2 ** (self.levels - 1 - level)
         kinks = problem.model.breakpoints()

@@ -1,4 +1,4 @@
-"""The coarse solution from which other solvers start: it decides which root is found."""
+"""The coarse monotone solution from which other solvers start; it determines the branch to which they converge."""
 
 import math
 from typing import Any
@@ -12,9 +12,10 @@ from ._finite_difference import FiniteDifference
 from ._gridded import check_kinks, per_state
 from ._linear import one_thread
 
-# Nodes per state by number of states; beyond, no grid.
+# Nodes per state by number of states; with more states no grid is used.
 _POINTS = {1: 41, 2: 21, 3: 11, 4: 7, 5: 5}
-# From so many states on, nodes are so few that it matters along which state they lie; so many times as many are afforded.
+# From _FEW states on there are so few nodes per state that their distribution over the states matters; the number of nodes may then
+# increase by the factor _MORE.
 _FEW, _MORE = 4, 4
 
 
@@ -28,10 +29,10 @@ def monotone_start(problem: HJBProblem) -> FiniteDifference | None:
 
 
 def bent_start(problem: HJBProblem, family: int, key: Any) -> FiniteDifference | None:
-    """The same, with more nodes where the value bends: of many states only some do, as a solve on few nodes tells.
+    """A monotone start with more nodes along the states in which the value is most curved, as measured by a solve on few nodes.
 
-    Five nodes along each of the five states of `net_zero` smear the value so much that three of six trainings ended on a false branch,
-    or near one.
+    With five nodes along each of the five states of `net_zero`, numerical diffusion was so large that three of six trainings ended
+    on or near a false branch.
     """
     solver = monotone_start(problem)
     if solver is None or len(problem.region) < _FEW:
@@ -48,7 +49,10 @@ def bent_start(problem: HJBProblem, family: int, key: Any) -> FiniteDifference |
 
 
 def finer(counts: tuple[int, ...], bends: Float[np.ndarray, " state"], most: int) -> tuple[int, ...]:
-    """Cells halved along the state that bends most, which quarters its bend, as long as there are no more than so many nodes."""
+    """Numbers of nodes after halving the cells of the most curved state repeatedly, with at most `most` nodes in total.
+
+    Each halving reduces the measure of curvature of that state to a quarter.
+    """
     a = int(np.argmax(bends))
     halved = tuple(2 * n - 1 if b == a else n for b, n in enumerate(counts))
     if math.prod(halved) > most:
@@ -57,13 +61,13 @@ def finer(counts: tuple[int, ...], bends: Float[np.ndarray, " state"], most: int
 
 
 def bends_of(nodes: tuple[np.ndarray, ...], values: Float[np.ndarray, "family ..."]) -> Float[np.ndarray, " state"]:
-    """For each state how far values lie from the straight line between their neighbours' (root mean square)."""
-    found = []
+    """For each state the root mean square deviation of the values from linear interpolation between their neighbours."""
+    deviations = []
     for a, x in enumerate(nodes):
         v = np.moveaxis(values, a + 1, -1)
         share = (x[1:-1] - x[:-2]) / (x[2:] - x[:-2])
-        found.append(np.sqrt(np.mean((v[..., 1:-1] - (1.0 - share) * v[..., :-2] - share * v[..., 2:]) ** 2)))
-    return np.array(found)
+        deviations.append(np.sqrt(np.mean((v[..., 1:-1] - (1.0 - share) * v[..., :-2] - share * v[..., 2:]) ** 2)))
+    return np.array(deviations)
 
 
 def _on(counts: tuple[int, ...]) -> FiniteDifference:
@@ -71,11 +75,11 @@ def _on(counts: tuple[int, ...]) -> FiniteDifference:
 
 
 def coarse_start(problem: HJBProblem, nodes: int | tuple[int, ...]) -> FiniteDifference:
-    """A solver of high order on few nodes, whose solution networks correct; one number for all states gives way to kinks.
+    """A high-order solver on few nodes; networks correct its solution. A common number of nodes is raised where kinks need more.
 
-    Its differences lean where noise is too faint for the cells: there centred ones wander, on few nodes always.
+    In states with noise too faint for the cells its differences are biased, because centred differences fail on few nodes.
 
-    **Raises:** `ValueError` if there are not as many numbers as states, or kinks need more nodes.
+    **Raises:** `ValueError` if the number of entries differs from the number of states, or if kinks need more nodes.
     """
     counts, fewest = per_state("coarse", nodes, problem), FiniteDifference().fewest(problem)
     if not isinstance(nodes, tuple):
@@ -85,9 +89,9 @@ def coarse_start(problem: HJBProblem, nodes: int | tuple[int, ...]) -> FiniteDif
 
 
 def can_start_from(status: int) -> bool:
-    """Whether a monotone iteration ended at a solution of its grid, or near one.
+    """Whether a monotone iteration ended at or near a solution on its grid.
 
-    On so few nodes a small marginal value may have the wrong sign, and a few nodes may go to and fro between two policies; what comes
-    out is judged again.
+    On few nodes a small marginal value may have the wrong sign, and a few nodes may alternate between two policies; the final
+    solution is checked again.
     """
     return status in (CONVERGED, STALLED, UNSETTLED, WRONG_SIGN)

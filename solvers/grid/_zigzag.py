@@ -1,13 +1,14 @@
-"""Local zigzags of values on a grid: what schemes of high order do around a kink that they cannot resolve."""
+"""Local zigzags of values on a grid, which high-order schemes produce at an unresolved kink."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ._discretisation import Discretisation
 
-# Slopes that go up and down by more than this share of their root mean square, four times in a row, are a zigzag.
+# A zigzag consists of four consecutive alternating jumps of the slope, each above this share of the root mean square slope.
 _AMPLITUDE = 2e-3
-# The monotone solution may do so too, on nodes that follow a kink of the problem: this much more is the scheme's doing.
+# The monotone solution may zigzag as well, at nodes that follow a kink of the problem. The high-order scheme is the cause if the
+# amplitude exceeds that of the monotone solution by this factor.
 _MORE_THAN_MONOTONE = 3.0
 
 
@@ -17,27 +18,29 @@ def zigzags(
     values: Float[np.ndarray, "family node"],
     monotone: Float[np.ndarray, "family node"],
 ) -> bool:
-    """Whether values zigzag anywhere among the nodes `inside` where those of the monotone scheme do not.
+    """Whether the values zigzag at any node marked by `inside` at which the values of the monotone scheme do not.
 
-    At a kink of the value (a threshold between two basins of attraction, a jump of utility) differences of high order overshoot:
-    the slopes of adjacent cells alternate around the right one, and with them the policy. Such places are few, so that a root mean
-    square over the grid does not show them. Nodes with a declared kink, where slopes may jump, are left out.
+    At a kink of the value (a threshold between two basins of attraction, a jump of utility) high-order differences overshoot:
+    the slopes of adjacent cells alternate around the correct slope, and so does the policy. Few nodes are affected, so that a root
+    mean square over the grid does not detect them. Nodes with a declared kink, at which slopes may jump, are excluded.
     """
     shape = (len(values), *grid.shape)
     for a, axis in enumerate(grid.axes):
         if len(axis.nodes) < 6:
             continue
-        # jumps of the slope at the nodes inside a line; the first of a run of four alternating ones begins at node 1
+        # jumps of the slope at the interior nodes of each grid line; the first run of four starts at node 1
         allowed = np.moveaxis(inside.reshape(grid.shape), a, -1)[..., 1:-1]
         smooth = ~np.isin(np.arange(1, len(axis.nodes) - 1), list(axis.breaks))
         runs = len(axis.nodes) - 5
-        here = np.all([(allowed & smooth)[..., n : n + runs] for n in range(4)], axis=0)
+        candidates = np.all([(allowed & smooth)[..., n : n + runs] for n in range(4)], axis=0)
         size, amplitude = _alternation(np.moveaxis(values.reshape(shape), a + 1, -1), axis.nodes)
-        _, before = _alternation(np.moveaxis(monotone.reshape(shape), a + 1, -1), axis.nodes)
-        near = np.pad(before, [(0, 0)] * (before.ndim - 1) + [(1, 1)])
-        before = np.max([near[..., n : n + runs] for n in range(3)], axis=0)
+        _, monotone_amplitude = _alternation(np.moveaxis(monotone.reshape(shape), a + 1, -1), axis.nodes)
+        padded = np.pad(monotone_amplitude, [(0, 0)] * (monotone_amplitude.ndim - 1) + [(1, 1)])
+        monotone_amplitude = np.max([padded[..., n : n + runs] for n in range(3)], axis=0)
         size = size.reshape(len(values), *([1] * (amplitude.ndim - 1)))
-        if np.any(here & (amplitude > _AMPLITUDE * size) & (amplitude > _MORE_THAN_MONOTONE * before)):
+        if np.any(
+            candidates & (amplitude > _AMPLITUDE * size) & (amplitude > _MORE_THAN_MONOTONE * monotone_amplitude)
+        ):
             return True
     return False
 
@@ -45,7 +48,7 @@ def zigzags(
 def _alternation(
     values: Float[np.ndarray, "family ... point"], nodes: Float[np.ndarray, " point"]
 ) -> tuple[Float[np.ndarray, " family"], Float[np.ndarray, "family ... run"]]:
-    """The root mean square slope, and the smallest of every four consecutive jumps of the slope that alternate in sign, else 0."""
+    """The root mean square slope, and the smallest of every four consecutive jumps of the slope; 0 unless they alternate in sign."""
     slopes = np.diff(values, axis=-1) / np.diff(nodes)
     jumps = np.diff(slopes, axis=-1)
     runs = jumps.shape[-1] - 3

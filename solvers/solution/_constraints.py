@@ -1,4 +1,4 @@
-"""The best control where the state may not leave: at a bound of a state, and in the layer of cells beside it."""
+"""The optimal control under state constraints: at a bound of a state and in the layer of cells beside it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,16 +13,17 @@ from ...models.base import Point, Scalar
 from ._bracket import Bracket
 from ._interpolation import TensorSpline
 
-# Without a grid the layer beside a bound is this share of the box.
+# Width of the layer beside a bound, as a share of the box, for value functions without a grid.
 _LAYER = 1e-2
 _MOST_DOUBLINGS, _MOST_STEPS = 40, 60
 
-# What the search for the shadow price of a bound does next.
+# Phases of the search for the shadow price of a bound: evaluate the state itself, evaluate the end of the layer, double the price,
+# narrow the bracket, stop.
 _HERE, _BESIDE, _DOUBLING, _SEARCH, _DONE = range(5)
 
 
 class Choice(NamedTuple):
-    """The best control at a state, and the value function and its derivatives there."""
+    """The optimal control at a state, and the value function and its derivatives there."""
 
     control: Point
     value: Scalar
@@ -32,7 +33,7 @@ class Choice(NamedTuple):
 
 
 def bounds_of(problem: HJBProblem) -> Bool[np.ndarray, "state side"]:
-    """Which faces are bounds of their state."""
+    """The faces that are bounds of their state."""
     faces = problem.closures()
     return np.array([[isinstance(face, StateConstraint) and face.is_bound for face in sides] for sides in faces])
 
@@ -53,21 +54,21 @@ def best_within(
     edges: Float[Array, "state side"],
     step: float | None = None,
 ) -> Choice:
-    r"""The control that a value function implies and that respects the bounds of the states.
+    r"""The optimal control for a given value function, subject to the bounds of the states.
 
-    At a bound the control maximises the Hamiltonian among those whose drift does not leave. With $n$ the outward direction and
-    $\lambda \ge 0$ the shadow price of the bound, it is the best one for the costate $V_x - \lambda n$, with the smallest
-    $\lambda$ at which the drift does not point out: what the monotone scheme solves for at that node. A costate
-    interpolated to the face is off there, since $V$ has no second derivative at a bound that binds.
+    At a bound the control maximises the Hamiltonian among the controls with a drift that does not point outward. With $n$ the
+    outward direction and $\lambda \ge 0$ the shadow price of the bound, it is the maximiser for the costate $V_x - \lambda n$
+    with the smallest $\lambda$ at which the drift does not point outward. The monotone scheme solves the same problem at the node
+    on the bound. The costate interpolated to the face is inaccurate, because $V$ has no second derivative at a binding bound.
 
-    In the first cell beside the bound the drift towards it is at most that at the end of the cell, times the square root of
-    the distance: without noise $\rho V = \max_u H$ and $H_p = 0$ at the bound give $V_x - V_x(0)$, and so the drift, as the
-    square root of the distance.
+    In the first cell beside the bound the drift towards the bound is limited to the drift at the end of the cell times the square
+    root of the relative distance: without noise, $\rho V = \max_u H$ and $H_p = 0$ at the bound imply that $V_x - V_x(0)$, and
+    hence the drift, is proportional to the square root of the distance.
 
     **Arguments:**
 
-    - `problem`, `value`: of a solution; `edges` are the low and high edges of its computational box.
-    - `step`: years for which the control will be held; the drift must not reach beyond the bound within them.
+    - `problem`, `value`: the problem and the value function of a solution. `edges`: low and high edges of its computational box.
+    - `step`: years for which the control is held constant; within them the drift must not carry the state across the bound.
     """
     bounded = bounds_of(problem)
     axes = np.flatnonzero(bounded.any(axis=1))
@@ -102,53 +103,55 @@ def best_within(
         price, choice = _one_bound(look, z, shift, a, edges[a], layers[a], allowed, step, before)
         return shift.at[a].add(price), choice
 
-    # the drift of one state may depend on the costates of the others: twice around
+    # the drift of one state may depend on the costates of the others, so that all bounds are visited twice
     sweeps = 1 if axes.size == 1 else 2 * axes.size
-    # shapes are written down, for tracing the maximiser again would cost a second
+    # the shapes are given explicitly because tracing the maximiser again would cost a second
     zero, controls = jnp.zeros(()), problem.model.controls
     afterwards = jax.eval_shape(lambda: problem.after(t, x))
-    nothing = Choice(
+    placeholder = Choice(
         type(controls)(*(zero for _ in controls)),
         zero,
         jnp.zeros_like(z),
         jnp.zeros((z.size, z.size)),
         tuple(jnp.zeros(a.shape) for a in afterwards),
     )
-    start = jnp.zeros_like(z), nothing
+    start = jnp.zeros_like(z), placeholder
     return sweep(0, start)[1] if sweeps == 1 else jax.lax.fori_loop(0, sweeps, sweep, start)[1]
 
 
 class _Search(NamedTuple):
-    """Where the search for the shadow price of a bound stands."""
+    """The state of the search for the shadow price of a bound."""
 
     phase: Any
     count: Any
-    price: Any  # to be tried next
-    here: Choice  # without a price
-    sign: Any  # +1 if the drift there points to the upper edge, -1 if to the lower
-    towards: Any  # its size
-    share: Any  # of the layer that lies between the state and its bound
-    reach: Any  # the drift with which the bound is reached in one step
-    limit: Any  # of the drift towards the bound
-    bracket: Bracket  # of the price; what increases in it is the limit less the drift
+    price: Any  # the price for the next evaluation
+    here: Choice  # the unconstrained choice at the state
+    sign: Any  # +1 if the unconstrained drift points to the upper edge, -1 if to the lower
+    towards: Any  # magnitude of that drift
+    share: Any  # distance to the bound as a share of the layer
+    reach: Any  # the drift with which the state reaches the bound in one step
+    limit: Any  # upper limit of the drift towards the bound
+    bracket: Bracket  # of the price; the function is the limit minus the drift, which increases with the price
     at_low: Point
     at_high: Point
 
 
 def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
-    """The shadow price of one state's bound, in the direction of its costate, and the choice it leads to.
+    """The shadow price of the bound of one state, as a change of its costate, and the constrained choice.
 
-    One loop evaluates the state itself, the end of the layer beside it, and the prices that are tried: the maximiser is
-    compiled once, and most states need it once. `nothing` is a choice to begin with; it is not used.
+    A single loop evaluates the state itself, the end of the layer beside it, and the trial prices, so that the maximiser is compiled
+    once; most states need one evaluation. `nothing` is a placeholder of the right shape for the first iteration.
     """
 
     def body(search: _Search) -> _Search:
         side = jnp.where(search.sign > 0.0, 1, 0)
         beside = z.at[a].set(edges[side] - search.sign * layers[side])
-        at = jnp.where(search.phase == _BESIDE, beside, z)
-        # kept apart: fused with the search the maximiser takes several times as long to compile
-        at, moved = jax.lax.optimization_barrier((at, shift.at[a].add(-search.sign * search.price)))
-        choice, drift = jax.lax.optimization_barrier(look(at, moved))
+        evaluation_point = jnp.where(search.phase == _BESIDE, beside, z)
+        # the barriers keep the maximiser apart: fused with the search it takes several times as long to compile
+        evaluation_point, costate_shift = jax.lax.optimization_barrier(
+            (evaluation_point, shift.at[a].add(-search.sign * search.price))
+        )
+        choice, drift = jax.lax.optimization_barrier(look(evaluation_point, costate_shift))
         later = _pick(search.phase == _BESIDE, _looked_beside(search, drift), _tried(search, choice, drift))
         return _pick(search.phase == _HERE, _looked_here(search, choice, drift), later)
 
@@ -216,10 +219,10 @@ def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
     )
     end = jax.lax.while_loop(lambda search: search.phase != _DONE, body, start)
     held, bracket = end.bracket.high < jnp.inf, end.bracket
-    # where the best control jumps with the price, a mixture of both holds the bound
+    # if the optimal control jumps with the price, a mixture of the two controls keeps the state at the bound
     weight = jnp.clip(bracket.at_high / jnp.where(held, bracket.at_high - bracket.at_low, 1.0), 0.0, 1.0)
     mixed = jax.tree.map(lambda low, high: high + weight * (low - high), end.at_low, end.at_high)
-    # where no control stops the drift, the one that comes nearest to it
+    # if no control stops the drift, the control of the largest trial price is used
     price = jnp.where(held, -end.sign * bracket.high, 0.0)
     return price, end.here._replace(control=_pick(held, mixed, end.at_low))
 
@@ -229,7 +232,7 @@ def _pick(condition, this, other):
 
 
 def _layer(value: Any, edges: Float[Array, "state side"], axis: int, side: int) -> Scalar:
-    """How wide the cell of a value function is beside a face."""
+    """The width of the cell of a value function beside a face."""
     if not isinstance(value, TensorSpline):
         return _LAYER * (edges[axis, 1] - edges[axis, 0])
     knots, degree = value.knots[axis], value.degree[axis]

@@ -1,4 +1,4 @@
-"""Regimes that lead back to themselves or to each other: found, joined into one family and told apart again."""
+"""Regimes whose jumps lead back to themselves or to each other: detection, joint solution as one family, and separation."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,41 +21,42 @@ from ._policy import MAXIMISER
 from ._solution import After, Continuation, Return, Solution, on_host, reshape_family, reshape_leading
 from ._switch import NotAlike, joined
 
-# A chain of this many families of regimes, or so many regimes, none of which was there before, has no end.
+# A chain with more families, or with more distinct regimes, is taken to be infinite.
 _LONGEST, _MOST = 100, 20_000
-# Parameters that differ by less than this share, by rounding, are the same.
+# Parameters with a relative difference below this are equal up to rounding.
 _ROUNDING = 1e-12
 
 
-# -- what follows a jump -------------------------------------------------------------------------------------
+# -- problems after a jump -----------------------------------------------------------------------------------
 
 
 def destination_problems(problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
-    """For each jump of a family the family of problems after it, (family, outcome) joined, and its outcomes."""
+    """For each jump of a family, the family of problems after it (axes family and outcome joined) and the number of outcomes."""
     jumps = eqx.filter_vmap(lambda model: model.jumps())(problem.model)
-    found = []
+    destinations = []
     for jump in jumps:
         back = jump.recurs or _is_plain(jump.destination, problem.model)
         check_jump(problem.model, dataclasses.replace(jump, destination=None) if back else jump)
         outcomes = jump.probabilities.shape[1]
         if back:
             repeated = on_host(lambda leaf, m=outcomes: np.repeat(leaf, m, axis=0), problem.model)
-            found.append((problem.replace(model=repeated, continuations=(), faces=None), outcomes))
+            destinations.append((problem.replace(model=repeated, continuations=(), faces=None), outcomes))
             continue
         flat = reshape_leading(jump.destination, (size * outcomes,), 2)
-        # a region the user has moved moves in every regime that had the same one
-        own, here = flat.states._asdict(), problem.model.states._asdict()
+        # a region that the user has changed is changed in every regime that declares the same default
+        destination_states, origin_states = flat.states._asdict(), problem.model.states._asdict()
         box = {
             field: region
-            for (field, variable), region in zip(here.items(), problem.region, strict=True)
-            if field in own and (own[field].low, own[field].high) == (variable.low, variable.high)
+            for (field, variable), region in zip(origin_states.items(), problem.region, strict=True)
+            if field in destination_states
+            and (destination_states[field].low, destination_states[field].high) == (variable.low, variable.high)
         }
-        found.append((HJBProblem(flat, box=box, extension=problem.extension), outcomes))
-    return found
+        destinations.append((HJBProblem(flat, box=box, extension=problem.extension), outcomes))
+    return destinations
 
 
 def _is_plain(destination: Any, model: AbstractModel) -> bool:
-    """Whether a destination is the model itself, not stacked over the outcomes."""
+    """Whether a destination is the model itself and is not stacked over outcomes."""
     if jax.tree.structure(destination) != jax.tree.structure(model):
         return False
     pairs = zip(jax.tree.leaves(destination), jax.tree.leaves(model), strict=True)
@@ -66,26 +67,28 @@ def _is_plain(destination: Any, model: AbstractModel) -> bool:
 
 
 class Group(NamedTuple):
-    """Regimes of one kind that lead to each other: one family, solved at once."""
+    """Regimes that lead to each other, solved together as one family."""
 
     problem: HJBProblem  # leaves stacked over the members
     size: int
-    targets: tuple[Int[Array, "member outcome"] | None, ...]  # by jump: which member; None where it leads elsewhere
-    place: Int[np.ndarray, " asked"]  # the members that were asked for
-    origin: HJBProblem | None = None  # what was asked, where members are of different kinds
-    # and for each of its jumps the number among those of all kinds, and its outcomes
+    targets: tuple[
+        Int[Array, "member outcome"] | None, ...
+    ]  # by jump: member after each outcome; None for other regimes
+    place: Int[np.ndarray, " asked"]  # indices of the requested members
+    origin: HJBProblem | None = None  # the requested problem, if members are of different kinds
+    # for each jump of `origin`: its number among the jumps of all kinds, and its number of outcomes
     jumps: tuple[tuple[int, int], ...] = ()
 
     def asked(self, whole: Solution) -> Solution:
-        """Those of a solution of all members that were asked for."""
+        """The solution of the requested members, from a solution of all members."""
 
         def take(tree: Any) -> Any:
             return on_host(lambda leaf: leaf[self.place], tree)
 
         if self.origin is not None:
-            back = [whole.destinations[number].members for number, _ in self.jumps]  # pyright: ignore[reportAttributeAccessIssue]
+            members = [whole.destinations[number].members for number, _ in self.jumps]  # pyright: ignore[reportAttributeAccessIssue]
             outcomes = [m for _, m in self.jumps]
-            destinations = tuple(Return(b[self.place, :m]) for b, m in zip(back, outcomes, strict=True))
+            destinations = tuple(Return(b[self.place, :m]) for b, m in zip(members, outcomes, strict=True))
             return part_of(whole, self.origin, jnp.asarray(self.place), destinations)
         destinations = tuple(_rows(d, take) for d in whole.destinations)
         return part_of(whole, take(whole.problem.replace(continuations=())), jnp.asarray(self.place), destinations)
@@ -94,7 +97,7 @@ class Group(NamedTuple):
 def part_of(
     whole: Solution, problem: HJBProblem, place: Int[Array, " family"], destinations: tuple[After, ...]
 ) -> Solution:
-    """Members of regimes that were solved together, with what follows their jumps."""
+    """Some members of a family that was solved as a whole, with the continuations after their jumps."""
     value = on_host(lambda leaf: leaf[np.asarray(place)], whole.value)
     continuations = tuple(
         returning(whole.problem, whole.value, d.members) if isinstance(d, Return) else Continuation(d.value)
@@ -106,14 +109,14 @@ def part_of(
 
 
 def returning(problem: HJBProblem, value: Any, members: Int[Array, "family outcome"]) -> Continuation:
-    """What follows a jump to members of a family whose value functions are known."""
+    """The continuation after a jump to members of a family with known value functions."""
     bare, index = problem.replace(continuations=()), np.asarray(members)
     model, landed = on_host(lambda leaf: leaf[index], (bare.model, value))
     return Continuation(Extended(bare.replace(model=model), landed))
 
 
 def _rows(part: After, take) -> After:
-    """Some members of what follows a jump of a family."""
+    """The members of a destination that `take` selects."""
     if isinstance(part, Return):
         return take(part)
     deeper = tuple(_rows(d, take) for d in part.destinations)
@@ -129,17 +132,17 @@ def _rows(part: After, take) -> After:
 
 
 def near_group(guess: Any, group: Group) -> Any:
-    """The guess for a group, from that for the regimes that were asked for."""
+    """The guess for a whole group, from the guess for the requested regimes."""
     if not isinstance(guess, Near):
         return guess
-    given = guess.solution if guess.solution.coupled is None else guess.solution.coupled
-    return near(given, group.problem, group.size)
+    earlier = guess.solution if guess.solution.coupled is None else guess.solution.coupled
+    return near(earlier, group.problem, group.size)
 
 
 class Regimes:
-    """Every regime that can be reached from a problem, each once, and where its jumps lead.
+    """All regimes that can be reached from a problem, each listed once, and the regimes after their jumps.
 
-    **Raises:** `ValueError` if ever new regimes follow.
+    **Raises:** `ValueError` if the jumps lead to an infinite sequence of new regimes.
     """
 
     def __init__(self, problem: HJBProblem, size: int):
@@ -147,38 +150,38 @@ class Regimes:
         self._kinds: list[tuple[Any, HJBProblem]] = []
         self._numbers: dict[tuple[int, bytes], int] = {}
         self._rows: dict[int, list[tuple[int, np.ndarray]]] = {}  # by kind
-        self._at: list[tuple[HJBProblem, int, int]] = []  # of every regime a family that has it, its row, its kind
+        self._at: list[tuple[HJBProblem, int, int]] = []  # for every regime: a family with it, its row there, its kind
         edges: list[tuple[int, int]] = []
-        open_, families = [(problem, size, self._number(problem, size)[0])], 0
-        while open_:
-            family, count, numbers = open_.pop(0)
+        unexplored, families = [(problem, size, self._number(problem, size)[0])], 0
+        while unexplored:
+            family, count, numbers = unexplored.pop(0)
             families += 1
             if families > _LONGEST or len(self._at) > _MOST:
                 raise ValueError(
                     f"`jumps()` of `{problem.model.name}` lead to ever new regimes, more than {min(families, _MOST)} of"
                     " them; a destination must be a final regime, or equal to one before it."
                 )
-            for asked, outcomes in self.after(family, count):
-                targets, new = self._number(asked, count * outcomes)
+            for following, outcomes in self.after(family, count):
+                targets, new = self._number(following, count * outcomes)
                 edges += zip(np.repeat(numbers, outcomes).tolist(), targets, strict=True)
                 if new:
-                    open_.append((asked, count * outcomes, targets))
+                    unexplored.append((following, count * outcomes, targets))
         self._coupled, self._cycle = _on_cycles(edges, len(self._at))
         self._edges = list(dict.fromkeys(edges))
 
     @property
     def kinds(self) -> list[HJBProblem]:
-        """A family of each kind."""
+        """One family of each kind of regime."""
         return [problem for _, problem in self._kinds]
 
     def after(self, problem: HJBProblem, size: int) -> list[tuple[HJBProblem, int]]:
-        """`destination_problems`, each asked once."""
+        """The cached result of `destination_problems`."""
         if id(problem) not in self._memo:
             self._memo[id(problem)] = problem, destination_problems(problem, size)
         return self._memo[id(problem)][1]
 
     def group(self, problem: HJBProblem, size: int) -> Group | None:
-        """The regimes that a family is to be solved with; None if it leads back to none of them."""
+        """The regimes that must be solved together with a family; None if none of its jumps leads back."""
         if not self._coupled:
             return None
         numbers = self._number(problem, size)[0]
@@ -188,15 +191,15 @@ class Regimes:
             return self._of_kinds(problem, numbers)
         kind = self._at[numbers[0]][2]
         members = list(dict.fromkeys(numbers))
-        for n in members:  # grows as it goes
-            following = dict.fromkeys(b for a, b in self._edges if a == n and self._at[b][2] == kind)
-            members += [b for b in following if b not in members]
+        for n in members:  # the list grows during the loop
+            successors = dict.fromkeys(b for a, b in self._edges if a == n and self._at[b][2] == kind)
+            members += [b for b in successors if b not in members]
         family = self._stacked(members)
         row = {n: k for k, n in enumerate(members)}
         targets: list[Any] = []
         cycle = False
-        for asked, outcomes in self.after(family, len(members)):
-            reached = self._number(asked, len(members) * outcomes)[0]
+        for following, outcomes in self.after(family, len(members)):
+            reached = self._number(following, len(members) * outcomes)[0]
             inside = all(n in row for n in reached)
             cycle |= inside
             targets.append(jnp.array([row[n] for n in reached]).reshape(-1, outcomes) if inside else None)
@@ -205,21 +208,21 @@ class Regimes:
         return Group(family, len(members), tuple(targets), np.array([row[n] for n in numbers]))
 
     def _mixed(self, numbers: list[int]) -> bool:
-        """Whether a cycle through these regimes leads through others of another kind."""
+        """Whether a cycle through these regimes contains regimes of different kinds."""
         labels = {self._cycle[n] for n in numbers if n in self._coupled}
         return any(len({self._at[n][2] for n in self._coupled if self._cycle[n] == label}) > 1 for label in labels)
 
     def _of_kinds(self, problem: HJBProblem, numbers: list[int]) -> Group:
-        """These regimes and all that can follow, whatever their kind, as one family."""
+        """These regimes and all their successors, of any kind, as one family."""
         members = list(dict.fromkeys(numbers))
-        for n in members:  # grows as it goes
+        for n in members:  # the list grows during the loop
             members += [b for b in dict.fromkeys(b for a, b in self._edges if a == n) if b not in members]
         row = {n: k for k, n in enumerate(members)}
         kinds = list(dict.fromkeys(self._at[n][2] for n in members))
-        own = [[n for n in members if self._at[n][2] == kind] for kind in kinds]
-        families = [self._stacked(some) for some in own]
+        members_by_kind = [[n for n in members if self._at[n][2] == kind] for kind in kinds]
+        families = [self._stacked(some) for some in members_by_kind]
         which = np.array([kinds.index(self._at[n][2]) for n in members])
-        rows = [np.array([some.index(n) if n in some else 0 for n in members]) for some in own]
+        rows = [np.array([some.index(n) if n in some else 0 for n in members]) for some in members_by_kind]
         try:
             if any((f.region, f.extension) != (problem.region, problem.extension) for f in families):
                 raise NotAlike("have different boxes")
@@ -231,24 +234,24 @@ class Regimes:
             ) from None
         jumps = eqx.filter_vmap(lambda m: m.jumps())(model)
         targets = [np.repeat(np.arange(len(members))[:, None], jump.probabilities.shape[1], axis=1) for jump in jumps]
-        asked: tuple[tuple[int, int], ...] = ()
-        for family, some in zip(families, own, strict=True):
-            found = eqx.filter_vmap(lambda m: m.jumps())(family.model)
+        origin_jumps: tuple[tuple[int, int], ...] = ()
+        for family, some in zip(families, members_by_kind, strict=True):
+            kind_jumps = eqx.filter_vmap(lambda m: m.jumps())(family.model)
             numbered = []
-            for jump, (later, outcomes) in zip(found, self.after(family, len(some)), strict=True):
+            for jump, (later, outcomes) in zip(kind_jumps, self.after(family, len(some)), strict=True):
                 number = model.names.index(jump.name)
                 numbered.append((number, outcomes))
                 reached = np.array([row[n] for n in self._number(later, len(some) * outcomes)[0]])
                 targets[number][[row[n] for n in some], :outcomes] = reached.reshape(-1, outcomes)
             if numbers[0] in some:
-                asked = tuple(numbered)
+                origin_jumps = tuple(numbered)
         place = np.array([row[n] for n in numbers])
-        # faces that the solver has closed are closed anew, for other members
+        # the solver chooses the closures again, because the members differ
         whole = problem.replace(model=model, continuations=(), faces=None)
-        return Group(whole, len(members), tuple(map(jnp.asarray, targets)), place, problem, asked)
+        return Group(whole, len(members), tuple(map(jnp.asarray, targets)), place, problem, origin_jumps)
 
     def _number(self, problem: HJBProblem, size: int) -> tuple[list[int], bool]:
-        """The numbers of a family's regimes, and whether any is new."""
+        """The numbers of a family's regimes, and whether any of them is new."""
         kind, rows = self._kind(problem), _parameters(problem.model, size)
         before, numbers = len(self._at), []
         for n, row in enumerate(rows):
@@ -262,15 +265,15 @@ class Regimes:
         return numbers, len(self._at) > before
 
     def _known(self, kind: int, row: Float[np.ndarray, " parameter"]) -> int:
-        """The number of a regime with these parameters, but for rounding; the next one if there is none."""
-        known = self._rows.get(kind, [])
-        if known:
-            others = np.stack([other for _, other in known])
+        """The number of the regime with these parameters up to rounding; the next free number if there is none."""
+        numbered_rows = self._rows.get(kind, [])
+        if numbered_rows:
+            others = np.stack([other for _, other in numbered_rows])
             with np.errstate(invalid="ignore"):
                 same = (np.abs(others - row) <= _ROUNDING * np.abs(row)) | (others == row)
             hits = np.flatnonzero(np.all(same, axis=1))
             if hits.size:
-                return known[hits[0]][0]
+                return numbered_rows[hits[0]][0]
         return len(self._at)
 
     def _kind(self, problem: HJBProblem) -> int:
@@ -282,7 +285,7 @@ class Regimes:
         return len(self._kinds) - 1
 
     def _stacked(self, members: list[int]) -> HJBProblem:
-        """Regimes of one kind as a family; numbers that differ among them become arrays."""
+        """Regimes of one kind as a family; numbers that differ between them become arrays."""
         parts = [self._at[n] for n in members]
         columns = zip(*(jax.tree.leaves(p.model) for p, _, _ in parts), strict=True)
         leaves = []
@@ -300,7 +303,7 @@ class Regimes:
 
 
 def _on_cycles(edges: list[tuple[int, int]], count: int) -> tuple[set[int], np.ndarray]:
-    """The nodes of a graph that lie on cycles, and of every node what tells apart those that do not lead to each other."""
+    """The nodes of a directed graph that lie on cycles, and the label of the strongly connected component of every node."""
     if not edges:
         return set(), np.arange(count)
     a, b = np.array(edges).T
@@ -315,7 +318,7 @@ def _is_number(leaf: Any) -> bool:
 
 
 def _structure(problem: HJBProblem) -> tuple:
-    """What members of one family have in common."""
+    """The structure that all members of one family share: classes, shapes, options and the box."""
     leaves, tree = jax.tree.flatten(problem.model)
     shapes = tuple(
         np.shape(leaf)[1:] if eqx.is_array(leaf) else () if _is_number(leaf) else (type(leaf), repr(leaf))
@@ -325,7 +328,7 @@ def _structure(problem: HJBProblem) -> tuple:
 
 
 def _parameters(model: AbstractModel, size: int) -> Float[np.ndarray, "family parameter"]:
-    """What tells the members of a family apart: their numbers."""
+    """The numerical parameters that distinguish the members of a family."""
     columns = []
     for leaf in jax.tree.leaves(model):
         if eqx.is_array(leaf):
@@ -336,29 +339,29 @@ def _parameters(model: AbstractModel, size: int) -> Float[np.ndarray, "family pa
 
 
 def stored_beside(part: Solution) -> Solution | None:
-    """The regimes that a family leads back to, where they are not just the family itself: to be stored beside it."""
+    """The family of coupled regimes to be stored beside `part`; None if it is `part` itself or if there is none."""
     if part.coupled is None or part.place is None:
         return None
     return None if np.array_equal(part.place, np.arange(family_size(part.coupled))) else part.coupled
 
 
 def family_size(part: Solution) -> int:
-    """How many members a family has, leaves stacked."""
+    """The number of members of a family with stacked leaves."""
     return jax.tree.leaves(eqx.filter(part.problem.model, eqx.is_array))[0].shape[0]
 
 
 class Stored(NamedTuple):
-    """What is read of one family of regimes."""
+    """The stored parts of the solution of one family of regimes."""
 
     value: Any
     nodes: tuple[np.ndarray, ...]
     result: Any
     stats: dict[str, Any]
-    faces: Any = None  # that the solver has closed
+    faces: Any = None  # closures chosen by the solver
     rule: Any = MAXIMISER
 
 
-Key = tuple[int | str, str]  # the number of a jump, or that a family is stored beside another, and the regime
+Key = tuple[int | str, str]  # the number of a jump, or `BESIDE` for a family stored beside another, and the regime
 
 
 def rebuilt(
@@ -367,7 +370,7 @@ def rebuilt(
     read: Callable[[tuple[Key, ...], HJBProblem, int], Stored],
     path: tuple[Key, ...] = (),
 ) -> Solution:
-    """A family of solutions from what was stored of it and of everything after it, by the way that leads there."""
+    """A family of solutions rebuilt from its stored parts and those of its destinations; `read` is called with the path to each."""
     return _rebuilt(Regimes(problem, size), problem, size, read, path)
 
 
@@ -382,38 +385,38 @@ def _rebuilt(regimes: Regimes, problem: HJBProblem, size: int, read, path: tuple
 
 def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: tuple, read, path: tuple[Key, ...]):
     destinations = []
-    for number, (asked, outcomes) in enumerate(regimes.after(problem, size)):
+    for number, (following, outcomes) in enumerate(regimes.after(problem, size)):
         if targets and targets[number] is not None:
             destinations.append(Return(targets[number]))
             continue
-        part = _rebuilt(regimes, asked, size * outcomes, read, (*path, (number, asked.model.regime)))
+        part = _rebuilt(regimes, following, size * outcomes, read, (*path, (number, following.model.regime)))
         destinations.append(reshape_family(part, (size, outcomes), 1))
     problem = problem.replace(continuations=tuple(unfilled(d) for d in destinations))
-    found = read(path, problem, size)
-    problem = problem if found.faces is None else problem.replace(faces=found.faces)
+    stored = read(path, problem, size)
+    problem = problem if stored.faces is None else problem.replace(faces=stored.faces)
     return Solution(
-        filled(problem, found.value),
-        found.value,
-        found.nodes,
-        found.result,
-        found.stats,
+        filled(problem, stored.value),
+        stored.value,
+        stored.nodes,
+        stored.result,
+        stored.stats,
         tuple(destinations),
-        rule=found.rule,
+        rule=stored.rule,
     )
 
 
 BESIDE = "coupled"
 
 
-# -- the value after a jump that leads back --------------------------------------------------------------------
+# -- the value after a jump that leads back to the family ------------------------------------------------------
 
 
 class Recurrent(eqx.Module):
-    """What follows a jump that leads back to the family that is being solved: its unknown, at another state.
+    """The continuation after a jump that leads back to the family being solved: the unknown value function at another state.
 
-    Solvers put it in its place (`landings` says where it is); called, it is zero.
+    Solvers insert the unknown values (`landings` gives the members and states). A call returns zero.
 
-    **Fields:** `members`: which member each outcome leads to.
+    **Fields:** `members`: the member after each outcome.
     """
 
     members: Int[Array, "*family outcome"]
@@ -429,7 +432,7 @@ def unfilled(after: After) -> Any:
 
 
 def filled(problem: HJBProblem, value: Any) -> HJBProblem:
-    """A family of problems with its own value functions where jumps lead back to it."""
+    """A family of problems with its value functions as continuations of the jumps that lead back to it."""
     return problem.replace(
         continuations=tuple(
             returning(problem, value, after.members) if isinstance(after, Recurrent) else after
@@ -439,9 +442,9 @@ def filled(problem: HJBProblem, value: Any) -> HJBProblem:
 
 
 def beyond(problem: HJBProblem, t: Scalar, z: Float[Array, " state"]) -> tuple[Any, Any, Any]:
-    """The nearest point of the box, how far beyond it a point lies, and what known slopes of the faces add out there.
+    """The nearest point of the box, the distance of a point from it, and the change of the value from known slopes at the faces.
 
-    In states with known slopes at the face the distance is zero: all that is to be said is in what they add.
+    In states with a known slope at the face the distance is set to zero, because the known slope accounts for it.
     """
     low, high = jnp.array(problem.domain).T
     inside = jnp.clip(z, low, high)
@@ -458,7 +461,7 @@ def beyond(problem: HJBProblem, t: Scalar, z: Float[Array, " state"]) -> tuple[A
 
 
 class Extended(eqx.Module):
-    """A value function that goes on beyond its box: with known slopes of the faces, elsewhere as a parabola."""
+    """A value function extended beyond its box: linearly at faces with a known slope, as a parabola elsewhere."""
 
     problem: HJBProblem
     value: Any
@@ -470,9 +473,9 @@ class Extended(eqx.Module):
 
 
 class Landing(NamedTuple):
-    """Where one jump that leads back lands from points of every member, and what is known of the value there.
+    """The landing states of one jump that leads back, from points of every member, and the known part of the value there.
 
-    The value after it is that of the member at `inside`, extended as a parabola by `distance`, plus `known`.
+    The value after the jump is the value of the member at `inside`, extended as a parabola by `distance`, plus `known`.
     """
 
     jump: int
@@ -483,16 +486,16 @@ class Landing(NamedTuple):
 
 
 def landings(problem: HJBProblem, points: Float[np.ndarray, "point state"]) -> tuple[Landing, ...]:
-    """Of every jump of a family that leads back to it."""
-    found = []
+    """The landings of every jump of a family that leads back to it."""
+    landing_list = []
     for j, after in enumerate(problem.continuations):
         if isinstance(after, Recurrent):
             members = np.asarray(after.members)
             bare = problem.replace(continuations=())
             target = bare.replace(model=on_host(lambda leaf, m=members: leaf[m], bare.model))
             parts = _landed(bare, target, j, jnp.asarray(points))
-            found.append(Landing(j, members, *(np.asarray(part) for part in parts)))
-    return tuple(found)
+            landing_list.append(Landing(j, members, *(np.asarray(part) for part in parts)))
+    return tuple(landing_list)
 
 
 @compiled
@@ -517,7 +520,7 @@ def _landed(problem: HJBProblem, targets: HJBProblem, number: int, points):
 
 
 def is_coupled(problem: HJBProblem) -> bool:
-    """Whether a problem has jumps that lead back to the family that is to be solved."""
+    """Whether a problem has jumps that lead back to the family being solved."""
     return any(isinstance(after, Recurrent) for after in problem.continuations)
 
 
