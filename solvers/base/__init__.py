@@ -1,4 +1,4 @@
-"""What every solver shares: the protocol, result codes, progress, checkpoints, compiled functions, memory."""
+"""The parts that all solvers share: the protocol, result codes, progress, checkpoints, compiled functions, memory."""
 
 from ._archive import (
     DamagedArchiveError as DamagedArchiveError,

@@ -1,4 +1,4 @@
-"""Sealed files of arrays: complete or absent, and damage is noticed."""
+"""Files of arrays with a checksum: they are written completely or not at all, and damage is detected."""
 
 import hashlib
 import io
@@ -11,11 +11,11 @@ import numpy as np
 
 from ...common import complete_file
 
-_MAGIC = b"abatax archive 1\n"  # the number is raised when a reader of an older file would go wrong
+_MAGIC = b"abatax archive 1\n"  # the number is increased with every change that an older reader would misinterpret
 
 
 class DamagedArchiveError(Exception):
-    """The file is an archive whose contents cannot be trusted."""
+    """The file is an archive with damaged contents."""
 
 
 class ForeignArchiveError(Exception):
@@ -23,9 +23,9 @@ class ForeignArchiveError(Exception):
 
 
 def write_archive(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays and a description of them to one file, in one go.
+    """Write arrays and their description to one file, which is replaced at once.
 
-    **Arguments:** `about`: anything that JSON can hold. `arrays`: by name, of numbers, Booleans or text.
+    **Arguments:** `about`: data that JSON can represent. `arrays`: arrays of numbers, Booleans or text by name.
     """
     file = io.BytesIO()
     np.savez(

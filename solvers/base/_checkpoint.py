@@ -9,9 +9,9 @@ from ._archive import DamagedArchiveError, ForeignArchiveError, read_archive, wr
 
 
 class Checkpoint:
-    """The state of one regime's solve, kept in a file that is replaced in one go.
+    """The state of the solve of one regime, kept in a file that is replaced at once.
 
-    A checkpoint belongs to a problem and a solver; one of another problem is not used.
+    A checkpoint belongs to a problem and a solver; the checkpoint of another problem or solver is not used.
     """
 
     def __init__(self, folder: Path | None, regime: str, solver: Any, problem: Any):
@@ -32,7 +32,7 @@ class Checkpoint:
         return jax.tree.unflatten(structure, [arrays[str(n)] for n in range(len(arrays))]), about["step"]
 
     def save(self, state: Any, step: int) -> None:
-        """Write beside, then rename."""
+        """Write the state to a temporary file and rename it."""
         if self.path is not None:
             arrays = {str(n): np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(state))}
             write_archive(self.path, {"mark": self.mark, "step": int(step)}, arrays)

@@ -7,9 +7,9 @@ from jaxtyping import Int
 
 
 def chunks(count: int, size: int) -> Iterator[tuple[Int[np.ndarray, " point"], int]]:
-    """The indices 0 to `count` - 1 in groups of exactly `size`, and the number of indices of each group that are new.
+    """The indices 0 to `count` - 1 in groups of exactly `size`, and the number of valid indices in each group.
 
-    The last group is filled up with the last index.
+    The last group is padded with the last index.
     """
     for start in range(0, count, size):
         yield np.minimum(np.arange(start, start + size), count - 1), min(size, count - start)

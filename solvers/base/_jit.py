@@ -1,4 +1,4 @@
-"""Compiled functions that know what they were traced from."""
+"""Compiled functions that are traced again when constants outside their arguments change."""
 
 import functools as ft
 import os
@@ -17,11 +17,11 @@ _GENERATOR = "xla_cpu_use_fusion_emitters"
 
 
 def compiled(function: F) -> F:
-    """`equinox.filter_jit` of a function, traced anew where what its arguments read from outside has changed.
+    """`equinox.filter_jit` of a function, traced again if external constants that its arguments read have changed.
 
-    A problem holds the constants and the code that its user's classes read, as part of the key of compiled programs; while a
-    program is traced it is checked that they still are what they were when the problem was posed. What else user's classes and
-    functions read (of policies, networks, functionals) is made part of the key at every call.
+    A problem holds the constants and the code that the user's classes read, as part of the key of compiled programs. During tracing
+    they are compared with their values when the problem was created. Constants that other classes and functions of the user read (in
+    policies, networks, functionals) become part of the key at every call.
 
     !!! example
 
@@ -41,13 +41,13 @@ def compiled(function: F) -> F:
             problem.check_constants()
         return function(*arguments, **keywords)
 
-    # the program's name is what JAX's logs and the seconds of compilation are told apart by
+    # JAX's logs and the timings of compilation identify programs by this name
     traced.__name__ = traced.__qualname__ = function.__name__
 
     @ft.cache
     def program():
-        """Made with the first call: JAX is not started by an import."""
-        options: Any = {"compiler_options": quick_to_compile()}  # which the stubs of equinox do not know
+        """The program, created at the first call so that an import does not initialise JAX."""
+        options: Any = {"compiler_options": quick_to_compile()}  # the type stubs of equinox lack this option
         return eqx.filter_jit(traced, **options)
 
     @ft.wraps(function)
@@ -62,10 +62,10 @@ def compiled(function: F) -> F:
 
 @ft.cache
 def quick_to_compile() -> dict[str, bool]:
-    """Options with which XLA compiles programs of many small operations sooner, to code as fast; empty where it has none.
+    """XLA options that compile programs of many small operations faster, to code of equal speed; empty if XLA has none.
 
-    On CPUs the older code generator takes 60 % of the time of the newer one, the default, for the equation at a batch of nodes.
-    A choice made in the environment variable `XLA_FLAGS` is kept.
+    On CPUs the older code generator takes 60 % of the compilation time of the default one for the equation at a batch of nodes.
+    A choice in the environment variable `XLA_FLAGS` takes precedence.
     """
     if jax.default_backend() != "cpu" or _GENERATOR in os.environ.get("XLA_FLAGS", ""):
         return {}

@@ -1,4 +1,4 @@
-"""How much memory a finite-difference solve takes, before it takes it."""
+"""Estimates of the memory of a finite-difference solve before it starts."""
 
 import math
 import os
@@ -6,17 +6,17 @@ from pathlib import Path
 
 # Bytes, measured as the growth of peak resident memory of whole solves over that of a small one (`tests/test_solvers_memory.py`
 # has the figures), rounded up.
-_DENSE = (
-    13 * 8
-)  # per pair of nodes of one state: difference matrices of two schemes on all levels, dense while they are made
-_POINTWISE = (
-    60 * 8
-)  # per node, member and pair of states: derivatives, drift, variance, and copies for the compiled kernel
-_ENTRY = 40  # per entry of a sparse matrix: value, indices, the sums that assemble it, multigrid levels below
+# per pair of nodes of one state: difference matrices of two schemes on all levels, which are dense during their construction
+_DENSE = 13 * 8
+# per node, member and pair of states: derivatives, drift, variance, and copies for the compiled kernel
+_POINTWISE = 60 * 8
+_ENTRY = 40  # per entry of a sparse matrix: value, indices, temporary sums of the assembly, coarser multigrid levels
 _KRYLOV = 70 * 8  # per node: directions of GMRES between restarts
-_FILL = 32  # per node, node of the shorter state and square of the order: factors in two dimensions while they grow
-_COPIES = 4 * 8  # per entry of a dense matrix: the matrix, its parts, and the factors while they are made
-_SHARE = 0.8  # of the memory of the machine that one solve may take
+_FILL = (
+    32  # per node, node of the shorter state and square of the order: factors in two dimensions during factorisation
+)
+_COPIES = 4 * 8  # per entry of a dense matrix: the matrix, its parts, and the factors during factorisation
+_SHARE = 0.8  # largest share of the machine's memory for one solve
 
 
 def memory_needed(counts: tuple[int, ...], family: int, order: int) -> int:
@@ -26,7 +26,7 @@ def memory_needed(counts: tuple[int, ...], family: int, order: int) -> int:
 
     - `counts`: nodes per state. `family`: members solved together. `order`: of the scheme.
 
-    **Returns:** an estimate that is meant to be too large rather than too small.
+    **Returns:** a conservative (rather too large) estimate.
 
     !!! example
 
@@ -48,17 +48,17 @@ def memory_needed(counts: tuple[int, ...], family: int, order: int) -> int:
 
 def memory_there() -> int | None:
     """Memory of this machine, or of the container the process runs in, in bytes; None if it is not known."""
-    found = []
+    limits = []
     try:
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         pass
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups, version 2 and 1
         try:
-            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+            limits.append(int(Path("/sys/fs/cgroup", name).read_text()))
         except (OSError, ValueError):  # absent, or `max`
             continue
-    return min(found, default=None)
+    return min(limits, default=None)
 
 
 def check_memory(counts: tuple[int, ...], family: int, order: int) -> None:
@@ -66,7 +66,7 @@ def check_memory(counts: tuple[int, ...], family: int, order: int) -> None:
 
     **Arguments:** as `memory_needed`.
 
-    **Raises:** `ValueError` with the memory it would take and a grid that fits.
+    **Raises:** `ValueError` with the required memory and a grid that fits.
 
     !!! example
 
@@ -94,17 +94,17 @@ def check_memory(counts: tuple[int, ...], family: int, order: int) -> None:
 def check_dense(what: str, remedy: str, rows: int, columns: int) -> None:
     """Refuse a dense matrix that would not fit in memory.
 
-    **Arguments:** `what`: the options that ask for it, with their values. `remedy`: what to take instead.
+    **Arguments:** `what`: the options that determine its size, with their values. `remedy`: the advice of the message.
 
-    **Raises:** `ValueError` with the memory it would take.
+    **Raises:** `ValueError` with the required memory.
     """
     check_bytes(what, remedy, _COPIES * rows * columns)
 
 
 def check_bytes(what: str, remedy: str, needed: int) -> None:
-    """Refuse what would not fit in memory.
+    """Refuse a computation that would not fit in memory.
 
-    **Raises:** `ValueError` with the memory it would take.
+    **Raises:** `ValueError` with the required memory.
     """
     there = memory_there()
     if there is not None and needed > _SHARE * there:
@@ -115,12 +115,12 @@ def check_bytes(what: str, remedy: str, needed: int) -> None:
 
 
 def _is_factorised(states: int, nodes: int) -> bool:
-    """Whether factors of the whole matrix are the larger part: two states, while a direct solve is chosen."""
+    """Whether factors of the whole matrix dominate the memory: with two states if the direct solver is chosen."""
     return states == 2 and nodes <= 60_000
 
 
 def _fitting(counts: tuple[int, ...], family: int, order: int, allowed: float) -> tuple[int, ...] | None:
-    """The same shape with fewer cells, an even number of them, so that it can be halved."""
+    """A grid of the same proportions that fits, with an even number of cells per state, so that they can be halved."""
     least = max(order, 2) + 3
     for step in range(1, 400):
         factor = 0.95**step

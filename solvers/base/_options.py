@@ -1,4 +1,4 @@
-"""One-line refusals of options that no solver can work with."""
+"""Checks of solver options, with one-line messages."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ...common import shortened
 
 
 def check_tolerance(tolerance: Any) -> None:
-    """**Raises:** `ValueError` unless a tolerance is a share of the range of V that an iteration can be held to."""
+    """**Raises:** `ValueError` unless a tolerance, a share of the range of V, lies between 0 and 1."""
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"`solver.tolerance` is {tolerance}; it must be > 0 and below 1.")
 
@@ -20,6 +20,6 @@ def check_whole(name: str, value: Any, least: int, most: int = 10**9) -> None:
 
 
 def check_real(name: str, value: Any, low: float, high: float, unit: str = "") -> None:
-    """**Raises:** `ValueError` unless an option lies between two bounds, both allowed."""
+    """**Raises:** `ValueError` unless an option lies between two bounds, bounds included."""
     if not low <= value <= high:
         raise ValueError(f"`solver.{name}` is {value}; it must be between {low:g} and {high:g}{unit}.")

@@ -3,19 +3,19 @@ import sys
 
 
 class AbstractProgress(abc.ABC):
-    """What the user sees while a solver works."""
+    """Display of the progress of a solver."""
 
     @abc.abstractmethod
     def update(self, task: str, stage: str, step: int, numbers: dict[str, float]) -> None:
-        """One iteration was done."""
+        """Report a finished iteration."""
 
     @abc.abstractmethod
     def done(self, task: str, outcome: str) -> None:
-        """A task has ended."""
+        """Report the end of a task."""
 
 
 class NoProgress(AbstractProgress):
-    """Silent."""
+    """No display."""
 
     def update(self, task, stage, step, numbers):
         del task, stage, step, numbers
@@ -25,7 +25,7 @@ class NoProgress(AbstractProgress):
 
 
 class TextProgress(AbstractProgress):
-    """One line per iteration, named numbers, on standard error."""
+    """One line with named numbers per iteration, on standard error."""
 
     def update(self, task, stage, step, numbers):
         shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
@@ -36,9 +36,9 @@ class TextProgress(AbstractProgress):
 
 
 class RichProgress(AbstractProgress):
-    """A live line per task on a terminal, plain lines elsewhere.
+    """A live line per task on a terminal; otherwise one plain line per finished task.
 
-    Use as a context manager, so that the terminal is restored.
+    Use it as a context manager, so that the terminal is restored.
     """
 
     def __init__(self):

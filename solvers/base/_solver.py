@@ -12,26 +12,26 @@ from ._result import RESULTS
 
 
 class Finish(NamedTuple):
-    """What a solver hands back for a family of problems."""
+    """The result of a solver for a family of problems."""
 
     value: Callable[[Scalar, Point], Scalar]  # array leaves stacked over the family
     result: RESULTS
     stats: dict[str, Any]
-    nodes: tuple[np.ndarray, ...]  # a grid that shows the solution well
+    nodes: tuple[np.ndarray, ...]  # a grid that resolves the solution, for datasets and figures
     policy: Any = None  # a trained policy, leaves stacked; None where the control is the maximiser of the Hamiltonian
 
 
-MOST_STEPS = 500  # far more than Newton's method takes, so that what wanders ends
+MOST_STEPS = 500  # far more than Newton's method needs; stops an iteration that diverges
 
 
 class AbstractSolver(eqx.Module):
-    """How a problem is solved: four verbs on immutable objects, driven by `solve`.
+    """The protocol of a solver: methods on immutable objects that `solve` calls.
 
-    Solvers see a *family* of problems: every array leaf of the problem has a leading axis over members that
-    share a grid (the damage functions behind a jump). A single problem is a family of one.
+    A solver receives a *family* of problems: every array leaf of the problem has a leading axis over members that share a grid (for
+    example the damage functions after a jump). A single problem is a family of one member.
 
-    `workspace` holds what can be rebuilt at any time (matrices, compiled functions); `state` holds the rest and
-    is what a checkpoint saves.
+    `workspace` holds objects that can be rebuilt at any time (matrices, compiled functions). `state` holds everything else and is
+    saved in checkpoints.
     """
 
     @abc.abstractmethod
@@ -42,7 +42,7 @@ class AbstractSolver(eqx.Module):
         key: PRNGKeyArray,
         guess: Callable[[Scalar, Point], Scalar] | None,
     ) -> tuple[Any, Any]:
-        """The first state and the workspace."""
+        """The initial state and the workspace."""
 
     @abc.abstractmethod
     def step(self, problem: HJBProblem, state: Any, workspace: Any, key: PRNGKeyArray) -> Any:
@@ -50,7 +50,7 @@ class AbstractSolver(eqx.Module):
 
     @abc.abstractmethod
     def terminate(self, state: Any) -> bool:
-        """Whether nothing more is to be done."""
+        """Whether the iteration has ended."""
 
     @abc.abstractmethod
     def progress(self, state: Any) -> tuple[dict[str, float], str]:
@@ -61,7 +61,7 @@ class AbstractSolver(eqx.Module):
         """The value function, the result code and statistics."""
 
     def check_coupled(self, problem: HJBProblem, family: int) -> None:
-        """**Raises:** `ValueError` if regimes that lead to each other, or back to themselves, cannot be solved together."""
+        """**Raises:** `ValueError` if the solver cannot solve regimes with jumps to each other or back to themselves."""
         del family
         raise ValueError(
             f"`solver` is {type(self).__name__}; jumps of `{problem.model.name}` lead back to a regime before them: use"
@@ -70,10 +70,10 @@ class AbstractSolver(eqx.Module):
 
     @property
     def most_steps(self) -> int:
-        """Iterations after which `solve` gives a regime up, unless it is told otherwise."""
+        """The default of the largest number of iterations of `solve` per regime."""
         return MOST_STEPS
 
     def coarser(self, problem: HJBProblem) -> "AbstractSolver | None":
-        """What finds a solution to refine where this solver did not converge; None if there is nothing of the kind."""
+        """A coarser solver for a first solution if this solver did not converge; None if there is none."""
         del problem
         return None

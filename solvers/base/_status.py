@@ -1,4 +1,4 @@
-"""The status of an iteration as a number in its state: 0 while it runs, then an index of its result."""
+"""The status of an iteration as a number in its state: 0 while it runs, then the index of its result code in `CODES`."""
 
 from ._result import RESULTS
 

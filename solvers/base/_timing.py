@@ -1,4 +1,4 @@
-"""Seconds that JAX has spent tracing and compiling in this process, so that they can be reported apart."""
+"""Seconds of tracing and compilation by JAX in this process, so that they can be reported separately."""
 
 import threading
 

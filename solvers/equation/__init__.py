@@ -1,4 +1,4 @@
-"""The HJB equation at a batch of nodes, and marks by which a wrong solution of it is recognised."""
+"""The HJB equation at a batch of nodes, and indicators of wrong solutions."""
 
 from ._branch import (
     MOSTLY_WRONG as MOSTLY_WRONG,

@@ -1,4 +1,4 @@
-"""The compiled parts of the finite-difference solver: policies, residuals and linearisations at a batch of nodes."""
+"""Compiled evaluation of the HJB equation: policies, residuals and linearisations at a batch of nodes."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from ..solution import Bracket, Near, Recurrent
 
 
 class Local(NamedTuple):
-    """What the equation says at one node: its residual and its linearisation, policy frozen."""
+    """The residual of the equation at one node and its linearisation for a frozen policy."""
 
     residual: Any
     discount: Any
@@ -24,9 +24,9 @@ class Local(NamedTuple):
     ascent: Any  # derivative of the Hamiltonian in each control
     value: Any
     costate: Any
-    outward: Any  # drift out of a state constraint that no control stops
-    weight: Any  # minus the derivative of the flow in the value: the discount rate, of recursive utility by where the value stands
-    after: Any = ()  # derivatives in the values after the jumps, where those are unknown
+    outward: Any  # whether the drift points out of a state constraint for all controls
+    weight: Any  # minus the derivative of the flow in the value: the discount rate, or with recursive utility a function of the value
+    after: Any = ()  # derivatives in the values after the jumps, if these are unknown
 
 
 _TIME = 0.0  # stationary problems
@@ -47,7 +47,7 @@ def on_nodes(problem, guess, points):
 
 
 def with_faces_only(problem: HJBProblem) -> HJBProblem:
-    """The problem without its box and margins: its face slopes need not be compiled anew when these move."""
+    """The problem without its box and margins, so that face slopes are not compiled again when these change."""
     if problem.faces is None:
         return HJBProblem(problem.model)
     bare = [
@@ -59,7 +59,7 @@ def with_faces_only(problem: HJBProblem) -> HJBProblem:
 
 @compiled
 def face_slope(problem, axis: int, side: int, points):
-    """The known slope of a face and its normal derivative, at all nodes (only those on the face are used)."""
+    """The known slope of a face and its normal derivative at all points (only values on the face are used)."""
 
     def of_member(p):
         closure = p.closure(axis, side)
@@ -84,18 +84,19 @@ def after_jumps(problem, points):
 def lowest_after(
     problem: HJBProblem, after: tuple[Float[np.ndarray, "family _ _"], ...], shape: tuple[int, int]
 ) -> Float[np.ndarray, "family node"]:
-    """The lowest of the values after jumps, at all nodes of all members; zero without jumps that lead elsewhere.
+    """The lowest value after the jumps, at all nodes of all members; zero without jumps to other regimes.
 
-    Where a planner fears a jump, what it is worth holds exp((V - V_after) / xi): from far above Newton steps come down by one xi each.
+    With aversion to a jump the equation contains exp((V - V_after) / xi), so that Newton steps from far above decrease V by only one
+    xi each. The lowest value avoids such a start.
     """
-    known = (not isinstance(continuation, Recurrent) for continuation in problem.continuations)
-    lowest = [values.min(axis=-1) for values, elsewhere in zip(after, known, strict=True) if elsewhere]
+    leads_elsewhere = (not isinstance(continuation, Recurrent) for continuation in problem.continuations)
+    lowest = [values.min(axis=-1) for values, elsewhere in zip(after, leads_elsewhere, strict=True) if elsewhere]
     return np.min(lowest, axis=0) if lowest else np.zeros(shape)
 
 
 @compiled
 def missed_gains(problem, points, value, costate, hessian, control, after) -> Float[jax.Array, "family node"]:
-    """By how much a finer scan of the controls raises the Hamiltonian at a batch of nodes of all members."""
+    """The gain of the Hamiltonian from a finer scan of the controls, at a batch of nodes of all members."""
 
     def of_member(p, *own):
         def at(x, value, costate, hessian, u, after):
@@ -107,13 +108,13 @@ def missed_gains(problem, points, value, costate, hessian, control, after) -> Fl
 
 
 class Upwind(NamedTuple):
-    """Which one-sided slopes the equation is evaluated with; arrays, so that one compiled program serves all of them.
+    """The choice of one-sided slopes, as arrays, so that one compiled program serves every choice.
 
     **Fields:**
 
-    - `signs`: for each state the sign of its drift, 0 where it has to be found.
-    - `order`: the states whose drift has to be found, in the order in which they are; entries after the first `sweeps` are not used.
-    - `sweeps`: how many searches there are.
+    - `signs`: for each state the sign of its drift, 0 if it must be determined.
+    - `order`: the states with a drift to be determined, in the order of the searches; only the first `sweeps` entries are used.
+    - `sweeps`: the number of searches.
     """
 
     signs: Any
@@ -122,21 +123,21 @@ class Upwind(NamedTuple):
 
     @classmethod
     def of(cls, signs: tuple[int, ...] | None, dimension: int) -> "Upwind":
-        """From the signs of the drifts; None where both one-sided slopes are the same."""
-        known = np.ones(dimension, dtype=int) if signs is None else np.array(signs)
-        free = np.flatnonzero(known == 0)
-        # the drift of one state may depend on the costates of the others: twice around
+        """The choice for the given signs of the drifts; None if both one-sided slopes are equal."""
+        sign_array = np.ones(dimension, dtype=int) if signs is None else np.array(signs)
+        free = np.flatnonzero(sign_array == 0)
+        # the drift of one state may depend on the costates of the others, so that all states are visited twice
         sweeps = free.size if free.size < 2 else 2 * free.size
         order = np.zeros(2 * dimension + 1, dtype=int)
         order[:sweeps] = np.resize(free, sweeps)
-        return cls(jnp.asarray(known), jnp.asarray(order), jnp.asarray(sweeps))
+        return cls(jnp.asarray(sign_array), jnp.asarray(order), jnp.asarray(sweeps))
 
 
 def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
-    `upwind` asks for the monotone scheme: for each state the sign of its drift, 0 where that is to be found. `coupled` asks for
-    the derivatives in the values after the jumps.
+    `upwind` selects the monotone scheme: for each state the sign of its drift, 0 if it must be determined. `coupled` requests the
+    derivatives in the values after the jumps.
     """
     return _evaluate(problem, shared, own, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
 
@@ -163,12 +164,12 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: Upwind, coupled: bo
         return _Look(u, h, drift)
 
     zero = jnp.zeros(())
-    nothing = _Look(type(problem.model.controls)(*(zero for _ in problem.model.controls)), zero, zero)
-    costate, stuck, u = _godunov(look, nothing, forward, backward, blocked, upwind)
+    placeholder = _Look(type(problem.model.controls)(*(zero for _ in problem.model.controls)), zero, zero)
+    costate, stuck, u = _godunov(look, placeholder, forward, backward, blocked, upwind)
     residual, (ascent, discount, drift, variance) = jax.value_and_grad(hamiltonian, argnums=(0, 1, 2, 3))(
         u, value, costate, hessian
     )
-    # a drift out of a state constraint that no control stops is dropped
+    # an outward drift at a state constraint that no control can stop is removed
     residual = residual - jnp.sum(jnp.where(stuck, drift * costate, 0.0))
     drift = jnp.where(stuck, 0.0, drift)
     flow = jax.grad(problem.model.preferences.aggregate, argnums=1)(problem.model.utility(t, state, u), value)
@@ -177,7 +178,7 @@ def at_node(problem: HJBProblem, shared, own, after, upwind: Upwind, coupled: bo
 
 
 class _Look(NamedTuple):
-    """The best control for a costate, and what the Hamiltonian and its derivative in one costate, a drift, then are."""
+    """The optimal control for a costate, the Hamiltonian, and its derivative in one costate, which is a drift."""
 
     control: Any
     hamiltonian: Any
@@ -185,15 +186,15 @@ class _Look(NamedTuple):
 
 
 def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
-    r"""The costate at which the discrete Hamiltonian is maximised, found state by state, and the control there.
+    r"""The costate that maximises the discrete Hamiltonian, determined state by state, and the optimal control there.
 
-    $\max_u H$ is convex in the costate and its derivative there is the optimal drift. With both one-sided slopes at hand
-    the monotone choice is the forward one if its drift is upward, the backward one if its drift is downward; where $V$ has a
-    convex kink both may hold and the larger Hamiltonian wins; where neither does, the slope in between at which the
-    drift vanishes. On a state constraint the outward slope is moved out until the drift no longer leaves. Where the drift has
-    a known sign there is nothing to choose.
+    $\max_u H$ is convex in the costate, and its derivative is the optimal drift. The monotone choice is the forward slope if its
+    drift is upward and the backward slope if its drift is downward. At a convex kink of $V$ both conditions may hold, and the
+    slope with the larger Hamiltonian is used; if neither holds, the slope between them at which the drift vanishes is used. At a
+    state constraint the outward slope is shifted until the drift no longer points outward. If the sign of the drift is known, the
+    slope follows from it.
 
-    The control at the costate found is one more pass of the same loop, so that the maximiser is compiled once.
+    The control at the resulting costate is computed in one more pass of the same loop, so that the maximiser is compiled once.
     """
     start = jnp.where(blocked[:, 1], backward, jnp.where(blocked[:, 0], forward, 0.5 * (forward + backward)))
     start = jnp.where(upwind.signs > 0, forward, jnp.where(upwind.signs < 0, backward, start))
@@ -201,18 +202,18 @@ def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
 
     def sweep(n, carry):
         costate, stuck, _ = carry
-        here = states == upwind.order[n]
+        is_current = states == upwind.order[n]
 
         def at(p):
-            return look(jnp.where(here, p, costate), jnp.where(here, 1.0, 0.0))
+            return look(jnp.where(is_current, p, costate), jnp.where(is_current, 1.0, 0.0))
 
         def of(leaf):
-            return jnp.sum(jnp.where(here, leaf, 0.0))
+            return jnp.sum(jnp.where(is_current, leaf, 0.0))
 
         searched = n < upwind.sweeps
-        blocked_here = jnp.any(here[:, None] & blocked, axis=0)
-        chosen, out, control = _one_state(at, nothing, of(costate), of(forward), of(backward), blocked_here, searched)
-        return jnp.where(here, chosen, costate), jnp.where(here & searched, out, stuck), control
+        blocked_sides = jnp.any(is_current[:, None] & blocked, axis=0)
+        chosen, out, control = _one_state(at, nothing, of(costate), of(forward), of(backward), blocked_sides, searched)
+        return jnp.where(is_current, chosen, costate), jnp.where(is_current & searched, out, stuck), control
 
     carry = start, jnp.zeros(forward.shape, dtype=bool), nothing.control
     return jax.lax.fori_loop(0, upwind.sweeps + 1, sweep, carry)
@@ -220,16 +221,17 @@ def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
 
 _MOST_DOUBLINGS, _MOST_STEPS = 40, 60
 
-# What the search for one state's slope does next.
+# Phases of the search for the slope in one state: evaluate the forward slope, evaluate the backward slope, search for a vanishing
+# drift, evaluate the given slope once, stop.
 _FORWARD, _BACKWARD, _SEARCH, _ONCE, _DONE = range(5)
 
 
 def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched):
-    """The slope of one state, the others given, whether a drift out of a constrained face cannot be stopped, and the last control.
+    """The slope in one state for given slopes in the others, whether an outward drift cannot be stopped, and the last control.
 
-    One loop evaluates the forward slope, the backward slope and, only where the drift vanishes in between, the search
-    for that slope: the Hamiltonian is compiled once. On a constrained face the outward slope is moved out,
-    by doubling steps, until the drift no longer points out. Unless the slope is `searched`, the given one is evaluated.
+    A single loop evaluates the forward slope, the backward slope and, if the drift vanishes between them, the search for that
+    slope, so that the Hamiltonian is compiled once. At a constrained face the outward slope is shifted in doubling steps until the
+    drift no longer points outward. Unless `searched` holds, only the given slope is evaluated.
     """
     out_high, out_low = blocked[1], blocked[0] & ~blocked[1]
     step = 1.0 + 0.5 * jnp.abs(jnp.where(out_high, backward, forward))
@@ -251,13 +253,15 @@ def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched
         more_low = (phase == _BACKWARD) & out_low & (seen.drift < 0.0)
         again = (more_high | more_low) & (count < _MOST_DOUBLINGS)
         bracket = bracket.started((phase == _BACKWARD) & ~again)
-        # the first point of the search is asked for with a count of zero
-        asked, count = jnp.where(phase == _SEARCH, count, 0), jnp.where(again | (phase == _SEARCH), count + 1, 0)
+        # the search starts with a count of zero
+        search_count, count = jnp.where(phase == _SEARCH, count, 0), jnp.where(again | (phase == _SEARCH), count + 1, 0)
         open_still = is_between(up, down) & ~bracket.found & (count < _MOST_STEPS)
         after_both = jnp.where((phase == _ONCE) | ~open_still, _DONE, _SEARCH)
         following = jnp.where(phase == _FORWARD, _BACKWARD, after_both)
         doubled = jnp.where(more_high, backward + 2.0 * (p - backward), forward + 2.0 * (p - forward))
-        onward = jnp.where(phase == _FORWARD, jnp.where(out_low, forward + step, backward), bracket.next_point(asked))
+        onward = jnp.where(
+            phase == _FORWARD, jnp.where(out_low, forward + step, backward), bracket.next_point(search_count)
+        )
         return (
             jnp.where(again, phase, following),
             count,
@@ -274,10 +278,10 @@ def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched
     _, _, _, bracket, up, down, control = jax.lax.while_loop(lambda carry: carry[0] != _DONE, body, carry)
     goes_up, goes_down = up.drift > 0.0, down.drift < 0.0
     side = jnp.where(goes_up & (~goes_down | (up.hamiltonian >= down.hamiltonian)), forward, backward)
-    # the only slope that exists on a constrained face is the inner one
+    # at a constrained face only the inner slope exists
     side = jnp.where(out_high & goes_down, backward, jnp.where(out_low & goes_up, forward, side))
     stuck = (out_high & goes_up & ~goes_down) | (out_low & goes_down & ~goes_up)
-    # on a constrained face, the end of the bracket at which the drift does not leave
+    # at a constrained face, the end of the bracket at which the drift does not point outward
     root = jnp.where(out_high, bracket.low, jnp.where(out_low, bracket.high, bracket.root))
     chosen = jnp.where(is_between(up, down), root, jnp.where(stuck, 0.0, side))
     return jnp.where(searched, chosen, given), stuck, control

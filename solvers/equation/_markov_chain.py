@@ -1,4 +1,4 @@
-"""A Markov chain on a small grid that follows the optimal policy: what the residuals of a solution are worth together."""
+"""A Markov chain on a small grid under the optimal policy, which accumulates the residuals of a solution to an error of the value."""
 
 import functools
 
@@ -14,17 +14,17 @@ from ._branch import in_region
 from ._godunov import Local
 from ._infinite import Flow
 
-# Nodes per state by number of states; beyond, a grid tells too little. Powers of two fill the calls of the compiled kernel.
+# Nodes per state by number of states; with more states the grid is too coarse. Powers of two fill the calls of the compiled kernel.
 _NODES = {1: 256, 2: 32, 3: 12, 4: 7, 5: 5}
-# A solution whose residuals allow a larger relative error than this is not resolved.
+# A solution with a larger estimated relative error is unresolved.
 UNRESOLVED = 1e-3
-# The error reported to the user is this multiple of the estimate, which is of first order: on a portfolio problem in closed form
-# the true error of grids, polynomials, features and networks was 0.5 to 1.4 times the estimate.
+# The error reported to the user is this multiple of the first-order estimate: on a portfolio problem with a closed-form solution the
+# true error of grids, polynomials, features and networks was 0.5 to 1.4 times the estimate.
 SAFETY = 2.0
 
 
 class ChainGrid:
-    """The tensor grid of a chain: few nodes, spread over the whole box of the problem."""
+    """The tensor grid of a Markov chain, with few nodes spread over the whole box of the problem."""
 
     def __init__(self, problem: HJBProblem):
         self.problem, dimension = problem, len(problem.region)
@@ -36,19 +36,20 @@ class ChainGrid:
 
 
 def chain_grid(problem: HJBProblem) -> ChainGrid | None:
-    """The grid of a chain; None with so many states that a grid is too coarse."""
+    """The grid of a Markov chain; None if the problem has so many states that a grid is too coarse."""
     return ChainGrid(problem) if len(problem.region) in _NODES else None
 
 
 class MarkovChain:
-    r"""The states under the optimal policy and the worst case, on a tensor grid of few nodes (Kushner and Dupuis 2001).
+    r"""A Markov chain approximation of the states under the optimal policy and the worst case (Kushner and Dupuis 2001).
 
-    With the policy frozen, a solution of residual $r$ differs from the value function to first order by
+    For a frozen policy, a solution with residual $r$ differs from the value function to first order by
 
-    $$e(x) = \mathbb{E}\int_0^\infty e^{-\int_0^t\rho}\,r(X_t)\,dt,\qquad \rho = -\partial H/\partial V$$
+    $$e(x) = \mathbb{E}\int_0^\infty e^{-\int_0^t\rho}\,r(X_t)\,dt,\qquad \rho = -\partial H/\partial V.$$
 
-    so that what lies far from where optimal paths go counts little, and what is met for decades counts much. The matrix of the chain
-    is monotone: with $|r|$ in place of $r$ its solution is nowhere less than the size of $e$. At faces the chain is held inside.
+    Residuals far from the optimal paths have little weight, and residuals in states that are occupied for decades have much. The
+    matrix of the chain is monotone, so that the solution with $|r|$ instead of $r$ is an upper bound of $|e|$. The chain does not
+    leave the box at its faces.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class MarkovChain:
     ):
         """**Arguments:**
 
-        - `derivatives`: values, slopes and hessians of a solution of every member at the nodes, `local` the equation there.
+        - `derivatives`: values, slopes and hessians of a solution of every member at the nodes.
+        - `local`: the linearised equation at the nodes.
         - `coupled`: whether jumps lead back to the problem itself.
         - `known`: the part of the values that is known before the equation is solved.
         """
@@ -74,17 +76,17 @@ class MarkovChain:
 
     @property
     def flow(self) -> Flow:
-        """What flows in along the paths."""
+        """The flow along the optimal paths."""
         return Flow(self.problem, self.nodes, self.local, self.slopes, self.hessians)
 
     @functools.cached_property
     def rates(self) -> Float[np.ndarray, "family node"]:
-        """At which values are discounted, per year; jumps that lead back to what is asked carry its errors on."""
+        """The discount rates of errors, per year; jumps that lead back to the problem do not discount, because errors persist."""
         delta = self.discount_rate[:, None]
         return np.maximum(0.0 if self.coupled else -self.local.discount, delta) + np.zeros(self.values.shape)
 
     def pairs(self, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Neighbours along a state, lower and upper; their distance, and the widths of the cells around either."""
+        """Lower and upper neighbours along a state, their distance, and the widths of the cells around the lower and the upper one."""
         order = np.moveaxis(self.index, axis, 0)
         low, high = order[:-1].ravel(), order[1:].ravel()
         others = low.size // (self.shape[axis] - 1)
@@ -92,7 +94,7 @@ class MarkovChain:
         return low, high, np.repeat(distance, others), np.repeat(width[:-1], others), np.repeat(width[1:], others)
 
     def matrix(self, member: int) -> sp.csr_matrix:
-        """Discounting and the rates of the jumps to neighbours: an M-matrix."""
+        """The M-matrix of discounting and of the transition rates to neighbouring nodes."""
         n, drift, variance = len(self.points), self.local.drift[member], self.local.variance[member]
         rows, columns, entries = [np.arange(n)], [np.arange(n)], [self.rates[member]]
         for a in range(len(self.shape)):
@@ -106,19 +108,19 @@ class MarkovChain:
         return sp.csr_matrix(whole, shape=(n, n))
 
     def error(self, where: Bool[np.ndarray, " node"] | None = None) -> float:
-        """The largest error of the value in the region that its residuals allow, relative to its range.
+        """The largest error of the value in the region estimated from the residuals, relative to the range of the value.
 
-        **Arguments:** `where`: the nodes whose residuals count; all of them if left out.
+        **Arguments:** `where`: the nodes with residuals that are included; all nodes by default.
         """
-        inside, size = in_region(self.problem, self.points), np.abs(self.local.residual)
-        size = size if where is None else np.where(where, size, 0.0)
-        if not np.all(np.isfinite(size)):
+        inside, magnitude = in_region(self.problem, self.points), np.abs(self.local.residual)
+        magnitude = magnitude if where is None else np.where(where, magnitude, 0.0)
+        if not np.all(np.isfinite(magnitude)):
             return np.inf
         if not inside.any():
             inside[:] = True
         rest = self.values if self.known is None else self.values - self.known
-        ranges, found = value_ranges(self.values[:, inside], rest[:, inside]), []
-        for f, source in enumerate(size):
+        ranges, relative_errors = value_ranges(self.values[:, inside], rest[:, inside]), []
+        for f, source in enumerate(magnitude):
             error = np.asarray(spla.spsolve(self.matrix(f).tocsc(), source))
-            found.append(float(np.max(error[inside])) / ranges[f])
-        return max(found)
+            relative_errors.append(float(np.max(error[inside])) / ranges[f])
+        return max(relative_errors)

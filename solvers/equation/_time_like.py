@@ -1,4 +1,4 @@
-"""Which states are time-like: no noise, and a drift of one sign whatever is done."""
+"""Detection of time-like states, which have no noise and a drift of one sign for all controls."""
 
 from typing import NamedTuple
 
@@ -16,25 +16,27 @@ _SAMPLES = 256
 
 
 class Transport(NamedTuple):
-    """How each state moves, in all members of a family."""
+    """Drift and noise of every state in all members of a family."""
 
-    signs: tuple[int, ...]  # the sign of its drift if the state is time-like, else 0
-    quiet: tuple[bool, ...]  # whether it has no noise
-    outweighs: tuple[float, ...]  # drift over variance, the median; times a cell, its Peclet number
+    signs: tuple[int, ...]  # sign of the drift if the state is time-like, otherwise 0
+    quiet: tuple[bool, ...]  # whether the state has no noise
+    outweighs: tuple[
+        float, ...
+    ]  # median of drift over variance; multiplied by the cell size, the Peclet number of the cell
 
 
 def time_like_states(problem: HJBProblem) -> Transport:
-    """Which states are time-like, and which have no noise at all.
+    """The time-like states, the states without noise, and the ratio of drift to noise.
 
-    Cumulative emissions never fall and have no noise: values depend only on those downstream, and a solver may march.
-    Recognised by evaluating drift and diffusion at states and controls spread over their bounds.
+    For example, cumulative emissions never decrease and have no noise: values depend only on values downstream, so that a solver may
+    march. The detection evaluates drift and diffusion at states and controls spread over their bounds.
     """
     signs, quiet, transport = [], [], []
     for b, s in zip(*sample_motion(problem), strict=True):
         still = not np.any(s) and np.all(np.isfinite(b)) and np.any(b)
         signs.append(int(still and np.all(b >= 0)) - int(still and np.all(b <= 0)))
         quiet.append(not np.any(s))
-        # drifts are those of every member of the ensemble, noise is not
+        # the drift depends on the member of the climate ensemble, the noise does not
         speed = np.abs(b).reshape(b.shape[0], b.shape[1], -1).mean(axis=2)
         variance = np.sum(s**2, axis=-1)
         noisy = (variance > 0.0) & np.isfinite(speed)
@@ -47,7 +49,7 @@ def sample_motion(
     states: Float[np.ndarray, "sample state"] | None = None,
     controls: Float[np.ndarray, "sample control"] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Drift and noise of every state in all members of a family, at given states and controls or spread over their bounds."""
+    """Drift and noise of every state in all members of a family, at given states and controls or at points within their bounds."""
     model = problem.model
     if states is None or controls is None:
         bounds = [*problem.domain, *((c.low, c.high) for c in model.controls)]
@@ -79,7 +81,7 @@ def between(
     high: Float[np.ndarray, " variable"],
     shares: Float[np.ndarray, "point variable"],
 ) -> Float[np.ndarray, "point variable"]:
-    """Points between bounds, of which some may be infinite: most of those are then near the other bound, or near zero."""
+    """Points between bounds. With an infinite bound, most points lie near the other bound, or near zero if both are infinite."""
     below, above = np.isfinite(low), np.isfinite(high)
     outward = shares / (1.0 - np.minimum(shares, 1.0 - 1e-6))
     inward = (1.0 - shares) / np.maximum(shares, 1e-6)

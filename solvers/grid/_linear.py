@@ -18,8 +18,8 @@ def _controller() -> ThreadpoolController:
 def one_thread():
     """A context in which BLAS uses one thread.
 
-    The dense pieces of a sparse solve are small: on a shared machine, threads that wait for each other there were measured
-    to take ten times the time of the solve.
+    The dense blocks of a sparse solve are small. On a shared machine the synchronisation of threads took ten times as long as the
+    solve.
     """
     return _controller().limit(limits=1, user_api="blas")
 
@@ -29,34 +29,36 @@ class Downwind(NamedTuple):
 
     axis: int
     direction: int  # +1: the drift goes up, so values depend on those above
-    matrix: sp.csr_matrix  # the system with that state upwinded; the system itself where it is triangular already
+    matrix: (
+        sp.csr_matrix
+    )  # the system with upwind differences in that state; the system itself if it is already triangular
 
 
 class LinearSystem(NamedTuple):
-    """`matrix @ x = right` on a tensor grid, with what a preconditioner may know about it."""
+    """`matrix @ x = right` on a tensor grid, with information for preconditioners."""
 
     matrix: sp.csr_matrix
     right: Float[np.ndarray, " n"]
     shape: tuple[int, ...]
-    monotone: sp.csr_matrix | None = None  # a nearby M-matrix, where `matrix` is not one
+    monotone: sp.csr_matrix | None = None  # a nearby M-matrix, if `matrix` is not an M-matrix
     downwind: Downwind | None = None
 
 
 class AbstractLinearSolver(eqx.Module):
-    """How a sparse system of a frozen policy is solved, on the host."""
+    """A solver, on the host, of the sparse linear system for a frozen policy."""
 
     @abc.abstractmethod
     def solve(self, system: LinearSystem) -> Float[np.ndarray, " n"]:
-        """The solution; not finite where there is none."""
+        """The solution; not finite if there is none."""
 
 
 class Direct(AbstractLinearSolver):
-    """Sparse LU (SuperLU, minimum degree on A' + A): the fastest up to about 40 000 unknowns in two dimensions."""
+    """Sparse LU factorisation (SuperLU, minimum degree on A' + A), fastest up to about 40 000 unknowns in two dimensions."""
 
     def solve(self, system):
         matrix, right = system.matrix, system.right
         factor = _factorise(matrix)
-        if factor is None:  # exactly singular: no finite answer, which the driver reports
+        if factor is None:  # exactly singular: the driver reports the nonfinite result
             return np.full_like(right, np.nan)
         x = factor.solve(right)
         if not np.all(np.isfinite(x)):
@@ -66,7 +68,7 @@ class Direct(AbstractLinearSolver):
 
 
 class Multigrid(AbstractLinearSolver):
-    """BiCGStab on a monotone system, GMRES on others, preconditioned by Ruge-Stüben multigrid (pyamg) of the monotone one.
+    """BiCGStab for monotone systems and GMRES for others, preconditioned by Ruge-Stüben multigrid (pyamg) of the monotone system.
 
     **Arguments:**
 
@@ -80,7 +82,7 @@ class Multigrid(AbstractLinearSolver):
     def solve(self, system):
         try:
             return self._solve(system)
-        except RuntimeError as error:  # of the factorisation on the coarsest grid
+        except RuntimeError as error:  # raised by the factorisation on the coarsest grid
             if "singular" not in str(error):
                 raise
             return np.full_like(system.right, np.nan)
@@ -88,7 +90,7 @@ class Multigrid(AbstractLinearSolver):
     def _solve(self, system):
         import pyamg
 
-        # single precision is enough to precondition, and takes half the memory and three quarters of the time
+        # single precision is sufficient for a preconditioner and takes half the memory and three quarters of the time
         base = -(system.matrix if system.monotone is None else system.monotone)
         if not np.all(np.isfinite(base.data)):
             return np.full_like(system.right, np.nan)
@@ -96,9 +98,9 @@ class Multigrid(AbstractLinearSolver):
         base = (sp.diags_array(rows) @ base).tocsr().astype(np.float32)
         levels = pyamg.ruge_stuben_solver(
             base,
-            # direct interpolation is cheaper to build, but took up to five times the cycles on some grids
+            # direct interpolation is cheaper to build but needed up to five times as many cycles on some grids
             strength=("classical", {"theta": 0.3}),
-            # down in one order of the nodes and back in the other: a third fewer cycles where drift dominates
+            # sweeps in opposite directions before and after the coarse correction: a third fewer cycles where drift dominates
             presmoother=("gauss_seidel", {"sweep": "forward"}),
             postsmoother=("gauss_seidel", {"sweep": "backward"}),
             max_coarse=500,
@@ -111,7 +113,7 @@ class Multigrid(AbstractLinearSolver):
 
         cycle = spla.LinearOperator((size, size), precondition, dtype=float)  # pyright: ignore[reportCallIssue]
         if system.monotone is None:
-            # a few vectors of memory, where GMRES keeps sixty
+            # BiCGStab stores a few vectors, GMRES sixty
             x, info = spla.bicgstab(
                 system.matrix, system.right, rtol=self.tolerance, atol=0.0, maxiter=self.max_steps // 2, M=cycle
             )
@@ -120,21 +122,21 @@ class Multigrid(AbstractLinearSolver):
         return gmres(system, cycle, self.tolerance, self.max_steps)[0]
 
 
-# Sizes of a row between which the weights of the interpolation come out right: products of three entries stay in the range of single
-# precision, and pyamg, which takes a sum for zero where it is below 1e-15 of a product of two, does not take such sums for zero.
+# Range of row sizes for which the interpolation weights are accurate: products of three entries stay in the range of single
+# precision, and pyamg does not treat sums as zero, which it does below 1e-15 of a product of two entries.
 _SMALLEST, _LARGEST = 1e-12, 1e10
 
 
 def _scales(matrix: sp.csr_matrix) -> Float[np.ndarray, " n"]:
-    """Factors of the rows that are too large or too small for the weights of the interpolation; 1 elsewhere."""
-    absolute = matrix.copy()  # its indices too: to look for a maximum sorts them where they are
+    """Scaling factors of rows that are too large or too small for accurate interpolation weights; 1 for other rows."""
+    absolute = matrix.copy()  # with its indices, because the search for a maximum sorts them in place
     absolute.data = np.abs(absolute.data)
     size = np.ravel(absolute.max(axis=1).toarray())
     return np.where((size > _SMALLEST) & (size < _LARGEST), 1.0, 1.0 / np.where(size > 0.0, size, 1.0))
 
 
 def _cycle(hierarchy, right: Float[np.ndarray, " n"], depth: int = 0) -> Float[np.ndarray, " n"]:
-    """One V-cycle from zero; pyamg's own preconditioner also takes two norms of the residual, a tenth of the time."""
+    """One V-cycle from a zero guess; pyamg's own preconditioner also computes two residual norms, a tenth of its time."""
     level = hierarchy.levels[depth]
     if depth == len(hierarchy.levels) - 1:
         return np.ravel(hierarchy.coarse_solver(level.A, right))
@@ -146,10 +148,10 @@ def _cycle(hierarchy, right: Float[np.ndarray, " n"], depth: int = 0) -> Float[n
 
 
 class Sweep(AbstractLinearSolver):
-    """Block substitution against the drift of one state, exact where that state has no noise; GMRES around it.
+    """Block substitution in downstream order along one state, used as preconditioner of GMRES; exact if that state has no noise.
 
-    Where the drift of a state has one sign, its value depends (almost) only on the values downstream: each layer of the
-    grid is factorised on its own, from the last to the first.
+    If the drift of a state has one sign, values depend (almost) only on values downstream. Each layer of the grid is factorised
+    separately, and the layers are solved from the last one downstream to the first.
 
     **Arguments:**
 
@@ -174,22 +176,22 @@ class Sweep(AbstractLinearSolver):
         x, converged = gmres(system, preconditioner, self.tolerance, self.max_steps)
         if converged:
             return x
-        other = Multigrid(self.tolerance).solve(system)
-        error = [np.linalg.norm(system.matrix @ z - system.right) for z in (x, other)]
-        return x if error[0] < error[1] else other
+        multigrid = Multigrid(self.tolerance).solve(system)
+        residual_norms = [np.linalg.norm(system.matrix @ z - system.right) for z in (x, multigrid)]
+        return x if residual_norms[0] < residual_norms[1] else multigrid
 
 
 class Automatic(AbstractLinearSolver):
-    """Direct while it is cheap; beyond, a sweep where the system is nearly triangular, and multigrid elsewhere.
+    """Direct factorisation of small systems; for large systems a sweep if they are nearly triangular, otherwise multigrid.
 
-    From three states on an order of the nodes that makes the system nearly triangular is worth more than all of these.
+    From three states on, `Downstream` is preferred if an order of the nodes makes the system nearly triangular.
     """
 
     def solve(self, system):
         return self.choose(system).solve(system)
 
     def choose(self, system: LinearSystem) -> AbstractLinearSolver:
-        """The solver for a system, by its size and dimension (fill grows with both)."""
+        """The solver for a system, chosen by its size and dimension (fill-in grows with both)."""
         from ._downstream import Downstream
 
         size, hint = len(system.right), system.downwind
@@ -198,7 +200,7 @@ class Automatic(AbstractLinearSolver):
             return Downstream()
         if size <= _cheap(len(system.shape)):
             return Direct()
-        # a monotone system takes multigrid a few cycles only, unless it is triangular
+        # multigrid solves a monotone system in a few cycles, unless it is triangular
         if hint is not None and (system.monotone is not None or triangular):
             layer = size // system.shape[hint.axis]
             if layer <= _cheap(len(system.shape) - 1):
@@ -206,21 +208,21 @@ class Automatic(AbstractLinearSolver):
         return Multigrid()
 
 
-_FEW = 500  # unknowns that are factorised directly, whatever their structure
+_FEW = 500  # number of unknowns up to which systems of any structure are factorised directly
 
 
 def _cheap(states: int) -> int:
-    """Unknowns up to which a direct factorisation is cheaper than the alternatives."""
+    """The number of unknowns up to which a direct factorisation is cheaper than the alternatives."""
     return {0: 10**7, 1: 10**7, 2: 60_000, 3: 3_000}.get(states, 2_000)
 
 
 class _Layers:
-    """The layers of a system along one state, each factorised, and the coupling to those downstream."""
+    """The factorised layers of a system along one state, and their coupling to the layers downstream."""
 
     def __init__(self, downwind: Downwind, shape: tuple[int, ...]):
         count = shape[downwind.axis]
         layers = np.moveaxis(np.arange(int(np.prod(shape))).reshape(shape), downwind.axis, 0).reshape(count, -1)
-        # in the order of solution: the last layer downstream comes first
+        # order of solution: the layer furthest downstream comes first
         self.order = (layers[::-1] if downwind.direction > 0 else layers).ravel()
         self.size, self.count = layers.shape[1], count
         matrix = downwind.matrix[self.order][:, self.order].tocsr()
@@ -241,9 +243,9 @@ class _Layers:
         for n in range(self.count):
             start, stop = n * self.size, (n + 1) * self.size
             x[start:stop] = self.factors[n].solve(ordered[start:stop] - self.coupling[n] @ x[:start])
-        found = np.empty_like(x)
-        found[self.order] = x
-        return found
+        solution = np.empty_like(x)
+        solution[self.order] = x
+        return solution
 
 
 def _factorise(matrix: sp.csr_matrix):
@@ -255,7 +257,7 @@ def _factorise(matrix: sp.csr_matrix):
 
 
 def gmres(system: LinearSystem, preconditioner, tolerance: float, max_steps: int):
-    """Restarted GMRES, and whether it converged."""
+    """The solution by restarted GMRES, and whether it converged."""
     restart = min(60, max_steps)
     x, info = spla.gmres(
         system.matrix,

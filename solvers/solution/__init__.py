@@ -1,4 +1,4 @@
-"""The solution of a problem: value functions, policies, their evaluation at any state, and regimes that lead to each other."""
+"""The solution of a problem: value functions, policies, their evaluation at any state, and coupled regimes."""
 
 from ._beyond import MOST_BEYOND as MOST_BEYOND, left_beyond as left_beyond
 from ._box_map import BoxMap as BoxMap, box_map as box_map

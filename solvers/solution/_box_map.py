@@ -1,4 +1,4 @@
-"""The coordinates in which the box is [-1, 1] in every state."""
+"""Coordinates in which the box is [-1, 1] in every state."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from ._chebyshev import stretch
 
 
 class BoxMap(eqx.Module):
-    r"""States to the unit box: $s = (t - l)/h - 1$ with $t = \sinh^{-1}((x - c)/\kappa)$, or $t = x$ where $\kappa = 0$.
+    r"""The map of states to the unit box: $s = (t - l)/h - 1$ with $t = \sinh^{-1}((x - c)/\kappa)$, or $t = x$ if $\kappa = 0$.
 
-    Where a state has margins the stretched coordinate spends more of [-1, 1] on the region of interest. Takes arrays with any
-    leading axes, of numpy on the host and of JAX inside compiled code.
+    If a state has margins, the stretched coordinate assigns more of [-1, 1] to the region of interest. The methods accept arrays with
+    any leading axes, NumPy arrays on the host and JAX arrays inside compiled code.
 
     **Arguments:**
 
-    - `centre`, `scale`: $c$ and $\kappa$ of every state, in its unit.
+    - `centre`, `scale`: $c$ and $\kappa$ of every state, in the unit of the state.
     - `low`, `half`: lower end and half length of the box in $t$.
     """
 

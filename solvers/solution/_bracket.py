@@ -1,25 +1,25 @@
-"""A search for the root of an increasing function, step by step, so that a compiled loop can ask for one point at a time."""
+"""A stepwise search for the root of an increasing function, for compiled loops that evaluate one point per iteration."""
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-# The slope at which a drift vanishes is found to this share of its size; the Hamiltonian there is off by the square.
+# Relative tolerance of the slope at which a drift vanishes; the error of the Hamiltonian there is of second order.
 _ROOT_TOLERANCE = 1e-9
 
 
 class Bracket(NamedTuple):
     """An interval on which an increasing function changes sign.
 
-    Its points are those of the ITP method: as few steps as bisection at worst, superlinear where the function is
-    smooth (Oliveira and Takahashi 2021, doi:10.1145/3423597).
+    Trial points follow the ITP method, which needs at most about as many steps as bisection and converges superlinearly for smooth
+    functions (Oliveira and Takahashi 2021, doi:10.1145/3423597).
     """
 
     low: Any
     high: Any
-    at_low: Any  # the function there, <= 0
-    at_high: Any  # >= 0
-    width: Any  # at the start of the search
+    at_low: Any  # the function at `low`, <= 0
+    at_high: Any  # the function at `high`, >= 0
+    width: Any  # width of the interval at the start of the search
 
     @property
     def _tolerance(self):
@@ -48,7 +48,7 @@ class Bracket(NamedTuple):
 
     def next_point(self, count):
         length, middle = self.high - self.low, 0.5 * (self.low + self.high)
-        # how far from the middle one may go and still be no later than one step after bisection
+        # largest distance from the middle for which the search ends at most one step after bisection
         reach = jnp.maximum(self.width * 2.0 ** (-count) - 0.5 * length, 0.0)
         rise = self.at_high - self.at_low
         secant = (self.at_high * self.low - self.at_low * self.high) / jnp.where(rise > 0.0, rise, 1.0)

@@ -1,4 +1,4 @@
-"""Chebyshev polynomials, element by element along each state: nodes, derivative matrices and the value they define."""
+"""Piecewise Chebyshev polynomials along each state: nodes, derivative matrices and value functions."""
 
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ from ...models import AbstractValue
 from ...models.base import Point, Scalar
 from ._tensor import contract, tensor_derivatives
 
-# Scale of the stretched coordinate in lengths of the region. Smaller ones put more nodes in the region and resolve the margin
-# less, which costs more: measured on ak_climate with margins of two to four regions, 4 is ten to a hundred times better than 1.
+# Scale of the stretched coordinate in lengths of the region. A smaller scale puts more nodes in the region but resolves the margin
+# less, which reduces accuracy: on ak_climate with margins of two to four regions, 4 is ten to a hundred times more accurate than 1.
 _SCALE = 4.0
-# Elements at a kink grow by this factor as they leave it.
+# Ratio of the sizes of neighbouring elements, which grow with the distance from a kink.
 GROWTH = 5.0
 
 
@@ -23,12 +23,12 @@ class ChebyshevAxis(NamedTuple):
     """The elements of one state.
 
     With margins and without kinks there is one element in the stretched coordinate $t = \\sinh^{-1}((x - c)/\\kappa)$, which
-    spends the nodes in the region of interest; otherwise $t = x$.
+    concentrates the nodes in the region of interest; otherwise $t = x$.
     """
 
-    nodes: Float[np.ndarray, " node"]  # Chebyshev-Lobatto in every element, joints once
-    joints: tuple[int, ...]  # nodes that two elements share
-    first: Float[np.ndarray, "node node"]  # derivative matrices; at a joint those of the element above
+    nodes: Float[np.ndarray, " node"]  # Chebyshev-Lobatto nodes of every element; joints are listed once
+    joints: tuple[int, ...]  # indices of nodes that two elements share
+    first: Float[np.ndarray, "node node"]  # derivative matrices; rows at a joint are those of the element above
     second: Float[np.ndarray, "node node"]
     jumps: Float[np.ndarray, "joint node"]  # slope from above minus slope from below
     edges: Float[np.ndarray, " edge"]  # of the elements, in t
@@ -37,7 +37,7 @@ class ChebyshevAxis(NamedTuple):
 
     @property
     def degree(self) -> int:
-        """Of the polynomial in each element."""
+        """The degree of the polynomial in each element."""
         return (len(self.nodes) - 1) // (len(self.edges) - 1)
 
 
@@ -46,7 +46,7 @@ def lobatto(count: int) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, "
     j = np.arange(count)
     angle = np.pi * j / (count - 1)
     sign = np.where((j == 0) | (j == count - 1), 2.0, 1.0) * (-1.0) ** j
-    # differences of cosines without cancellation
+    # product formula for differences of cosines, which avoids cancellation
     gap = 2.0 * np.sin(0.5 * (angle[:, None] + angle)) * np.sin(0.5 * (angle[:, None] - angle))
     matrix = np.outer(sign, 1.0 / sign) / (gap + np.eye(count))
     matrix -= np.diag(matrix.sum(axis=1))
@@ -56,9 +56,9 @@ def lobatto(count: int) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, "
 def chebyshev_axis(
     region: tuple[float, float], domain: tuple[float, float], count: int, kinks: tuple[float, ...], refinement: int
 ) -> ChebyshevAxis:
-    """The elements of a state: one without kinks; else graded elements on both sides of every kink.
+    """The elements of a state: one element without kinks, otherwise graded elements on both sides of every kink.
 
-    `count` nodes per element; `refinement` is how many elements lie between a kink and the part of the axis next to it.
+    `count` is the number of nodes per element; `refinement` is the number of graded elements on each side of a kink.
     """
     centre, scale = stretch(region, domain) if not kinks else (0.0, 0.0)
     edges = _graded(domain, kinks, refinement) if kinks else _stretched(np.array(domain), centre, scale)
@@ -67,14 +67,14 @@ def chebyshev_axis(
     t, first, second = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
     below = np.zeros((len(edges) - 2, size))
     for e, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        at = slice(e * (count - 1), e * (count - 1) + count)
+        element_nodes = slice(e * (count - 1), e * (count - 1) + count)
         half = 0.5 * (right - left)
-        t[at] = 0.5 * (left + right) + half * s
-        t[at.start], t[at.stop - 1] = left, right
-        first[at] = second[at] = 0.0  # the joint below belongs to this element
-        first[at, at], second[at, at] = d / half, d @ d / half**2
+        t[element_nodes] = 0.5 * (left + right) + half * s
+        t[element_nodes.start], t[element_nodes.stop - 1] = left, right
+        first[element_nodes] = second[element_nodes] = 0.0  # the joint below belongs to this element
+        first[element_nodes, element_nodes], second[element_nodes, element_nodes] = d / half, d @ d / half**2
         if e < len(below):
-            below[e, at] = d[-1] / half
+            below[e, element_nodes] = d[-1] / half
     joints = tuple((count - 1) * e for e in range(1, len(edges) - 1))
     jumps = first[list(joints)] - below
     if scale:
@@ -85,7 +85,7 @@ def chebyshev_axis(
 
 
 def _unstretched(t, scale: float, first, second):
-    """Matrices of two derivatives in the stretched coordinate, as derivatives in the state."""
+    """The first and second derivative matrices in the state, from those in the stretched coordinate."""
     slope, bend = 1.0 / (scale * np.cosh(t)), -np.tanh(t) / (scale * np.cosh(t)) ** 2
     return slope[:, None] * first, slope[:, None] ** 2 * second + bend[:, None] * first
 
@@ -95,7 +95,7 @@ def stretch(region: tuple[float, float], domain: tuple[float, float]) -> tuple[f
     below, above = region[0] - domain[0], domain[1] - region[1]
     if below + above <= 0.0:
         return 0.0, 0.0
-    # nodes are densest at the end without a margin, or between two margins
+    # nodes are densest at an end without a margin, or in the region between two margins
     centre = (region[0] * above + region[1] * below) / (below + above)
     return centre, _SCALE * (region[1] - region[0])
 
@@ -122,13 +122,13 @@ def _graded(domain: tuple[float, float], kinks: tuple[float, ...], refinement: i
 
 
 class PiecewiseChebyshev(AbstractValue):
-    """A value function of Chebyshev polynomials, element by element along each state, with exact derivatives.
+    """A value function of piecewise Chebyshev polynomials along each state, with exact derivatives.
 
-    Outside the box it extrapolates its last polynomial.
+    Outside the box the polynomial of the last element is extrapolated.
 
     **Arguments:**
 
-    - `coefficients`: one axis per state: the elements, and in each the coefficients of degree 0 to `degree`.
+    - `coefficients`: one axis per state, with the coefficients of degree 0 to `degree` of one element after the other.
     - `edges`: for each state the edges of its elements, in the stretched coordinate.
     - `centre`, `scale`: of the stretched coordinate of each state; scale 0 for none.
     - `degree`: for each state.
@@ -158,7 +158,7 @@ class PiecewiseChebyshev(AbstractValue):
         return tensor_derivatives(block, bases)
 
     def _local(self, x: Point):
-        """The coefficients of the element around a state, and for each state the polynomials and two derivatives."""
+        """The coefficients of the element that contains a state, and for each state the polynomials and two derivatives."""
         bases, starts = [], []
         for a, (edges, degree, z) in enumerate(zip(self.edges, self.degree, x, strict=True)):
             stretched = self.scale[a] > 0.0
@@ -179,7 +179,7 @@ class PiecewiseChebyshev(AbstractValue):
         return jax.lax.dynamic_slice(self.coefficients, tuple(starts), widths), bases
 
     def of_member(self, index: int) -> "PiecewiseChebyshev":
-        """One member of a family, leaves stacked."""
+        """One member of a family with stacked leaves."""
         return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[index]), self)
 
     def resample(self, nodes: tuple[Float[np.ndarray, "..."], ...]) -> Float[np.ndarray, "..."]:
@@ -220,14 +220,14 @@ def polynomials(s, degree: int, xp: Any = jnp):
     tables = [[xp.ones_like(s), s], [xp.zeros_like(s), xp.ones_like(s)], [xp.zeros_like(s)] * 2]
     for n in range(1, degree):
         for k in (2, 1, 0):
-            known = tables[k]
+            table = tables[k]
             below = 2.0 * k * tables[k - 1][n] if k else 0.0
-            known.append(2.0 * s * known[n] - known[n - 1] + below)
+            table.append(2.0 * s * table[n] - table[n - 1] + below)
     return [xp.stack(table[: degree + 1], axis=-1) for table in tables]
 
 
 def tables_at(axis: ChebyshevAxis, x: Float[np.ndarray, " point"]) -> list[Float[np.ndarray, "point node"]]:
-    """What the values at the nodes of a state say at any of its points: the value and two derivatives, as matrices."""
+    """Matrices from the values at the nodes of a state to the value and its first two derivatives at given points."""
     t, n = _stretched(x, axis.centre, axis.scale), axis.degree + 1
     element = np.clip(np.searchsorted(axis.edges, t, side="right") - 1, 0, len(axis.edges) - 2)
     left, right = axis.edges[element], axis.edges[element + 1]

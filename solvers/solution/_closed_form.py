@@ -1,4 +1,4 @@
-"""Regimes whose value functions their models know in closed form."""
+"""Value functions that a model gives in closed form."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from ...models.base import Point, Scalar
 
 
 class _Counted(AbstractValue):
-    """A value function without arrays, and one that a family of it is counted by."""
+    """A value function without arrays, with an array `count` from which the size of a family is read."""
 
     value: Any = eqx.field(static=True)
     count: Float[Array, ""]
@@ -25,9 +25,9 @@ class _Counted(AbstractValue):
 
 
 def closed_form(model: AbstractModel) -> AbstractValue | None:
-    """The value function that a model knows, with at least one array: families of value functions are stacked arrays.
+    """The closed-form value function of a model, with at least one array, because families are stacked arrays.
 
-    For a family `eqx.filter_vmap(closed_form)(models)`; None if the model does not know it.
+    Use `eqx.filter_vmap(closed_form)(models)` for a family. The result is None if the model has no closed form.
     """
     value = model.exact_value()
     if value is None or jax.tree.leaves(eqx.filter(value, eqx.is_array)):

@@ -1,4 +1,4 @@
-"""Value functions, policies and closures as plain data and arrays, from which exactly the same objects are built again."""
+"""Encoding of value functions, policies and closures as plain data and arrays, and their exact reconstruction."""
 
 import dataclasses
 import sys
@@ -16,12 +16,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def encode(thing: Any, arrays: Arrays) -> Any:
-    """Plain data for a tree of modules, tuples, lists, dictionaries, numbers, texts and functions; its arrays go to `arrays`.
+    """Plain data for a tree of modules, tuples, lists, dictionaries, numbers, texts and functions; arrays are added to `arrays`.
 
-    A problem inside the tree (a network may stand on what the model knows of its value) is described by its box, faces and
-    whether its continuations are set: whoever decodes it has the model.
+    A problem inside the tree (for example in a network that adds to the known part of the value) is described by its box, its faces
+    and whether its continuations are set, because the model is available when it is decoded.
 
-    **Raises:** `ValueError` if something cannot be named, such as a function defined inside another.
+    **Raises:** `ValueError` if an object cannot be named, such as a function defined inside another.
     """
     if thing is None or isinstance(thing, (bool, int, float, str)):
         return thing
@@ -59,11 +59,11 @@ def encode(thing: Any, arrays: Arrays) -> Any:
 
 
 def decode(plain: Any, arrays: Arrays, family: HJBProblem) -> Any:
-    """The tree that [`encode`][] described. `family`: the problems that it belongs to, their continuations set.
+    """The tree that was encoded by [`encode`][]. `family`: its family of problems, with known continuations.
 
-    Objects are put together from their fields; no constructor and no other code of theirs runs.
+    Objects are assembled from their fields; their constructors and other code do not run.
 
-    **Raises:** `ValueError`, `KeyError` or `TypeError` if these are not plain data of that kind.
+    **Raises:** `ValueError`, `KeyError` or `TypeError` if `plain` was not produced by [`encode`][].
     """
     if not isinstance(plain, dict):
         return plain
@@ -104,7 +104,7 @@ def _assembled(cls: type, fields: dict[str, Any]) -> Any:
 
 
 def label(thing: Any) -> str:
-    """`module:name` of a class or function; of those of the package only the layer, so that files outlive a move inside it."""
+    """`module:name` of a class or function; inside the package only the layer is named, so that modules may move within it."""
     module = getattr(thing, "__module__", None) or ""
     layers = module.split(".")
     home = ".".join(layers[:2]) if layers[0] == "abatax" else module
@@ -112,14 +112,14 @@ def label(thing: Any) -> str:
 
 
 def _class(name: str, kind: type) -> type:
-    found = _resolved(name)
-    if not (isinstance(found, type) and issubclass(found, kind)):
+    resolved = _resolved(name)
+    if not (isinstance(resolved, type) and issubclass(resolved, kind)):
         raise ValueError(f"`{name}` is not a class that has been imported")
-    return found
+    return resolved
 
 
 def _resolved(name: str) -> Any:
-    """What a label names, among what has been imported: a file from somebody else may not choose code to run."""
+    """The object with a label among the imported modules; a file must not determine which code is imported."""
     module, _, qualified = name.partition(":")
     prefix = module + "."
     homes = [m for m in list(sys.modules) if m == module or (module.startswith("abatax.") and m.startswith(prefix))]

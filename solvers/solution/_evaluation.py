@@ -1,4 +1,4 @@
-"""What a solution says at a state: the only place where a policy is evaluated on a value function."""
+"""Evaluation of a solution at a state; policies are evaluated on value functions only in this module."""
 
 from typing import Any, NamedTuple
 
@@ -13,16 +13,16 @@ from ...models.base import USD_PER_TCO2, Point, Scalar
 from ..base import chunks, compiled
 from ._policy import MAXIMISER, AbstractRule, Value
 
-_CHUNK = 256  # points per call: one compilation serves grids of every size
+_CHUNK = 256  # points per call, so that one compilation serves grids of every size
 
 
 class Evaluation(NamedTuple):
     """A solution at one state.
 
-    - `state`: where it was evaluated, in the computational box.
+    - `state`: the state of the evaluation, in the computational box.
     - `value`, `slopes` (by state), `bends` (state, state): the value function and its derivatives.
     - `controls`: of the policy.
-    - `worst_case`: nature's distortions against which the planner guards.
+    - `worst_case`: the distortions of the worst case.
     - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
     - `residual`: of the HJB equation, in units of the value function per year.
     - `after`: for each jump the value functions after it, by outcome.
@@ -54,10 +54,10 @@ def evaluate(
 
     **Arguments:**
 
-    - `problem`, `value`: of a solution; `rule` says how controls are chosen.
-    - `edges`: low and high edges of the computational box, if they are not those of the problem.
-    - `additive`: the additive states, for the social cost; the initial ones if left out.
-    - `step`: years for which the control will be held; None for an instant.
+    - `problem`, `value`: the problem and the value function of a solution. `rule`: the rule by which controls are chosen.
+    - `edges`: low and high edges of the computational box; those of the problem by default.
+    - `additive`: the additive states for the social cost; the initial ones by default.
+    - `step`: years for which the control is held constant; None for a control in continuous time.
     """
     model, edges = problem.model, jnp.asarray(problem.domain) if edges is None else edges
     u, v, costate, hessian, after = rule.choose(problem, value, t, x, edges, step)
@@ -90,14 +90,14 @@ def fields_at(
 
     **Arguments:**
 
-    - `problem`, `value`, `rule`: of a solution; with `stacked` a family, array leaves with a leading axis.
+    - `problem`, `value`, `rule`: of a solution; with `stacked`, those of a family with a leading axis of array leaves.
     - `points`: one state per row.
 
-    **Returns:** arrays by name, "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`, and
-    the worst case the planner guards against: mean `worst_case_sensitivity` of the climate ensemble (degC/GtC), drift
+    **Returns:** arrays by name, with axes "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`,
+    and the worst case: mean `worst_case_sensitivity` of the climate ensemble (degC/GtC), drift
     `worst_case_shock_<n>` of each shock (1/sqrt(yr)), `worst_case_factor_<jump>` on the intensity of each jump.
     """
-    # without its box: the same compilation serves every box
+    # a problem without a box, so that the same compilation serves every box
     problem.check_constants()
     bare = HJBProblem(problem.model, continuations=problem.continuations)
     edges, states, pieces = jnp.asarray(problem.domain), np.asarray(points), []
@@ -121,16 +121,18 @@ def _of_family(problem: HJBProblem, value, rule, edges, points) -> dict[str, Any
 
 
 def _fields(problem: HJBProblem, value, rule, edges, z) -> dict[str, Any]:
-    here = evaluate(problem, value, jnp.zeros(()), problem.state(z), rule=rule, edges=edges)
-    model, worst = problem.model, here.worst_case
-    fields = {"value": here.value}
-    fields |= {f"slope_{name}": slope for name, slope in here.slopes._asdict().items()} | here.controls._asdict()
-    if here.social_cost_of_carbon is not None:
-        fields["scc"] = here.social_cost_of_carbon
+    evaluation = evaluate(problem, value, jnp.zeros(()), problem.state(z), rule=rule, edges=edges)
+    model, worst = problem.model, evaluation.worst_case
+    fields = {"value": evaluation.value}
+    fields |= {
+        f"slope_{name}": slope for name, slope in evaluation.slopes._asdict().items()
+    } | evaluation.controls._asdict()
+    if evaluation.social_cost_of_carbon is not None:
+        fields["scc"] = evaluation.social_cost_of_carbon
     if model.ensemble.values.shape[-1] > 1:
         fields["worst_case_sensitivity"] = worst.climate @ model.ensemble.values
     for number, distortion in enumerate(worst.shocks, 1):
         fields[f"worst_case_shock_{number}"] = distortion
     for jump, factors in zip(model.jumps(), worst.jumps, strict=True):
         fields[f"worst_case_factor_{jump.name}"] = jump.probabilities @ factors
-    return fields | {"residual": here.residual / model.preferences.discount_rate}
+    return fields | {"residual": evaluation.residual / model.preferences.discount_rate}

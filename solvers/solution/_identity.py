@@ -1,4 +1,4 @@
-"""Which solution a file belongs to: a fingerprint of what was asked and of what was answered."""
+"""Fingerprints of a problem and its solution, by which files are assigned to a solution."""
 
 import functools
 import hashlib
@@ -20,10 +20,10 @@ PATH = "path"  # the result of a path in discrete time, which has no regimes
 
 
 def solution_fingerprint(solution: Solution | Trajectory) -> str:
-    """The fingerprint of a solution, equal after `save` and `load`: everything derived from the solution carries it.
+    """The fingerprint of a solution, unchanged by `save` and `load`; all data derived from the solution carry it.
 
-    **Returns:** two hexadecimal numbers joined by a hyphen. The first is a hash of the question (model, parameters, box, results),
-    the second one of the answer (nodes and value function of every regime, or the controls of a path).
+    **Returns:** two hexadecimal numbers joined by a hyphen. The first is a hash of the problem (model, parameters, box, results),
+    the second a hash of the solution (nodes and value function of every regime, or the controls of a path).
 
     !!! example
 
@@ -41,9 +41,9 @@ def solution_fingerprint(solution: Solution | Trajectory) -> str:
 
 
 def read_back_as(solution: Any, mark: str) -> Any:
-    """The same solution, known to be the one that a file with this fingerprint describes.
+    """The solution, marked as the one described by a file with this fingerprint.
 
-    A path is read back from decimal numbers, and a class that the user gives anew may have another label than the one that was saved.
+    Its own fingerprint may differ, because a path is read from decimal numbers and a class given by the user may have a new label.
     """
     content = solution_fingerprint(solution)
     if content != mark:
@@ -53,7 +53,7 @@ def read_back_as(solution: Any, mark: str) -> Any:
 
 @functools.singledispatch
 def question_of(solution: Any) -> dict[str, Any]:
-    """The entries of run.json that say what was asked, and with which result."""
+    """The entries of run.json that describe the problem and the result."""
     raise TypeError(f"{type(solution).__name__} is no solution.")
 
 
@@ -70,14 +70,14 @@ def _(solution: Trajectory) -> dict[str, Any]:
 
 
 def question_hash(run: Mapping[str, Any]) -> str:
-    """A hash of the entries of a run.json that say what was asked."""
+    """A hash of the entries of a run.json that describe the problem and the result."""
     return _hash(json.dumps({name: run[name] for name in _QUESTION if name in run}, sort_keys=True))
 
 
 def _model(model: Any) -> dict[str, Any]:
     try:
         described = portable_parameters(model)
-    except ValueError:  # a model that no file can describe is known by its code and its fields
+    except ValueError:  # a model that no file can describe is identified by its code and its fields
         described = {"parameters": fingerprint(model)}
     return {"model": model.name} | described
 

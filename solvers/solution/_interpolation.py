@@ -13,21 +13,21 @@ from ._tensor import contract, tensor_derivatives
 
 
 class TensorSpline(AbstractValue):
-    """A value function on a tensor grid: the interpolating B-spline, twice continuously differentiable or better.
+    """A value function on a tensor grid: the interpolating B-spline, at least twice continuously differentiable.
 
-    Linear interpolation would make the second derivative zero between nodes; every residual, policy and social cost
-    is taken on this spline instead. Outside the grid it extrapolates its last polynomial piece.
+    Residuals, policies and social costs are computed with this spline, because linear interpolation has zero second derivatives
+    between nodes. Outside the grid the last polynomial piece is extrapolated.
 
     **Arguments:**
 
     - `nodes`: for each state its grid nodes.
     - `coefficients`: B-spline coefficients, one axis per state.
     - `knots`: for each state the knots.
-    - `degree`: of the polynomial pieces, 5 where there are enough nodes.
+    - `degree`: degree of the polynomial pieces, 5 if there are enough nodes.
 
-    `pieces` are these polynomials on every interval.
+    The field `pieces` holds the polynomials of the B-splines on every interval.
 
-    Use `TensorSpline.interpolate(nodes, values)` to make one.
+    Use `TensorSpline.interpolate(nodes, values)` to create a spline.
     """
 
     coefficients: Float[Array, "..."]
@@ -54,8 +54,8 @@ class TensorSpline(AbstractValue):
     ) -> "TensorSpline":
         """The spline through `values` on the tensor product of `nodes`.
 
-        `breaks` lists for each state the nodes at which second derivatives jump: the spline has separate pieces on
-        either side, and derivatives at the node are those from above.
+        `breaks` lists for each state the nodes at which derivatives may jump: the spline has separate pieces on both sides, and
+        derivatives at the node are those from above.
         """
         coefficients, knots, degrees = np.asarray(values, dtype=float), [], []
         for axis, x in enumerate(nodes):
@@ -75,14 +75,14 @@ class TensorSpline(AbstractValue):
         return tensor_derivatives(block, bases)
 
     def _local(self, x: Point):
-        """The coefficients that matter at a state, and for each state its B-splines and two derivatives.
+        """The nonzero coefficients at a state, and for each state its B-splines and two derivatives.
 
-        Their own derivatives in the state are right; knots are held fixed.
+        They can be differentiated with respect to the state; knots are constants.
         """
         bases, starts = [], []
         for knots, pieces, degree, z in zip(self.knots, self.pieces, self.degree, x, strict=True):
             fixed, pieces = jax.lax.stop_gradient(knots), jax.lax.stop_gradient(pieces)
-            # few knots: counting them compiles faster than a search
+            # with few knots, counting compiles faster than a binary search
             span = jnp.clip(jnp.sum(fixed <= z) - 1, degree, fixed.shape[0] - degree - 2)
             bases.append(_basis(pieces[span - degree], fixed[span + 1] - fixed[span], z - fixed[span]))
             starts.append(span - degree)
@@ -92,20 +92,22 @@ class TensorSpline(AbstractValue):
     def resample(
         self, nodes: tuple[Float[np.ndarray, "..."], ...], *, linear: bool = False
     ) -> Float[np.ndarray, "..."]:
-        """Values on the tensor product of `nodes`, on the host; if `linear`, straight on beyond the grid."""
+        """Values on the tensor product of `nodes`, on the host; with `linear`, extrapolated linearly beyond the grid."""
         values = np.asarray(self.coefficients)
         for axis, (knots, degree, x) in enumerate(zip(self.knots, self.degree, nodes, strict=True)):
             spline, x = BSpline(np.asarray(knots), np.moveaxis(values, axis, 0), degree), np.asarray(x)
             inside = np.clip(x, spline.t[0], spline.t[-1]) if linear else x
-            found = spline(inside)
+            resampled = spline(inside)
             if np.any(inside != x):
-                found = found + (x - inside).reshape(-1, *[1] * (found.ndim - 1)) * spline.derivative()(inside)
-            values = np.moveaxis(found, 0, axis)
+                resampled = resampled + (x - inside).reshape(-1, *[1] * (resampled.ndim - 1)) * spline.derivative()(
+                    inside
+                )
+            values = np.moveaxis(resampled, 0, axis)
         return values
 
 
 def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) -> tuple[np.ndarray, int]:
-    """Not-a-knot knots of odd degree, segment by segment between the breaks."""
+    """Not-a-knot knots for a spline of odd degree, for each segment between the breaks."""
     edges = [0, *breaks, len(x) - 1]
     shortest = int(np.diff(edges).min())
     k = min(degree, shortest if shortest % 2 else shortest - 1)
@@ -119,7 +121,7 @@ def _knots(x: Float[np.ndarray, " node"], breaks: tuple[int, ...], degree: int) 
 def splines_through(
     problem: HJBProblem, nodes: tuple[Float[np.ndarray, "..."], ...], values: Float[np.ndarray, "family ..."]
 ) -> TensorSpline:
-    """The value functions of a family from their values on a grid, leaves stacked; the model's kinks are kept."""
+    """The value functions of a family from their values on a grid, with stacked leaves; derivatives may jump at the model's kinks."""
     kinks = problem.model.breakpoints()
     breaks = tuple(
         tuple(int(n) for n in np.flatnonzero(np.isin(x[1:-1], kinks.get(field, ()))) + 1)
@@ -132,7 +134,7 @@ def splines_through(
 def derivatives_on_axes(
     spline: TensorSpline, axes: Sequence[Float[np.ndarray, " node"]]
 ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, "point state"], Float[np.ndarray, "point state state"]]:
-    """Values, slopes and hessians of a spline on a tensor grid, by SciPy: nothing is compiled.
+    """Values, slopes and hessians of a spline on a tensor grid, computed by SciPy without compilation.
 
     **Returns:** arrays over the points of the grid in C order.
     """
@@ -152,25 +154,25 @@ def derivatives_on_axes(
 
 
 def _basis(piece: Float[Array, "local power"], width: Scalar, z: Scalar) -> list[Float[Array, " local"]]:
-    """The B-splines that are not zero on an interval, `z` from its start, and their first and second derivatives."""
+    """The nonzero B-splines on an interval, at a distance `z` from its start, and their first and second derivatives."""
     count = piece.shape[-1]
     powers, u = np.arange(count, dtype=float), z / width
     ladder = [jnp.ones_like(u)]
     for _ in range(count - 1):
         ladder.append(ladder[-1] * u)
-    found = []
+    basis_derivatives = []
     for order in range(3):
-        # (p)(p - 1).. u^(p - order), over the width for every derivative
+        # p (p - 1) ... u^(p - order), divided by the width once per derivative
         factor = np.prod([np.maximum(powers - k, 0) for k in range(order)], axis=0, initial=1.0)
         shifted = jnp.stack([ladder[max(int(p) - order, 0)] for p in powers])
-        found.append(piece @ (factor * shifted) / width**order)
-    return found
+        basis_derivatives.append(piece @ (factor * shifted) / width**order)
+    return basis_derivatives
 
 
 def _pieces(knots: Float[np.ndarray, "*family knot"], degree: int) -> Float[np.ndarray, "*family span local power"]:
-    """On every interval the polynomials that B-splines are, in powers of the place on the interval (0 to 1).
+    """The polynomials of the B-splines on every interval, in powers of the relative position (0 to 1) on the interval.
 
-    A table compiles in a fraction of the time of Cox and de Boor's recursion, which every compiled program would hold.
+    A table compiles in a fraction of the time of the recursion of Cox and de Boor, which would be part of every compiled program.
     """
     family = np.shape(knots)[:-1]
     if family:
@@ -182,6 +184,6 @@ def _pieces(knots: Float[np.ndarray, "*family knot"], degree: int) -> Float[np.n
     local = np.arange(size - degree)[:, None] + np.arange(degree + 1)
     for power in range(degree + 1):
         factorial *= max(power, 1)
-        found = np.take_along_axis(splines(starts, nu=power), local, axis=1)
-        columns.append(found * widths[:, None] ** power / factorial)
+        derivatives = np.take_along_axis(splines(starts, nu=power), local, axis=1)
+        columns.append(derivatives * widths[:, None] ** power / factorial)
     return np.stack(columns, axis=-1)

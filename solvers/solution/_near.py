@@ -1,4 +1,4 @@
-"""A solution of a nearby problem, from which a solve may start in every regime."""
+"""The solution of a nearby problem as a start of a solve in every regime."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from ._solution import Solution, family_shape, on_tensor_grid, reshape_family
 
 
 class Near(eqx.Module):
-    """One regime of a solution on another grid, in another box or at other parameters; beyond its box it goes on linearly."""
+    """One regime of a solution on another grid, in another box or at other parameters; it is extended linearly beyond its box."""
 
     solution: Solution  # of a family, leaves stacked
 
@@ -36,7 +36,7 @@ class Near(eqx.Module):
         return np.asarray(_extended(HJBProblem(self.solution.problem.model), self.solution.value, self.domain, points))
 
     def after(self, number: int, family: int, problem: HJBProblem) -> "Near | None":
-        """The regime after a jump, for the problem that is asked there; None if its shape is another."""
+        """The regime after a jump, as a start for `problem`; None if its shape differs."""
         if number >= len(self.solution.destinations):
             return None
         destination = self.solution.destinations[number]
@@ -47,7 +47,7 @@ class Near(eqx.Module):
 
 
 def near(solution: Solution, problem: HJBProblem, family: int) -> Near | None:
-    """A solution to start a family from, if it has the states and as many members."""
+    """A solution as a start of a family; None unless it has the same states and the same number of members."""
     same = solution.problem.model.states._fields == problem.model.states._fields
     return Near(solution) if same and family_shape(solution, 1) == (family,) else None
 

@@ -1,4 +1,4 @@
-"""How the control follows from the state: policies."""
+"""Policies: the control as a function of the state."""
 
 import abc
 from collections.abc import Callable
@@ -15,9 +15,9 @@ Value = Callable[[Scalar, Point], Scalar]
 
 
 class AbstractRule(eqx.Module):
-    """How the control at a state is chosen, given the value function.
+    """The rule by which the control at a state is chosen for a given value function.
 
-    Array leaves are stacked over a family, as those of value functions are.
+    Array leaves are stacked over a family, as in value functions.
     """
 
     @abc.abstractmethod
@@ -32,8 +32,8 @@ class AbstractRule(eqx.Module):
     ) -> Choice:
         """The control at a state, with the value function and its derivatives there.
 
-        **Arguments:** `edges`: low and high edges of the computational box. `step`: years for which the control will be held;
-        None for an instant.
+        **Arguments:** `edges`: low and high edges of the computational box. `step`: years for which the control is held constant;
+        None for a control in continuous time.
         """
 
 

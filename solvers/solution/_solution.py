@@ -30,13 +30,13 @@ class Continuation(eqx.Module):
 
 
 class Policy(eqx.Module):
-    """The control and nature's reply at a state, as a callable of time and state.
+    """The control and the worst case at a state, as a callable of time and state.
 
-    States outside the computational box are moved to its edge first: beyond it nothing was solved. At a bound of a state
-    the drift does not leave (`abatax.models.StateConstraint`).
+    States outside the computational box are first moved to its edge, because the equation was not solved beyond it. At a bound of a
+    state the drift does not point outward (`abatax.models.StateConstraint`).
 
-    **Arguments:** `problem`, `value`: of a solution. `rule`: how the control is chosen; the maximiser of the Hamiltonian if left
-    out, or a trained network.
+    **Arguments:** `problem`, `value`: the problem and the value function of a solution. `rule`: the rule by which the control is
+    chosen, a trained network or by default the maximiser of the Hamiltonian.
     """
 
     problem: HJBProblem
@@ -51,7 +51,7 @@ class Policy(eqx.Module):
         return self.saddle(t, x)[1]
 
     def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
-        """Both at once."""
+        """The control and the worst case together."""
         return _saddle(self, *_strong((t, x)))
 
     def inside(self, x: Point) -> Point:
@@ -59,7 +59,7 @@ class Policy(eqx.Module):
         return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
 
     def at(self, t: Scalar, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
-        """Everything at the nearest state of the box, the control held for `step` years; not compiled."""
+        """The evaluation at the nearest state of the box, with the control held constant for `step` years; it is not compiled."""
         inside = self.inside(x)
         return evaluate(self.problem, self.value, t, inside, rule=self.rule, additive=additive, step=step)
 
@@ -77,17 +77,17 @@ class Policy(eqx.Module):
 
 
 def _strong(point: Any) -> Any:
-    """Python's numbers as arrays of one type: the program is not compiled again for a time that is written as 0.0."""
+    """Python numbers as arrays of one type, so that the program is not compiled again if the time is given as 0.0."""
     return jax.tree.map(lambda z: jnp.asarray(z, dtype=jnp.result_type(float)), point)
 
 
-# Compiled, because one state costs half a second operation by operation.
+# These functions are compiled, because the evaluation of one state without compilation takes half a second.
 
 
 @compiled
 def _saddle(policy: Policy, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
-    here = policy.at(t, x)
-    return here.controls, here.worst_case
+    evaluation = policy.at(t, x)
+    return evaluation.controls, evaluation.worst_case
 
 
 @compiled
@@ -95,34 +95,33 @@ def _at(policy: Policy, t: Scalar, x: Point, additive: Point | None) -> Evaluati
     return policy.at(t, x, additive)
 
 
-GreedyPolicy = Policy  # its name while every policy was the maximiser
+GreedyPolicy = Policy  # earlier name, from when every policy was the maximiser
 
 
 class Return(eqx.Module):
-    """A jump that leads back, in the place of a solution after it.
+    """The entry of `Solution.destinations` for a jump that leads back.
 
-    **Fields:** `members`: which regime of `Solution.coupled` (or, within that, of the family itself) each outcome leads to.
+    **Fields:** `members`: the regime after each outcome, as an index into `Solution.coupled` (or, within that, into the family).
     """
 
     members: Int[Array, "*family outcome"]
 
 
 class Solution(eqx.Module):
-    """The answer to a problem: value, policy, how it was found and what follows each jump.
+    """The solution of a problem: value function, policy, result code, statistics, and the solutions after each jump.
 
     **Fields:**
 
-    - `problem`: with its continuations filled in.
-    - `value`: twice differentiable, a callable of time and state.
-    - `nodes`: for each state the nodes of a grid that shows the solution well.
-    - `result`: a code of `RESULTS`; its text is advice.
+    - `problem`: the problem with known continuations.
+    - `value`: the value function, a twice differentiable callable of time and state.
+    - `nodes`: for each state the nodes of a grid that resolves the solution, for datasets and figures.
+    - `result`: a code of `RESULTS`; its text gives advice.
     - `stats`: steps, unknowns, seconds, seconds of compilation.
     - `destinations`: for each jump the solution after it, leaves stacked over the outcomes (`member` takes one); a [`Return`][]
       for a jump that leads back.
-    - `rule`: how the control is chosen: the maximiser of the Hamiltonian of the value function, or the policy network that a solver
-      has trained.
-    - `coupled`: if there is such a jump, all regimes that lead to each other, one family that was solved at once, leaves
-      stacked; else None. `place` says which of them this solution is.
+    - `rule`: the rule by which the control is chosen: the maximiser of the Hamiltonian, or a policy network trained by the solver.
+    - `coupled`: if a jump leads back, the solution of all regimes that lead to each other, as one family with stacked leaves;
+      otherwise None. `place` is the index of this solution in that family.
     """
 
     problem: HJBProblem
@@ -137,14 +136,14 @@ class Solution(eqx.Module):
 
     @property
     def policy(self) -> Policy:
-        """The control and nature's reply, a callable of time and state."""
+        """The control and the worst case, as a callable of time and state."""
         return Policy(self.problem, self.value, self.rule)
 
     def at(self, t: Scalar, x: Point, additive: Point | None = None) -> Evaluation:
         """Value, slopes, bends, controls, worst case, social cost of carbon and residual at a state, in one record.
 
-        **Arguments:** `t`: years since the start (stationary problems ignore it). `x`: the state; outside the computational box it is
-        moved to its edge. `additive`: the additive states, for the social cost; the initial ones if left out.
+        **Arguments:** `t`: years since the start (without effect in stationary problems). `x`: the state; a state outside the
+        computational box is moved to its edge. `additive`: the additive states for the social cost; the initial ones by default.
 
         **Returns:** [`Evaluation`][].
 
@@ -163,14 +162,14 @@ class Solution(eqx.Module):
         return _at(self.policy, *start)
 
     def on(self, points: Float[Array, "point state"], *, stacked: bool = False) -> dict[str, np.ndarray]:
-        """The same at many states, one per row, in few compiled calls: arrays by name (see [`fields_at`][])."""
+        """The evaluation at many states, one per row, as arrays by name (see [`fields_at`][])."""
         return fields_at(self.problem, self.value, points, stacked=stacked, rule=self.rule)
 
     @property
     def converged(self) -> bool:
         """Whether every regime converged."""
-        own = result_name(self.result) == "successful"
-        return own and all(d.converged for d in self.later)
+        this_converged = result_name(self.result) == "successful"
+        return this_converged and all(d.converged for d in self.later)
 
     @property
     def later(self) -> tuple["Solution", ...]:
@@ -179,15 +178,17 @@ class Solution(eqx.Module):
 
     @property
     def advice(self) -> str:
-        """What to do next, for the first regime that did not converge."""
+        """Advice for the first regime that did not converge."""
         for part in (*self.later, self):
             if result_name(part.result) != "successful":
                 if part is not self:
                     return " ".join(filter(None, (part.advice, breakdown_advice(self.problem.model))))
-                # of faces that the solver has closed, the one on which the solution hangs
-                named = self.stats.get("faces", {}).get("advice") if result_name(self.result) == "open_face" else None
-                inner = named or result_advice(self.result)
-                return " ".join(filter(None, (inner, breakdown_advice(self.problem.model))))
+                # the advice for the face, closed by the solver, on which the solution depends
+                face_advice = (
+                    self.stats.get("faces", {}).get("advice") if result_name(self.result) == "open_face" else None
+                )
+                regime_advice = face_advice or result_advice(self.result)
+                return " ".join(filter(None, (regime_advice, breakdown_advice(self.problem.model))))
         return result_advice(self.result)
 
     def member(self, index: int) -> "Solution":
@@ -206,25 +207,25 @@ class Solution(eqx.Module):
         )
 
     def on_nodes_of(self, other: "Solution") -> "Solution":
-        """The same solution, its splines and those of all destinations resampled on the nodes of another.
+        """The solution with its splines and those of all destinations resampled on the nodes of another solution.
 
-        Values that are no splines, as those known in closed form, stay as they are.
+        Value functions that are not splines, such as closed forms, are unchanged.
         """
         lifted = reshape_family(self, (1,), 0)
         return _resample(lifted, reshape_family(other, (1,), 0), 1).member(0)
 
     def to_dataset(self, nodes: tuple[np.ndarray, ...] | None = None):
-        """Value, controls, social cost of carbon and residual on a grid, labelled (see `abatax.solvers.grid_dataset`)."""
+        """A labelled dataset of value, controls, social cost of carbon and residual on a grid (see `abatax.solvers.grid_dataset`)."""
         from ...scenarios.labels import grid_dataset
 
         return grid_dataset(self, nodes)
 
 
-After: TypeAlias = Solution | Return  # what follows a jump
+After: TypeAlias = Solution | Return  # an entry of `Solution.destinations`
 
 
 def on_host(change: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
-    """Apply `change` to every array leaf in numpy: no compilation for every new shape."""
+    """Apply `change` to every array leaf in NumPy, which avoids compilation for every new shape."""
     return jax.tree.map(lambda leaf: jnp.asarray(change(np.asarray(leaf))) if eqx.is_array(leaf) else leaf, tree)
 
 
@@ -234,7 +235,7 @@ def reshape_leading(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
 
 
 def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
-    """Reshape the family axes of everything in a solution, or a [`Return`][], that has them."""
+    """Reshape the family axes of all arrays in a solution or a [`Return`][]."""
     if isinstance(solution, Return):
         return reshape_leading(solution, shape, leading)
     return dataclasses.replace(
@@ -250,13 +251,13 @@ def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
 def on_tensor_grid(
     splines: Any, nodes: tuple[np.ndarray, ...], size: int, *, linear: bool = False
 ) -> Float[np.ndarray, "family ..."]:
-    """`TensorSpline.resample` for a family of `size` members, leaves stacked."""
+    """`TensorSpline.resample` for a family of `size` members with stacked leaves."""
     members = (on_host(lambda leaf, n=n: leaf[n], splines) for n in range(size))
     return np.stack([spline.resample(nodes, linear=linear) for spline in members])
 
 
 def family_shape(part: Solution, axes: int) -> tuple[int, ...]:
-    """The sizes of the family axes of a stacked solution; a value in closed form may hold no array, but its model does."""
+    """The sizes of the family axes of a stacked solution, from its value function or, if that holds no array, from its model."""
     return jax.tree.leaves(eqx.filter((part.value, part.problem.model), eqx.is_array))[0].shape[:axes]
 
 
@@ -268,16 +269,16 @@ def _resample(part: Solution, like: Solution, size: int) -> Solution:
         whole = _resample(part.coupled, like.coupled, family_size(part.coupled))
         return part_of(whole, part.problem, part.place, part.destinations)
     destinations = []
-    for own, other in zip(part.destinations, like.destinations, strict=True):
-        if isinstance(own, Return) or isinstance(other, Return):
-            destinations.append(own)
+    for destination, other in zip(part.destinations, like.destinations, strict=True):
+        if isinstance(destination, Return) or isinstance(other, Return):
+            destinations.append(destination)
             continue
-        (_, outcomes) = family_shape(own, 2)
+        (_, outcomes) = family_shape(destination, 2)
         joined = (size * outcomes,)
-        flat = _resample(reshape_family(own, joined, 2), reshape_family(other, joined, 2), size * outcomes)
+        flat = _resample(reshape_family(destination, joined, 2), reshape_family(other, joined, 2), size * outcomes)
         destinations.append(reshape_family(flat, (size, outcomes), 1))
     problem = part.problem.replace(continuations=tuple(unfilled(d) for d in destinations))
-    if not isinstance(part.value, TensorSpline):  # in closed form, the same on every grid
+    if not isinstance(part.value, TensorSpline):  # a closed form is the same on every grid
         return dataclasses.replace(part, problem=filled(problem, part.value), destinations=tuple(destinations))
     values = on_tensor_grid(part.value, like.nodes, size)
     value = splines_through(problem, like.nodes, values)

@@ -1,4 +1,4 @@
-"""A solution and everything that follows its jumps as plain data and arrays, to the last bit."""
+"""A solution and all solutions after its jumps as plain data and arrays, exact to the last bit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,22 +15,22 @@ from ._solution import Return, Solution, reshape_family, reshape_leading
 
 
 def describe(solution: Solution, arrays: Arrays) -> dict[str, Any]:
-    """What [`restore`][] needs to build a solution again, besides its problem; arrays go to `arrays`.
+    """The data from which [`restore`][] rebuilds a solution for a given problem; arrays are added to `arrays`.
 
-    **Raises:** `ValueError` if a value function or a policy holds something that no file can name.
+    **Raises:** `ValueError` if a value function or a policy holds an object that cannot be written to a file.
     """
     return _describe(reshape_family(solution, (1,), 0), arrays)
 
 
 def _describe(part: Solution, arrays: Arrays) -> dict[str, Any]:
-    known = eqx.filter_vmap(closed_form)(part.problem.model) is not None
+    has_closed_form = eqx.filter_vmap(closed_form)(part.problem.model) is not None
     about: dict[str, Any] = {
         "result": result_name(part.result),
         "stats": _plain(part.stats),
         "nodes": encode(tuple(np.asarray(nodes) for nodes in part.nodes), arrays),
         "faces": encode(part.problem.faces, arrays),
-        # a value function that the model knows is not written: the model is
-        "value": None if known else encode(part.value, arrays),
+        # a closed-form value function is not written, because it follows from the model
+        "value": None if has_closed_form else encode(part.value, arrays),
         "rule": encode(part.rule, arrays),
     }
     beside = stored_beside(part)
@@ -47,9 +47,9 @@ def _describe(part: Solution, arrays: Arrays) -> dict[str, Any]:
 
 
 def restore(problem: HJBProblem, about: dict[str, Any], arrays: Arrays) -> Solution:
-    """The solution of a problem that [`describe`][] described.
+    """The solution of a problem from the data of [`describe`][].
 
-    **Raises:** `KeyError`, `ValueError`, `TypeError`, `IndexError` or `AttributeError` if it describes something else.
+    **Raises:** `KeyError`, `ValueError`, `TypeError`, `IndexError` or `AttributeError` if the data have another form.
     """
     return rebuilt(reshape_leading(problem, (1,), 0), 1, _reader(about, arrays)).member(0)
 
@@ -75,7 +75,7 @@ def _reader(root: dict[str, Any], arrays: Arrays) -> Callable[[tuple, HJBProblem
 
 
 def _plain(stats: Any) -> Any:
-    """Statistics as JSON holds them."""
+    """Statistics as data that JSON can represent."""
     if isinstance(stats, dict):
         return {str(name): _plain(entry) for name, entry in stats.items()}
     if isinstance(stats, (list, tuple)):

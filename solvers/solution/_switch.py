@@ -1,4 +1,4 @@
-"""Regimes of different kinds that lead to each other, as members of one family: one model that is any of them."""
+"""A model that represents regimes of different kinds, so that coupled regimes can be members of one family."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +14,14 @@ from ...models.base import Point, Scalar
 
 
 class NotAlike(ValueError):
-    """Models that cannot be members of one family; the message says why."""
+    """Models that cannot be members of one family; the message gives the reason."""
 
 
 class Switch(AbstractModel):
-    """One of several models with the same states and controls, by a number.
+    """One of several models with the same states and controls, selected by an index.
 
-    **Fields:** `kinds`: the models; `which`: the number of the one that counts. `preferences` and `ambiguity` are its own, with
-    an aversion for every name in `names`, the jumps that any of them has.
+    **Fields:** `kinds`: the models. `which`: the index of the selected model. `preferences`, `ambiguity`: those of the selected model,
+    with an aversion for every jump in `names`. `names`: the names of the jumps of all models.
     """
 
     kinds: tuple[AbstractModel, ...]
@@ -31,7 +31,7 @@ class Switch(AbstractModel):
     names: tuple[str, ...] = eqx.field(static=True)
 
     def _pick(self, ask: Callable[[AbstractModel], Any]) -> Any:
-        """The answer of the model that counts."""
+        """The result of `ask` for the selected model."""
         return jax.tree.map(lambda *z: jnp.stack([jnp.asarray(a) for a in z])[self.which], *map(ask, self.kinds))
 
     @property
@@ -67,11 +67,11 @@ class Switch(AbstractModel):
         return self._pick(lambda m: m.initial_state())
 
     def jumps(self) -> tuple[Jump, ...]:
-        found = [{jump.name: jump for jump in m.jumps()} for m in self.kinds]
-        return tuple(self._jump(name, [jumps.get(name) for jumps in found]) for name in self.names)
+        jumps_by_name = [{jump.name: jump for jump in m.jumps()} for m in self.kinds]
+        return tuple(self._jump(name, [jumps.get(name) for jumps in jumps_by_name]) for name in self.names)
 
     def _jump(self, name: str, jumps: list[Jump | None]) -> Jump:
-        """One jump of whichever model has it; the others never see it happen."""
+        """The jump of this name in all models; its intensity is zero in models without it."""
         room = max(j.probabilities.shape[-1] for j in jumps if j is not None)
 
         def chances(jump: Jump | None):
@@ -80,7 +80,7 @@ class Switch(AbstractModel):
             return jnp.pad(jump.probabilities, (0, room - jump.probabilities.shape[-1]))
 
         def landed(place: Any, move: Any):
-            """As many as there is room for."""
+            """The landing state for every outcome, padded to the largest number of outcomes."""
             z = jnp.asarray(move)
             del place
             return jnp.broadcast_to(z, (room,)) if z.ndim == 0 else jnp.pad(z, (0, room - z.shape[0]), mode="edge")
@@ -141,11 +141,11 @@ class Switch(AbstractModel):
         return max(m.scan_fineness for m in self.kinds)
 
     def breakpoints(self) -> dict[str, tuple[float, ...]]:
-        found: dict[str, set[float]] = {}
+        kinks: dict[str, set[float]] = {}
         for m in self.kinds:
             for name, places in m.breakpoints().items():
-                found.setdefault(name, set()).update(places)
-        return {name: tuple(sorted(places)) for name, places in found.items()}
+                kinks.setdefault(name, set()).update(places)
+        return {name: tuple(sorted(places)) for name, places in kinks.items()}
 
     @property
     def additive(self) -> Point:
@@ -172,7 +172,7 @@ class Switch(AbstractModel):
 
 
 class ClosedSwitch(Switch, ClosedFormControl):
-    """The same where every model has its control in closed form."""
+    """A [`Switch`][] between models that all have a closed-form control."""
 
     def best_control(self, t: Scalar, x: Point, value: Scalar, costate: Point, hessian: Any) -> Point:
         def ask(m: AbstractModel) -> Point:
@@ -183,12 +183,12 @@ class ClosedSwitch(Switch, ClosedFormControl):
 
 
 def joined(families: list[AbstractModel], which: np.ndarray, rows: list[np.ndarray]) -> Switch:
-    """Models of different kinds, leaves stacked, as one family.
+    """Models of different kinds, with stacked leaves, as one family.
 
-    **Arguments:** `families`: one of each kind; `which`: the kind of each member; `rows`: for each kind the row of each member
-    in its family (any, where the member is of another kind).
+    **Arguments:** `families`: one family of each kind. `which`: the kind of each member. `rows`: for each kind the row of each member
+    in the family of that kind (arbitrary for members of another kind).
 
-    **Raises:** `NotAlike` if their states, controls, faces, preferences or shocks are not the same.
+    **Raises:** `NotAlike` if their states, controls, faces, preferences or shocks differ.
     """
     first = families[0]
     for m in families:
@@ -197,25 +197,26 @@ def joined(families: list[AbstractModel], which: np.ndarray, rows: list[np.ndarr
         for what in ("states", "controls", "additive"):
             if getattr(m, what) != getattr(first, what):
                 raise NotAlike(f"have different {what}")
-        for mine, other in zip(
+        for closure, other in zip(
             jax.tree.leaves(m.closures(), is_leaf=_face), jax.tree.leaves(first.closures(), is_leaf=_face), strict=True
         ):
-            if type(mine) is not type(other) or mine.extension != other.extension:
+            if type(closure) is not type(other) or closure.extension != other.extension:
                 raise NotAlike("have different closures")
-    taken = [
+    selected = [
         jax.tree.map(lambda leaf, r=r: leaf[jnp.asarray(r)] if eqx.is_array(leaf) else leaf, m)
         for m, r in zip(families, rows, strict=True)
     ]
-    jumps = [eqx.filter_vmap(lambda m: m.jumps())(m) for m in taken]
-    names = tuple(dict.fromkeys(jump.name for found in jumps for jump in found))
+    jumps = [eqx.filter_vmap(lambda m: m.jumps())(m) for m in selected]
+    names = tuple(dict.fromkeys(jump.name for model_jumps in jumps for jump in model_jumps))
     ambiguity = [
-        _by_name(m.ambiguity, [jump.name for jump in found], names) for m, found in zip(taken, jumps, strict=True)
+        _by_name(m.ambiguity, [jump.name for jump in model_jumps], names)
+        for m, model_jumps in zip(selected, jumps, strict=True)
     ]
-    every = all(isinstance(m, ClosedFormControl) for m in families)
-    return (ClosedSwitch if every else Switch)(
-        kinds=tuple(taken),
+    all_closed_form = all(isinstance(m, ClosedFormControl) for m in families)
+    return (ClosedSwitch if all_closed_form else Switch)(
+        kinds=tuple(selected),
         which=jnp.asarray(which),
-        preferences=_picked([m.preferences for m in taken], which, "preferences"),
+        preferences=_picked([m.preferences for m in selected], which, "preferences"),
         ambiguity=_picked(ambiguity, which, "ambiguity"),
         names=names,
     )
@@ -226,7 +227,7 @@ def _face(thing: Any) -> bool:
 
 
 def _picked(parts: list[Any], which: np.ndarray, what: str) -> Any:
-    """Of each member the part of its kind, leaves stacked over the members."""
+    """The part of the kind of each member, with leaves stacked over the members."""
     if len({jax.tree.structure(part) for part in parts}) > 1:
         raise NotAlike(f"have different {what}")
     member = np.arange(len(which))
@@ -236,9 +237,9 @@ def _picked(parts: list[Any], which: np.ndarray, what: str) -> Any:
 
 
 def _by_name(ambiguity: Ambiguity, own: list[str], names: tuple[str, ...]) -> Ambiguity:
-    """Aversions to all jumps by name, none to those that a kind does not have; leaves stacked over the members."""
-    given = np.asarray(ambiguity.jumps)
-    each = np.zeros((given.shape[0], len(names)))
+    """Aversions to all jumps by name, zero for jumps that a kind does not have; leaves are stacked over the members."""
+    aversions = np.asarray(ambiguity.jumps)
+    all_aversions = np.zeros((aversions.shape[0], len(names)))
     for j, name in enumerate(own):
-        each[:, names.index(name)] = given if given.ndim == 1 else given[:, j]
-    return eqx.tree_at(lambda a: a.jumps, ambiguity, jnp.asarray(each))
+        all_aversions[:, names.index(name)] = aversions if aversions.ndim == 1 else aversions[:, j]
+    return eqx.tree_at(lambda a: a.jumps, ambiguity, jnp.asarray(all_aversions))

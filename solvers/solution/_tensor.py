@@ -14,16 +14,16 @@ def contract(block: Array, weights: list[Array]) -> Scalar:
 
 
 def tensor_derivatives(block: Array, bases: list) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-    """Value, slopes and second derivatives; `bases` has for each state its functions and their first two derivatives."""
+    """Value, slopes and second derivatives; `bases` holds for each state the basis functions and their first two derivatives."""
     d = len(bases)
-    # all products of up to two derivatives in every state: one contraction each, few to compile
-    every = block
+    # one contraction per state yields all products of up to two derivatives in every state, which compiles quickly
+    products = block
     for basis in bases:
-        every = jnp.moveaxis(jnp.tensordot(jnp.stack(basis), every, axes=(1, 0)), 0, -1)
+        products = jnp.moveaxis(jnp.tensordot(jnp.stack(basis), products, axes=(1, 0)), 0, -1)
 
     def partial(*axes):
         """The derivative once in each of the given states."""
-        return every[tuple(axes.count(a) for a in range(d))]
+        return products[tuple(axes.count(a) for a in range(d))]
 
     costate = jnp.stack([partial(a) for a in range(d)])
     upper = {(a, b): partial(a, b) for a in range(d) for b in range(a, d)}

@@ -12,16 +12,16 @@ from ..base import RESULTS, compiled, result_advice, result_name
 
 
 class Trajectory(eqx.Module):
-    """The answer to a problem in discrete time: one path, its welfare, and the social cost of carbon along it.
+    """The solution of a problem in discrete time: one path, its welfare, and the social cost of carbon along it.
 
     **Fields:**
 
-    - `problem`: what was asked.
-    - `controls`: by period. `states`: what every period starts from. `observables`: what every period shows.
+    - `problem`: the problem of this path.
+    - `controls`: by period. `states`: at the start of every period. `observables`: of every period.
     - `welfare`: in the normalisation of the source.
-    - `scc`: US$/tCO2, the exact derivative of welfare (with the limits along the path) in emissions over that in consumption;
-      not a number in a period whose emissions the model does not let reach its climate.
-    - `scc_published`: the same by the convention of the source.
+    - `scc`: US$/tCO2, the exact derivative of welfare (with the limits along the path) with respect to emissions divided by the
+      derivative with respect to consumption; NaN in periods with emissions that do not affect the climate of the model.
+    - `scc_published`: the social cost of carbon by the convention of the source.
     - `multipliers`: of the limits along the path by name, positive at the upper limit.
     - `result`, `stats`: a code of `RESULTS`; steps, error of the optimality conditions, seconds.
     """
@@ -44,7 +44,7 @@ class Trajectory(eqx.Module):
 
     @property
     def advice(self) -> str:
-        """What to do next."""
+        """Advice for the next attempt, or that the solution converged."""
         return result_advice(self.result)
 
     @property
@@ -53,7 +53,7 @@ class Trajectory(eqx.Module):
         return np.asarray(self.problem.model.years)
 
     def to_dataset(self):
-        """States, controls, observables and both social costs of carbon, labelled, with the dim `year`."""
+        """A labelled dataset of states, controls, observables and both social costs of carbon, with the dimension `year`."""
         from ...scenarios.labels import trajectory_dataset
 
         return trajectory_dataset(self)
@@ -87,20 +87,20 @@ def follow(problem: DiscreteProblem, controls: Point, *, multipliers: dict[str, 
         if np.shape(values) != (count,):
             raise ValueError(f"`{name}` has shape {np.shape(values)}; give one value for each of the {count} periods.")
     dynamics = problem.dynamics()
-    given = {} if multipliers is None else multipliers
-    prices = [jnp.asarray(given.get(name, np.zeros(count))) for name in dynamics.bounded]
+    multiplier_values = {} if multipliers is None else multipliers
+    prices = [jnp.asarray(multiplier_values.get(name, np.zeros(count))) for name in dynamics.bounded]
     controls = type(controls)(*(jnp.asarray(v, dtype=jnp.float64) for v in controls))
     stacked = jnp.stack(prices) if prices else jnp.zeros((0, count))
-    welfare, states, seen, per_emissions, per_consumption = _along(dynamics, controls, stacked)
+    welfare, states, observables, per_emissions, per_consumption = _along(dynamics, controls, stacked)
     model = problem.model
     scc = -USD_PER_TONNE * np.array(per_emissions) / np.asarray(per_consumption)  # US$/tCO2
     scc[: model.first_pulse] = np.nan
-    controls, states, seen = jax.tree.map(np.asarray, (controls, states, seen))
+    controls, states, observables = jax.tree.map(np.asarray, (controls, states, observables))
     return Trajectory(
         problem,
         controls,
         states,
-        seen,
+        observables,
         float(welfare),
         scc,
         np.asarray(model.published_scc(per_emissions, per_consumption)),
@@ -112,7 +112,7 @@ def follow(problem: DiscreteProblem, controls: Point, *, multipliers: dict[str, 
 
 @compiled
 def _along(dynamics: Dynamics, controls: Point, prices: Float[Array, "bounded period"]):
-    """Everything along a path, and the values of a tonne of CO2 and of consumption in every period."""
+    """Welfare, states and observables along a path, and the marginal welfare of emissions and consumption in every period."""
 
     def lagrangian(pulses):
         welfare, states, outcomes = dynamics.run(controls, pulses)
