@@ -4,8 +4,8 @@ import math
 import os
 from pathlib import Path
 
-# Bytes, measured as the growth of peak resident memory of whole solves over that of a small one (`tests/test_solvers_memory.py`
-# has the figures), rounded up.
+# Bytes per unit, from the increase of the peak resident memory of whole solves relative to a small solve (figures in
+# `tests/solvers/base/test_memory.py`), rounded up.
 # per pair of nodes of one state: difference matrices of two schemes on all levels, which are dense during their construction
 _DENSE = 13 * 8
 # per node, member and pair of states: derivatives, drift, variance, and copies for the compiled kernel
@@ -80,14 +80,16 @@ def check_memory(counts: tuple[int, ...], family: int, order: int) -> None:
             assert "GiB" in str(error)
         ```
     """
-    there = memory_there()
-    if there is None or memory_needed(counts, family, order) <= _SHARE * there:
+    available = memory_there()
+    if available is None or memory_needed(counts, family, order) <= _SHARE * available:
         return
-    smaller = _fitting(counts, family, order, _SHARE * there)
-    advice = f"try {','.join(map(str, smaller))}" if smaller else "no grid fits: take fewer states or members"
+    fitting_counts = _fitting(counts, family, order, _SHARE * available)
+    advice = (
+        f"try {','.join(map(str, fitting_counts))}" if fitting_counts else "no grid fits: take fewer states or members"
+    )
     raise ValueError(
         f"`solver.points` is {','.join(map(str, counts))}: that takes about {_text(memory_needed(counts, family, order))}"
-        f" of memory, and {_text(_SHARE * there)} may be used here; {advice}."
+        f" of memory, and {_text(_SHARE * available)} may be used here; {advice}."
     )
 
 
@@ -106,10 +108,10 @@ def check_bytes(what: str, remedy: str, needed: int) -> None:
 
     **Raises:** `ValueError` with the required memory.
     """
-    there = memory_there()
-    if there is not None and needed > _SHARE * there:
+    available = memory_there()
+    if available is not None and needed > _SHARE * available:
         raise ValueError(
-            f"{what}: that takes about {_text(needed)} of memory, and {_text(_SHARE * there)} may be used here; take"
+            f"{what}: that takes about {_text(needed)} of memory, and {_text(_SHARE * available)} may be used here; take"
             f" {remedy}."
         )
 

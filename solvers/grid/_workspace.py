@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 # Smallest and largest number of nodes per call of the compiled kernel; few shapes need few compilations.
 _SMALLEST, _LARGEST = 256, 1024
-# Largest cell Péclet number (ratio of drift to noise in the largest cell) for which centred differences are used.
+# Largest cell Péclet number (ratio of drift to noise in the largest cell) at which centred differences resolve the noise.
 _FAINT = 100.0
 # Largest number of nodes at which a finer scan checks the numerical maximiser, and nodes per call.
 _MOST_CHECKED, _CHUNK_CHECKED = 4096, 256

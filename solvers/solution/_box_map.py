@@ -44,7 +44,7 @@ class BoxMap(eqx.Module):
 
 
 def box_map(region: tuple[tuple[float, float], ...], domain: tuple[tuple[float, float], ...]) -> BoxMap:
-    """The map of a domain whose region of interest is `region`."""
+    """The map of a domain with the region of interest `region`."""
     maps = np.array([stretch(r, b) for r, b in zip(region, domain, strict=True)])
     centre, scale = maps.T
     ends = np.array([[np.arcsinh((z - c) / k) if k else z for z in b] for b, (c, k) in zip(domain, maps, strict=True)])

@@ -1,4 +1,4 @@
-"""Regimes whose jumps lead back to themselves or to each other: detection, joint solution as one family, and separation."""
+"""Coupled regimes, with jumps that lead back to themselves or to each other: detection, joint solution as one family, separation."""
 
 import dataclasses
 from collections.abc import Callable

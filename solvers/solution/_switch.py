@@ -92,10 +92,10 @@ class Switch(AbstractModel):
             return each(lambda j: jax.tree.map(landed, x, x if j is None else j.land(x)))
 
         def carry(x: Point) -> Point:
-            nothing = type(self.additive)(*(jnp.zeros(()) for _ in self.additive))
+            zeros = type(self.additive)(*(jnp.zeros(()) for _ in self.additive))
             return each(
                 lambda j: jax.tree.map(
-                    landed, nothing, nothing if j is None or j.land_additive is None else j.land_additive(x)
+                    landed, zeros, zeros if j is None or j.land_additive is None else j.land_additive(x)
                 )
             )
 
