@@ -41,7 +41,7 @@ def _case(name: str):
     return pytest.param(name, marks=[pytest.mark.slow] if name.rpartition("-")[0] in SLOW else [])
 
 
-@pytest.mark.parametrize("name", map(_case, EXAMPLES))
+@pytest.mark.parametrize("name", [_case(name) for name in EXAMPLES])
 def test_example(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(EXAMPLES[name], name, "exec"), {})
