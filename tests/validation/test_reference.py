@@ -40,7 +40,7 @@ NUMBERED = [
 
 
 @pytest.mark.parametrize("number", NUMBERED)
-@pytest.mark.representative("0-linear_quadratic", "18-ak_climate")
+@pytest.mark.representative("0-linear_quadratic")
 def test_no_estimate_is_below_the_true_error(number, ratios):
     case = calibration.CASES[number]
     ratios[number] = calibration.ratios(case)

@@ -57,6 +57,7 @@ def test_finite_differences_and_collocation_agree_to_the_smaller_of_their_report
         assert gap[1] < 1e-4
 
 
+@pytest.mark.slow
 def test_a_solver_is_a_second_method_of_a_reference(case):
     problem, known, solutions = case
     points = region_points(problem)

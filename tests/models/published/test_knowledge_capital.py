@@ -108,6 +108,7 @@ def numerical(model, points, closed):
     ],
 )
 @pytest.mark.representative("by channel")
+@pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(planner, rho, phase):
     plain = small_model("knowledge_capital", PLANNERS[planner], preferences=EpsteinZin(0.01, rho))
     model = in_phase(plain, phase)

@@ -118,6 +118,7 @@ def test_constant_knowledge_is_a_fixed_hazard():
         np.testing.assert_allclose(large, small, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_two_capital_is_a_special_case():
     shared = {"technology": FixedHazard(), "damage_jump": DamageJump([0.0, 0.2]), "reset_temperature": False}
     nothing = CarbonIntensity(productivity=0.0, decline=0.0, volatility=0.0)
@@ -228,6 +229,7 @@ def test_reference_after_the_technology(solution):
     np.testing.assert_allclose(price, 12.340, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_simulated_intensity_and_emissions_agree(solution):
     data = ab.simulate(solution, years=30, shocks=False).to_dataset()
     dirty = data["capital"] * (1.0 - data["green_share"])

@@ -169,6 +169,7 @@ def both_controls(model, x, slope):
     [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(KnowledgeHazard(), id="knowledge")],
 )
 @pytest.mark.representative("knowledge")
+@pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(technology):
     model = small_model("two_capital", technology=technology)
     closed, numerical, at_closed, at_numerical = both_controls(model, *sample(model))

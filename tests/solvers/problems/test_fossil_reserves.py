@@ -38,6 +38,7 @@ def test_solution_is_the_published_limit(solution):
     assert np.all(scarcity < 0.05 * scc)  # with weighted damages carbon, not reserves, is scarce
 
 
+@pytest.mark.slow
 def test_the_right_branch_is_found(solution):
     # V_r = 0 everywhere also solves the equation; the true value makes the drift of reserves point inward at R -> 0
     slope, drift = benchmark().slopes_at_the_last_tonne(solution)

@@ -95,6 +95,7 @@ def test_distortions(averse):
     np.testing.assert_allclose(multiplier, 2.5639, rtol=PATH)
 
 
+@pytest.mark.slow
 def test_undistorted_without_distrust(neutral):
     worst = worst_case(neutral, 1.1)
     assert np.all(np.asarray(worst.shocks) == 0.0) and np.all(np.asarray(worst.jumps[0]) == 1.0)
@@ -138,6 +139,7 @@ def test_without_intensity_the_jump_makes_no_difference(climate, is_averse):
     np.testing.assert_allclose(before[0], after[0], rtol=BOX)
 
 
+@pytest.mark.slow
 def test_a_family_is_its_members(averse):
     # the problem after the jump solved alone: not even the steps differ
     after = averse.destinations[0]
@@ -145,6 +147,7 @@ def test_a_family_is_its_members(averse):
     np.testing.assert_allclose(at_temperatures(alone, Y)[0], at_temperatures(after.member(7), Y)[0], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_with_two_regimes(averse, tmp_path):
     problem = averse.problem.replace(continuations=())
     for stop in (4, 12):
@@ -191,6 +194,7 @@ def noisy(averse):
     return simulate(averse, years=YEARS, num_paths=200, key=jax.random.key(1))
 
 
+@pytest.mark.slow
 def test_quiet_path_is_a_plain_loop(averse, quiet):
     temperature, emissions = euler(averse, YEARS, 4)
     np.testing.assert_allclose(quiet.states.temperature[0], temperature, rtol=1e-10)
@@ -225,6 +229,7 @@ def test_worst_case_measure_moves_the_mean_by_the_distortions(averse):
     np.testing.assert_allclose(growth, expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_paths_are_reproducible_from_their_key(averse, noisy):
     again = simulate(averse, years=YEARS, num_paths=200, key=jax.random.key(1))
     other = simulate(averse, years=YEARS, num_paths=200, key=jax.random.key(2))

@@ -87,6 +87,7 @@ def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     assert float(found.derivative.sel(functional="scc", parameter=name)) == pytest.approx(expected, rel=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_parameters_without_influence_have_none(damages):
     _, _, found = damages
     # growth of capital is split off: emissions and the social cost at the start do not know it

@@ -61,6 +61,7 @@ def test_a_recurrent_jump_with_several_outcomes_has_the_closed_form(pushed):
     assert pushed.stats["steps_high_order"] <= 4 and pushed.stats["beyond"] < 1e-5
 
 
+@pytest.mark.slow
 def test_recurrent_jumps_and_one_that_ends_them():
     model = dataclasses.replace(PUSHED, ending=0.1)
     solution = ab.solve(model, FINITE)
@@ -68,6 +69,7 @@ def test_recurrent_jumps_and_one_that_ends_them():
     np.testing.assert_allclose(values(solution), shaken_value(model, X), rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_large_systems_are_solved_by_gmres(monkeypatch, pushed, switching):
     monkeypatch.setattr("abatax.solvers.grid._coupled_grid._DIRECT", {1: 0})
     for solution in (pushed, switching):
