@@ -81,8 +81,16 @@ def _through(equation: Any, marks: list[bool]) -> list[bool]:
     return [True] * len(equation.outvars)
 
 
+def _scan_sizes(parameters: dict[str, Any]) -> tuple[int, int]:
+    """The number of constants and of carried arrays of a scan."""
+    if "num_consts" in parameters:
+        return parameters["num_consts"], parameters["num_carry"]
+    constants, carry, _ = parameters["ft_in"].unpack()  # JAX 0.12 names the inputs instead of counting them
+    return len(constants), len(carry)
+
+
 def _scan(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
-    constants, carried = parameters["num_consts"], parameters["num_carry"]
+    constants, carried = _scan_sizes(parameters)
     head, carry, each = marks[:constants], marks[constants : constants + carried], marks[constants + carried :]
     while True:  # until the set of dependent parts of the carry is stable
         outputs = dependent_outputs(parameters["jaxpr"], [*head, *carry, *each])
