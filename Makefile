@@ -1,6 +1,6 @@
 # make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
 # make test   the same environment with the developers' tools: lint, types, tests
-# make slow   the tests marked slow, which `make test` leaves out to stay under a quarter of an hour on two cores
+# make slow   the tests marked slow, which `make test` leaves out: studies of accuracy and the longer runs
 # Every other target is a part of these or a helper: venv lint format types pytest benchmarks clean
 
 PYTHON ?= python3

@@ -12,7 +12,7 @@ from ._checks import (
 )
 from ._constants import Constants as Constants, changed_constant as changed_constant, constants_read as constants_read
 from ._dependence import dependent_outputs as dependent_outputs
-from ._fingerprint import fingerprint as fingerprint
+from ._fingerprint import fingerprint as fingerprint, home_module as home_module
 from ._neutral import (
     entropy_density as entropy_density,
     log1p_ratio as log1p_ratio,

@@ -159,7 +159,7 @@ class _Feeder:
             self.feed({name: getattr(thing, name) for name in slots} | getattr(thing, "__dict__", {}))
 
     def _function(self, function: types.FunctionType) -> None:
-        self.text("function", _home(function.__module__), function.__qualname__)
+        self.text("function", home_module(function.__module__), function.__qualname__)
         if id(function) in self.fed:
             return
         self.fed.add(id(function))
@@ -180,13 +180,13 @@ class _Feeder:
             self.feed(constant)
 
 
-def _home(module: str) -> str:
+def home_module(module: str) -> str:
     """The module of a class or function; in this package only the layer, so that moving a file keeps the fingerprint."""
     return ".".join(module.split(".")[:2]) if module.split(".")[0] == "abatax" else module
 
 
 def _name(cls: type) -> str:
-    return f"{_home(cls.__module__)}.{cls.__qualname__}"
+    return f"{home_module(cls.__module__)}.{cls.__qualname__}"
 
 
 def _slots(cls: type) -> tuple[str, ...]:

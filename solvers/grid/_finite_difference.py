@@ -271,15 +271,8 @@ class FiniteDifference(AbstractGridded):
                 nearest=infinity,
                 astray=np.array(0),
             )
-        status = self._judge(workspace, state)
-        if high and status == CONVERGED:
-            control = workspace.evaluate(level, True, state.values).control
-            path_error, at_kinks = workspace.path_errors(level, state.values, control)
-            state = state._replace(left=np.asarray(path_error))
-            # with more states the Markov chain has too few nodes for a reliable error estimate
-            judged = len(workspace.problem.region) <= _JUDGED
-            status = ROUGH if judged and at_kinks > UNRESOLVED else CONVERGED
-        return self._lean(workspace, state, status)
+        status, path_error = self._judge(workspace, state)
+        return self._lean(workspace, state._replace(left=np.asarray(path_error)), status)
 
     def _may_lean(self, workspace, state) -> bool:
         """Whether the differences are centred and biased differences are available."""
@@ -321,16 +314,20 @@ class FiniteDifference(AbstractGridded):
         leaves = bool(np.any(workspace.leaves(level, local)))
         return false_branch(workspace.problem, workspace.grid(level).points, local, leaves)
 
-    def _judge(self, workspace, state) -> int:
-        """The status of a converged iterate after the checks for false branches, missed maxima, oscillations and open faces."""
+    def _judge(self, workspace, state) -> tuple[int, float]:
+        """The status of a converged iterate, and the relative error of the value that its residuals allow.
+
+        The iterate is checked for false branches, missed maxima, oscillations, open faces and unresolved kinks. The error is infinite
+        where it is not estimated: for the monotone scheme, and if one of the checks fails before.
+        """
         level, high = int(state.level), bool(state.high_order)
         local = workspace.evaluate(level, high, state.values)
         if false := self._false_branch(workspace, level, high, local):
-            return false
+            return false, np.inf
         if workspace.missed(level, high, state.values, local):
-            return MISSED
+            return MISSED, np.inf
         if not high:
-            return CONVERGED
+            return CONVERGED, np.inf
         varies = ~flat(state.values)
         rough = workspace.roughness(level, state.values), workspace.roughness(level, state.monotone)
         grid = workspace.grid(level)
@@ -338,8 +335,13 @@ class FiniteDifference(AbstractGridded):
         if np.any((rough[0] > _TOO_ROUGH * rough[1])[varies]) or zigzags(
             grid, inside, state.values[varies], state.monotone[varies]
         ):
-            return OSCILLATING
-        return OPEN if varies.any() and workspace.left_open(level, local, state.values) else CONVERGED
+            return OSCILLATING, np.inf
+        if varies.any() and workspace.left_open(level, local, state.values):
+            return OPEN, np.inf
+        path_error, at_kinks = workspace.path_errors(level, state.values, local.control)
+        # with more states the Markov chain has too few nodes for a reliable error estimate
+        judged = len(workspace.problem.region) <= _JUDGED
+        return ROUGH if judged and at_kinks > UNRESOLVED else CONVERGED, path_error
 
     def terminate(self, state):
         return int(state.status) != RUNNING

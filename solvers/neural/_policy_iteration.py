@@ -190,14 +190,12 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
     lengths = jnp.asarray(high - low)
     rule = lifted(optimizer)
 
-    built = _with_parameters
-
     def controls(p: HJBProblem, both, row):
         return type(p.model.controls)(*both[1].at(row.points))
 
     def evaluation(parameters, policies, batch):
-        values = built(value, parameters)
-        u = over_members(controls, problem, jax.lax.stop_gradient((values, built(policy, policies))), batch)
+        values = _with_parameters(value, parameters)
+        u = over_members(controls, problem, jax.lax.stop_gradient((values, _with_parameters(policy, policies))), batch)
         terms = losses(problem, values, batch, lengths, u)
         return terms.equation + terms.faces
 
@@ -210,10 +208,13 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
             h = p.hamiltonian(t, x, controls(p, (v, acts), row), level, costate, hessian, row.after)
             return -row.weights * h / (p.model.preferences.discount_rate * v.scale)
 
-        values = built(value, parameters)
+        values = _with_parameters(value, parameters)
         return jnp.mean(
             over_members(
-                negative_hamiltonian, problem, (values, built(policy, policies)), with_landings(problem, values, batch)
+                negative_hamiltonian,
+                problem,
+                (values, _with_parameters(policy, policies)),
+                with_landings(problem, values, batch),
             )
         )
 
@@ -237,7 +238,7 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
 
     keys = jr.split(key, schedule[0].shape[0])
     (parameters, policies, moments), step_losses = jax.lax.scan(step, trained, (schedule, keys))
-    values, acts = built(value, parameters), built(policy, policies)
+    values, acts = _with_parameters(value, parameters), _with_parameters(policy, policies)
 
     def gap(p, both, row):
         best = jnp.stack(greedy(p, both[0], row))

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...models import HJBProblem
+from ...models import HJBProblem, without_init
+from ...models.base import home_module
 
 Arrays = dict[str, np.ndarray]
 
@@ -79,7 +80,7 @@ def decode(plain: Any, arrays: Arrays, family: HJBProblem) -> Any:
         "list": lambda parts: list(map(part, parts)),
         "dict": lambda parts: {key: part(inner) for key, inner in parts.items()},
         "named": lambda name: _class(name, tuple)(*map(part, plain["parts"])),
-        "module": lambda name: _assembled(
+        "module": lambda name: without_init(
             _class(name, eqx.Module), {field: part(inner) for field, inner in plain["fields"].items()}
         ),
         "function": _resolved,
@@ -96,19 +97,9 @@ def _problem(about: dict[str, Any], faces: Any, family: HJBProblem) -> HJBProble
     return family.replace(box=box, extension=about["extension"], continuations=continuations, faces=faces)
 
 
-def _assembled(cls: type, fields: dict[str, Any]) -> Any:
-    module = object.__new__(cls)
-    for name, value in fields.items():
-        object.__setattr__(module, name, value)
-    return module
-
-
 def label(thing: Any) -> str:
     """`module:name` of a class or function; inside the package only the layer is named, so that modules may move within it."""
-    module = getattr(thing, "__module__", None) or ""
-    layers = module.split(".")
-    home = ".".join(layers[:2]) if layers[0] == "abatax" else module
-    return f"{home}:{getattr(thing, '__qualname__', '')}"
+    return f"{home_module(getattr(thing, '__module__', None) or '')}:{getattr(thing, '__qualname__', '')}"
 
 
 def _class(name: str, kind: type) -> type:

@@ -92,7 +92,6 @@ def test_ambiguity_that_preserves_separability():
 
 
 @pytest.mark.parametrize("averse", [False, True])
-@pytest.mark.representative("True")
 @pytest.mark.slow
 def test_equation_and_policy_do_not_depend_on_coordinates(averse):
     ambiguity = distrusting("multi_region") if averse else Ambiguity()

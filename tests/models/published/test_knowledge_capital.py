@@ -107,7 +107,6 @@ def numerical(model, points, closed):
         ("by channel", 1.5, "before"),
     ],
 )
-@pytest.mark.representative("by channel")
 @pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(planner, rho, phase):
     plain = small_model("knowledge_capital", PLANNERS[planner], preferences=EpsteinZin(0.01, rho))

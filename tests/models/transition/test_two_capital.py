@@ -168,7 +168,6 @@ def both_controls(model, x, slope):
     "technology",
     [pytest.param(FixedHazard(), id="fixed", marks=pytest.mark.slow), pytest.param(KnowledgeHazard(), id="knowledge")],
 )
-@pytest.mark.representative("knowledge")
 @pytest.mark.slow
 def test_closed_form_is_the_numerical_maximiser(technology):
     model = small_model("two_capital", technology=technology)

@@ -118,7 +118,6 @@ def test_half_of_the_trajectories_begin_where_simulations_do():
 @pytest.mark.parametrize(
     "optimizer", ["soap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "muon", "lbfgs"))]
 )
-@pytest.mark.representative("soap")
 @pytest.mark.slow
 def test_every_optimizer_lowers_the_residual(optimizer):
     solver = dataclasses.replace(ADAM, optimizer=optimizer, steps=5, resample=1)

@@ -78,7 +78,6 @@ def damages():
         ("ambiguity.jumps", lambda m: m.ambiguity.jumps, ()),
     ],
 )
-@pytest.mark.representative("ambiguity.jumps")
 @pytest.mark.slow
 def test_solving_again_with_jumps_and_ambiguity(damages, name, where, index):
     model, solver, found = damages
