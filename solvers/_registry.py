@@ -14,7 +14,7 @@ from .discrete import AbstractPathSolver
 
 # Named solvers exported by these sub-packages, by name.
 SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
-    solver.name: solver  # pyright: ignore[reportAttributeAccessIssue]
+    solver.name: solver
     for package in (grid, collocation, neural, discrete)
     for solver in vars(package).values()
     if isinstance(solver, type) and issubclass(solver, (AbstractSolver, AbstractPathSolver)) and hasattr(solver, "name")
@@ -55,11 +55,7 @@ def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | Abstract
             values[key] = str(value)
             continue
         parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
-        try:
-            numbers = tuple(_TRUTH[str(part).strip().lower()] if kind is bool else kind(part) for part in parts)
-        except (TypeError, ValueError, KeyError, OverflowError):
-            description = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
-            raise ValueError(f"`solver.{key}` is {shortened(repr(value))}; it must be {description}.") from None
+        numbers = tuple(_converted(part, kind, key, value) for part in parts)
         if kind is float and not all(math.isfinite(float(number)) for number in numbers):
             raise ValueError(f"`solver.{key}` is {value!r}; it must be a finite number.")
         if not numbers or (len(numbers) > 1 and key not in per_state):
@@ -100,11 +96,19 @@ def _like(default: Any, option: str, value: Any) -> Any:
     """Convert an option of a network to the type of its default."""
     if not isinstance(value, str) or isinstance(default, str) or default is None:
         return value
+    return _converted(value, type(default), _NETWORK + option, value)
+
+
+def _converted(part: Any, kind: type, option: str, value: Any) -> Any:
+    """A part of the value of an option as a Boolean or a number.
+
+    **Raises:** `ValueError` with the option and its whole value.
+    """
     try:
-        return _TRUTH[value.strip().lower()] if isinstance(default, bool) else type(default)(value)
+        return _TRUTH[str(part).strip().lower()] if kind is bool else kind(part)
     except (TypeError, ValueError, KeyError, OverflowError):
-        description = {int: "a whole number", bool: "true or false"}.get(type(default), "a number")
-        raise ValueError(f"`solver.network.{option}` is {shortened(repr(value))}; it must be {description}.") from None
+        description = {int: "a whole number", bool: "true or false"}.get(kind, "a number")
+        raise ValueError(f"`solver.{option}` is {shortened(repr(value))}; it must be {description}.") from None
 
 
 def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:

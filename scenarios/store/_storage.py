@@ -123,7 +123,7 @@ def save(
     model.
     """
     folder = Path(folder)
-    for name in ("solution.nc", "run.json"):
+    for name in ("solution.nc", ARCHIVE, "run.json"):
         if (folder / name).exists() and not force:
             raise FileExistsError(f"{folder / name} exists; choose another folder or overwrite it with `force`.")
     model = solution.problem.model
@@ -136,8 +136,7 @@ def save(
     described = describe(solution, arrays) if isinstance(solution, Solution) else None  # a path is exact in solution.nc
     folder.mkdir(parents=True, exist_ok=True)
     if solver is not None:
-        names = {cls: name for name, cls in _solvers().items()}
-        given = {"solver": {"name": names[type(solver)]} | solver_options(solver)} | given
+        given = {"solver": {"name": solver.name} | solver_options(solver)} | given
     if described is not None:
         write_archive(folder / ARCHIVE, {MARK: mark, "solution": described}, arrays)
         given = {"stored_in": ARCHIVE} | given
@@ -159,12 +158,6 @@ def _(solution: Solution) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
     residual = _inside(groups[""], solution.problem)
     numbers = float(np.sqrt(np.mean(residual**2))), float(np.max(np.abs(residual)))
     return groups, dict(zip(("residual_rms", "residual_max"), numbers, strict=True))
-
-
-def _solvers():
-    from ...solvers import SOLVERS
-
-    return SOLVERS
 
 
 def _inside(dataset, problem: HJBProblem) -> np.ndarray:

@@ -1,6 +1,6 @@
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -33,6 +33,8 @@ class AbstractSolver(eqx.Module):
     `workspace` holds objects that can be rebuilt at any time (matrices, compiled functions). `state` holds everything else and is
     saved in checkpoints.
     """
+
+    name: ClassVar[str]  # on the command line and in files; solvers without a name are not listed
 
     @abc.abstractmethod
     def init(

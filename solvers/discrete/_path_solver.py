@@ -17,6 +17,8 @@ from ._path_program import controls_of, program_of, vector
 class AbstractPathSolver(eqx.Module):
     """A solver of problems in discrete time, which optimises the controls through the dynamics."""
 
+    name: ClassVar[str]  # on the command line and in files
+
     @property
     def most_steps(self) -> int:
         """Default of the largest number of iterations in `solve`."""

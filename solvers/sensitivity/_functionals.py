@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...models import AbstractModel, CarbonModel, HJBProblem, derivatives
-from ...models.base import USD_PER_TCO2, Point, Scalar
+from ...models.base import Point, Scalar
+from ..solution import AbstractRule, Choice, Value, evaluate
 
 _TIME = 0.0  # stationary problems
 
@@ -55,17 +56,32 @@ class Reader:
         return self._at(self.model.initial_state())
 
     def _at(self, x: Point) -> Fields:
-        t, model, problem = jnp.asarray(_TIME), self.model, self.problem
-        v, costate, hessian = derivatives(t, x, self.value)
-        after = problem.after(t, x)
-        u = smooth_control(problem, x, v, costate, hessian, after)
-        price, additive = None, model.initial_additive()
-        if isinstance(model, CarbonModel):
-            price = USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, additive, u, v, costate, hessian)
-        return Fields(x, v, costate, hessian, u, price, model.observables(t, x, u, additive))
+        t, model = jnp.asarray(_TIME), self.model
+        at_state = evaluate(self.problem, self.value, t, x, rule=SmoothMaximiser())
+        u, costate = at_state.controls, jnp.stack(at_state.slopes)
+        observables = model.observables(t, x, u, model.initial_additive())
+        return Fields(x, at_state.value, costate, at_state.bends, u, at_state.social_cost_of_carbon, observables)
 
 
 Functional = Callable[[Reader], Scalar]
+
+
+class SmoothMaximiser(AbstractRule):
+    """The control that maximises the Hamiltonian, differentiable with respect to all its inputs (see `smooth_control`)."""
+
+    def choose(
+        self,
+        problem: HJBProblem,
+        value: Value,
+        t: Scalar,
+        x: Point,
+        edges: Float[Array, "state side"],
+        step: float | None = None,
+    ) -> Choice:
+        del edges, step
+        v, costate, hessian = derivatives(t, x, value)
+        after = problem.after(t, x)
+        return Choice(smooth_control(problem, x, v, costate, hessian, after), v, costate, hessian, after)
 
 
 def smooth_control(problem: HJBProblem, x: Point, value, costate, hessian, after) -> Point:
