@@ -1,7 +1,8 @@
 # make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
 # make test   the same environment with the developers' tools: lint, types, tests
+# make docs   the documentation site in site/, built without a warning and with its links checked
 # make slow   the tests marked slow, which `make test` leaves out: studies of accuracy and the longer runs
-# Every other target is a part of these or a helper: venv lint format types pytest benchmarks clean
+# Every other target is a part of these or a helper: venv lint format types pytest spelling pages benchmarks clean
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -12,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 # Tests run on the CPU, which is one device per process, with one thread per worker in BLAS.
@@ -19,7 +21,7 @@ TEST_ENV := JAX_PLATFORMS=cpu OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: run test slow venv lint format types pytest benchmarks clean
+.PHONY: run test slow docs venv lint format types pytest spelling pages benchmarks clean
 
 run: $(INSTALLED)
 	$(BIN)/abatax run $(RUN_ARGS)
@@ -27,6 +29,17 @@ run: $(INSTALLED)
 test: lint types pytest
 
 venv: $(INSTALLED_DEV)
+
+# Pages that follow from the sources are committed; a test says when they are stale, and `make pages` writes them.
+docs: $(INSTALLED_DOCS) spelling
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Site: site/index.html"
+
+spelling: $(INSTALLED_DOCS)
+	$(BIN)/python -m codespell_lib
+
+pages: $(INSTALLED)
+	$(BIN)/python docs/generate.py
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
@@ -50,7 +63,7 @@ benchmarks: $(INSTALLED_DEV)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache src/*.egg-info
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An installation is repeated only when pyproject.toml has changed; the sources are linked, not copied.
@@ -63,4 +76,8 @@ $(INSTALLED): pyproject.toml | $(BIN)/python
 
 $(INSTALLED_DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[dev]"
+	@touch $(INSTALLED) $@
+
+$(INSTALLED_DOCS): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[docs]"
 	@touch $(INSTALLED) $@

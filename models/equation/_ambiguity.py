@@ -43,7 +43,7 @@ class Ambiguity(AbstractBlock):
 
     The fields are the aversions $1/\xi$: zero is the neutral planner, exactly and with derivatives.
 
-    **Arguments:** (see also [`from_penalties`][])
+    **Arguments:** (see also [`from_penalties`][abatax.models.Ambiguity.from_penalties])
 
     - `shocks`: aversion to misspecified Brownian shocks, one number or one per shock.
     - `climate`: aversion to ambiguity about the weights of the climate ensemble (smooth ambiguity).

@@ -49,7 +49,7 @@ class HJBProblem(eqx.Module):
     - `continuations`: for each jump, the value functions after it, as one callable of time and state that returns
       one value per outcome. If the landing depends on the outcome, states are arrays over the outcomes. `solve` fills them in.
     - `faces`: the closures of each state, (low, high), instead of those of the model. `solve` fills them in if the model leaves
-      them open ([`Automatic`][]).
+      them open ([`Automatic`][abatax.models.Automatic]).
 
     **Raises:** `ValueError` if a box has low >= high or names an unknown state.
 

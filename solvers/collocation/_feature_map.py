@@ -27,7 +27,7 @@ class FeatureMap(eqx.Module):
 
     - `axes`, `powers`: states and degrees of the factors of each Chebyshev product (degree 0 for an empty slot).
     - `weights`, `biases`: parameters of the random features.
-    - `box`: the [`BoxMap`][] of the states to [-1, 1].
+    - `box`: the `BoxMap` of the states to [-1, 1].
     - `degree`: the largest degree.
     """
 
