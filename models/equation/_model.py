@@ -177,7 +177,10 @@ class AbstractModel(eqx.Module):
         return jnp.ones(())
 
     def closures(self) -> Point:
-        """For each state the closures of its low and high face; the default is chosen by `solve` ([`Automatic`][abatax.models.Automatic])."""
+        """For each state the closures of its low and high face.
+
+        The default is chosen by `solve` ([`Automatic`][abatax.models.Automatic]).
+        """
         return type(self.states)(*((Automatic(), Automatic()) for _ in self.states))
 
     def costate_signs(self) -> dict[str, int]:
