@@ -73,10 +73,10 @@ def _listed_arguments(cls: type) -> dict[str, str]:
     for ancestor in reversed(cls.__mro__):
         text = inspect.cleandoc(ancestor.__dict__.get("__doc__") or "")
         for item in re.split(r"\n(?=- |\n|\S)", text):
-            for part in re.split(r"(?<=\.) (?=`\w+`(?:, `\w+`)*: )", " ".join(item.split())):
+            for part in re.split(r"(?:(?<=[.;])|(?<=[^`],)) (?=`\w+`(?:, `\w+`)*: )", " ".join(item.split())):
                 part = part if part.startswith("- ") else f"- {part}"
                 if match := _ITEM.match(part):
-                    meanings |= {name: match[2].rstrip(".") for name in re.findall(r"`(\w+)`", match[1])}
+                    meanings |= {name: match[2].rstrip(".;,") for name in re.findall(r"`(\w+)`", match[1])}
     return meanings
 
 
@@ -447,14 +447,13 @@ def exchangeable(model: Any) -> Iterator[tuple[str, list[str]]]:
         allowed = tuple(t for t in typing.get_args(field.type) or (field.type,) if isinstance(t, type))
         if field.type is Any:
             allowed = (AbstractPhysicalClimate,)
-        blocks = [
+        candidates = [
             name
             for name, cls in models.BLOCKS.items()
-            if allowed
-            and issubclass(cls, allowed)
-            and issubclass(cls, AbstractBlock)
-            and _accepts(model.name, field.name, name)
+            if allowed and issubclass(cls, allowed) and issubclass(cls, AbstractBlock)
         ]
+        # a model may refuse a block of the right class
+        blocks = [name for name in candidates if _accepts(model.name, field.name, name)] if len(candidates) > 1 else []
         if len(blocks) > 1:
             yield field.name, blocks
 

@@ -24,6 +24,21 @@ def parameters_of(model: Any) -> dict[str, Any]:
     """The parameters of a model (or block) as nested plain data.
 
     Ambiguity is represented by its penalties; `inf` is written as text, as JSON has no infinity. Blocks have their class as `type`.
+
+    **Arguments:**
+
+    - `model`: a model or a block.
+
+    **Returns:** numbers, texts, lists and dictionaries by the name of the field, ready for JSON.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        plain = ab.models.parameters_of(ab.models.UncertainDamages())
+        assert plain["ambiguity"]["shocks"] == "inf" and plain["damages"]["type"] == "ThresholdDamages"
+        ```
     """
     if isinstance(model, Ambiguity):
         plain = {name: _plain(value) for name, value in model.penalties.items()}
@@ -35,7 +50,21 @@ def parameters_of(model: Any) -> dict[str, Any]:
 def portable_parameters(model: Any) -> dict[str, Any]:
     """The entries of run.json from which the model can be reconstructed: `parameters`, and `model_class` for a user's class.
 
+    **Arguments:**
+
+    - `model`: a model, also of a class of the user.
+
+    **Returns:** `parameters` as from [`parameters_of`][], and for a user's class `model_class`.
+
     **Raises:** `ValueError` naming the field, if the model cannot be reconstructed from plain data.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert list(ab.models.portable_parameters(ab.models.NetZero())) == ["parameters"]
+        ```
     """
     if not own_classes(model):
         return {"parameters": parameters_of(model)}
@@ -50,7 +79,25 @@ def portable_parameters(model: Any) -> dict[str, Any]:
 
 
 def own_classes(tree: Any) -> list[type]:
-    """The classes of a model and of its blocks that do not belong to the package."""
+    """The classes of a model and of its blocks that do not belong to the package.
+
+    **Arguments:**
+
+    - `tree`: a model or a block.
+
+    **Returns:** the classes, those of blocks first; an empty list for models of the package.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        class Mine(ab.models.UncertainDamages):
+            pass
+
+        assert ab.models.own_classes(ab.models.NetZero()) == [] and ab.models.own_classes(Mine()) == [Mine]
+        ```
+    """
     if not dataclasses.is_dataclass(tree):
         return []
     inner = [cls for f in dataclasses.fields(tree) for cls in own_classes(getattr(tree, f.name, None))]
@@ -91,9 +138,25 @@ def _finite(number: float) -> float | str:
 def build(name: str, parameters: dict[str, Any], cls: type | None = None) -> Any:
     """A model from its name and complete parameters, in the form of `parameters_of`.
 
-    **Arguments:** `cls`: the user's class, if the name is not registered.
+    **Arguments:**
+
+    - `name`: the name of the model.
+    - `parameters`: every field, as from [`parameters_of`][].
+    - `cls`: the user's class, if the name is not registered.
+
+    **Returns:** the model.
 
     **Raises:** `ValueError` naming a field that is missing, unknown or out of range.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.NetZero()
+        again = ab.models.build("net_zero", ab.models.parameters_of(model))
+        assert again.states._fields == model.states._fields
+        ```
     """
     if not isinstance(parameters, dict):
         raise ValueError(f"`parameters` is {parameters!r}; it must be a table of the fields of `{name}`.")
@@ -198,6 +261,8 @@ def configure(name: str, settings: dict[str, Any], base: dict[str, Any] | None =
       ensemble is a CSV file, `published` or `assessed`.
     - `base`: complete parameters in the form of [`parameters_of`][], instead of the defaults.
     - `cls`: as in [`build`][].
+
+    **Returns:** the model.
 
     **Raises:** `ValueError`: one line with the field, the value and what is allowed.
 

@@ -17,7 +17,22 @@ TAGS = (*_CONTAINERS, *_ARRAYS, "dict", "named_tuple")
 
 
 def class_label(cls: type) -> str:
-    """The label `module:name` of a class, see [`imported_class`][]."""
+    """The label `module:name` of a class, see [`imported_class`][].
+
+    **Arguments:**
+
+    - `cls`: a class that can be imported.
+
+    **Returns:** the label.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.class_label(ab.models.Jump) == "abatax.models.equation._model:Jump"
+        ```
+    """
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
@@ -31,7 +46,22 @@ def imported_class(label: str, kind: type = eqx.Module) -> type:
 
     Nothing is imported here: a file must not choose code to run.
 
+    **Arguments:**
+
+    - `label`: `module:name`, as from [`class_label`][].
+    - `kind`: the class of which it must be a subclass.
+
+    **Returns:** the class.
+
     **Raises:** `ValueError` with the remedy.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.imported_class(ab.models.class_label(ab.models.Jump)) is ab.models.Jump
+        ```
     """
     module, _, qualified = label.partition(":")
     cls: Any = sys.modules.get(module)
@@ -94,7 +124,26 @@ def decode(value: Any, where: str, block: Callable[[dict[str, Any], str], Any]) 
 
 
 def without_init(cls: type, fields: dict[str, Any]) -> Any:
-    """An instance with the given fields, made without a call of its `__init__`."""
+    """An instance with the given fields, made without a call of its `__init__`.
+
+    **Arguments:**
+
+    - `cls`: the class.
+    - `fields`: every field by name.
+
+    **Returns:** the instance; nothing is checked or converted.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        neutral = ab.models.Ambiguity()
+        fields = {"shocks": neutral.shocks, "climate": neutral.climate, "jumps": neutral.jumps}
+        again = ab.models.without_init(ab.models.Ambiguity, fields)
+        assert again.is_neutral()
+        ```
+    """
     instance = object.__new__(cls)
     for name, value in fields.items():
         object.__setattr__(instance, name, value)

@@ -10,6 +10,12 @@ def parameter_units(model: Any) -> dict[str, str]:
 
     Pure numbers and undeclared fields are left out. A field declares its unit by `measured_in`.
 
+    **Arguments:**
+
+    - `model`: a model or a block.
+
+    **Returns:** units by the dotted name of the parameter, as in `--set`.
+
     !!! example
 
         ```python

@@ -28,6 +28,7 @@ MODELS: dict[str, type[AbstractModel] | type[AbstractDiscreteModel]] = {
         Dice2023,
     )
 }
+"""Classes of the models by their name in files and on the command line."""
 
 
 def _exported_blocks() -> dict[str, type[AbstractBlock]]:
@@ -42,16 +43,48 @@ def _exported_blocks() -> dict[str, type[AbstractBlock]]:
 
 
 BLOCKS: dict[str, type[AbstractBlock]] = _exported_blocks()
+"""Classes of the blocks that `--set` and files know, by name."""
 
 
 def default_model(name: str) -> AbstractModel | AbstractDiscreteModel:
-    """The model of a name with its default parameters; every model in `MODELS` has them."""
+    """The model of a name with its default parameters; every model in `MODELS` has them.
+
+    **Arguments:**
+
+    - `name`: the name of a model, a key of `MODELS`.
+
+    **Returns:** the model.
+
+    **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.default_model("net_zero").name == "net_zero"
+        ```
+    """
     return model_class(name)()  # pyright: ignore[reportCallIssue]
 
 
 def model_class(name: str) -> type[AbstractModel] | type[AbstractDiscreteModel]:
     """The class of the model of a name.
 
+    **Arguments:**
+
+    - `name`: the name of a model, a key of `MODELS`.
+
+    **Returns:** the class.
+
     **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.model_class("net_zero") is ab.models.NetZero
+        ```
     """
     return choose("model", name, MODELS)

@@ -39,6 +39,7 @@ class PolicyNetwork(eqx.Module):
     - `sharing`: indices of the controls that share the budget; their `high` must allow one control to use the whole budget.
     - `budget`: $B$, in the unit of these controls.
     - `start`: controls strictly within bounds (and budget); by default the middle, and equal parts of a budget.
+    - `dtype`: floating-point type of the bounds.
 
     **Returns:** called as `policy(t, x)`, the controls. The policy does not depend on time.
 

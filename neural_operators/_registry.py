@@ -19,6 +19,7 @@ ARCHITECTURES: dict[str, type[AbstractNetwork]] = {
     for network in vars(networks).values()
     if isinstance(network, type) and issubclass(network, AbstractNetwork)
 }
+"""Classes of the architectures by their name in files and on the command line."""
 
 # Arguments that are common to all architectures.
 _COMMON = ("in_size", "out_size", "dtype", "key")
@@ -28,6 +29,12 @@ _TOO_MANY = 1.2
 
 def architecture(name: str) -> type[AbstractNetwork]:
     """The architecture class with a given name.
+
+    **Arguments:**
+
+    - `name`: one of `ARCHITECTURES`.
+
+    **Returns:** the class.
 
     **Raises:** `ValueError` with the nearest known name.
 
@@ -44,6 +51,12 @@ def architecture(name: str) -> type[AbstractNetwork]:
 
 def architecture_options(name: str) -> dict[str, Any]:
     """The options of an architecture with their default values, `width` and `depth` among them.
+
+    **Arguments:**
+
+    - `name`: one of `ARCHITECTURES`.
+
+    **Returns:** default values by the name of the option.
 
     **Raises:** `ValueError` with the nearest known name.
 
@@ -78,6 +91,8 @@ def make_network(
     - `parameters`: requested number of parameters; the width is chosen to match it as closely as possible.
     - `key`, `dtype`: random key of the initialisation, floating-point type.
     - `options`: options of the architecture, such as `depth`.
+
+    **Returns:** the network.
 
     **Raises:** `ValueError` for an unknown name or option (with the nearest known one), if both `parameters` and `width` are given,
     and if the narrowest network has many more parameters than requested.

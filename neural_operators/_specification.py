@@ -13,13 +13,16 @@ from ._registry import architecture_options, make_network
 from .layers import AbstractNetwork, OutSize
 
 SCALE = "initial_scale"  # an option of every architecture: a factor on all initial weight matrices
+"""Name of the option of every architecture that multiplies all initial weight matrices."""
 
 
 class NetworkOptions(eqx.Module):
     """Options of an architecture beyond its name and number of parameters, such as `depth`, `activation` or `initial_scale`.
 
-    **Arguments:** the options by name. `initial_scale` multiplies every initial weight matrix. If `width` is given, it determines the
-    number of parameters.
+    **Arguments:**
+
+    - `options`: the options by name. `initial_scale` multiplies every initial weight matrix. If `width` is given, it determines the
+      number of parameters.
 
     !!! example
 

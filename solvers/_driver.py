@@ -53,7 +53,23 @@ from .solution import (
 
 
 class SolverError(RuntimeError):
-    """A solve did not converge. The message gives advice; `solution` holds the last iterate."""
+    """A solve did not converge; the message gives advice.
+
+    **Fields:**
+
+    - `solution`: the solution with the last iterate.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        try:
+            ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21), max_steps=1)
+        except ab.solvers.SolverError as error:
+            assert ab.solvers.result_name(error.solution.result) == "max_steps_reached"
+        ```
+    """
 
     def __init__(self, message: str, solution: Solution | Trajectory):
         super().__init__(message)
@@ -172,6 +188,17 @@ class Watched(NamedTuple):
 
     **Fields:** `regime`, `step`, `seconds` spent on this regime (without compilation and `watch`), `problem` (of the family, with
     stacked leaves) and `finish`, a function that returns the result of the solver at this step.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        seconds = []
+        solver = ab.solvers.FiniteDifference(points=21)
+        ab.solve(ab.models.LinearQuadratic(), solver, watch=lambda watched: seconds.append(watched.seconds))
+        assert seconds == sorted(seconds)
+        ```
     """
 
     regime: str

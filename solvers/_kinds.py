@@ -19,7 +19,23 @@ _KINDS: dict[type, tuple[type, type, str]] = {
 def pose(asked: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
     """The problem that a model poses, in a box of its states for HJB equations. Problems are returned unchanged without a box.
 
+    **Arguments:**
+
+    - `asked`: a model or a problem.
+    - `box`: for some states a pair (low, high) that replaces the region of interest, in the unit of the state.
+
+    **Returns:** an `HJBProblem` or a `DiscreteProblem`.
+
     **Raises:** `ValueError` if `asked` is neither a model nor a problem, or if a problem in discrete time is given a box.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.solvers.pose(ab.models.LinearQuadratic(), {"state": (-1.0, 1.0)})
+        assert problem.region == ((-1.0, 1.0),)
+        ```
     """
     del box
     raise ValueError(f"`problem` is {type(asked).__name__}; give an HJBProblem, a DiscreteProblem or a model.")
@@ -53,14 +69,46 @@ def _no_box(model: AbstractDiscreteModel, box: dict[str, tuple[float, float]] | 
 
 
 def default_solver(problem: HJBProblem | DiscreteProblem) -> Any:
-    """The default solver of a problem."""
+    """The default solver of a problem.
+
+    **Arguments:**
+
+    - `problem`: an `HJBProblem` or a `DiscreteProblem`.
+
+    **Returns:** `FiniteDifference()` for an HJB equation, `InteriorPoint()` for a path.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.DiscreteProblem(ab.models.Dice2016())
+        assert isinstance(ab.solvers.default_solver(problem), ab.solvers.InteriorPoint)
+        ```
+    """
     return _KINDS[type(problem)][1]()
 
 
 def check_kind(problem: HJBProblem | DiscreteProblem, solver: Any) -> Any:
     """Check that a solver solves this kind of problem, and return it.
 
+    **Arguments:**
+
+    - `problem`: an `HJBProblem` or a `DiscreteProblem`.
+    - `solver`: a solver.
+
+    **Returns:** the solver.
+
     **Raises:** `ValueError` if it solves another kind of problem.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.Spectral()
+        assert ab.solvers.check_kind(ab.HJBProblem(ab.models.LinearQuadratic()), solver) is solver
+        ```
     """
     family, default, words = _KINDS[type(problem)]
     if not isinstance(solver, family):

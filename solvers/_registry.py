@@ -19,12 +19,27 @@ SOLVERS: dict[str, type[AbstractSolver] | type[AbstractPathSolver]] = {
     for solver in vars(package).values()
     if isinstance(solver, type) and issubclass(solver, (AbstractSolver, AbstractPathSolver)) and hasattr(solver, "name")
 }
+"""Classes of the solvers by their name in files and on the command line."""
 
 
 def solver_class(name: str) -> type[AbstractSolver] | type[AbstractPathSolver]:
     """The solver class with a given name.
 
+    **Arguments:**
+
+    - `name`: one of `SOLVERS`.
+
+    **Returns:** the class.
+
     **Raises:** `ValueError` with the nearest known name.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.solvers.solver_class("spectral") is ab.solvers.Spectral
+        ```
     """
     return choose("solver", name, SOLVERS)
 
@@ -36,7 +51,23 @@ _TRUTH = {"true": True, "false": False}
 def make_solver(name: str, options: dict[str, Any]) -> AbstractSolver | AbstractPathSolver:
     """Make a solver from its name and options as typed by the user: `{"points": "41", "order": 4}`.
 
+    **Arguments:**
+
+    - `name`: one of `SOLVERS`.
+    - `options`: values or texts by the name of the option; `network.OPTION` sets an option of the networks.
+
+    **Returns:** the solver.
+
     **Raises:** `ValueError` if an option is unknown or of the wrong type.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.make_solver("finite_difference", {"points": "41", "order": 2})
+        assert solver == ab.solvers.FiniteDifference(points=41, order=2)
+        ```
     """
     cls = solver_class(name)
     options = dict(options)
@@ -112,7 +143,23 @@ def _converted(part: Any, kind: type, option: str, value: Any) -> Any:
 
 
 def solver_options(solver: AbstractSolver | AbstractPathSolver) -> dict[str, Any]:
-    """The plain options of a solver, as accepted by `make_solver`."""
+    """The plain options of a solver, as accepted by `make_solver`.
+
+    **Arguments:**
+
+    - `solver`: any solver.
+
+    **Returns:** numbers, texts and lists by the name of the option.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        options = ab.solvers.solver_options(ab.solvers.FiniteDifference(points=41))
+        assert ab.solvers.make_solver("finite_difference", options) == ab.solvers.FiniteDifference(points=41)
+        ```
+    """
     values = {f.name: getattr(solver, f.name) for f in dataclasses.fields(solver)}
     plain = {
         k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if isinstance(v, (int, float, str, tuple))

@@ -81,6 +81,18 @@ def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights:
     - `weights`: $\pi_\ell$, summing to one.
 
     **Returns:** the certainty equivalent, between the smallest value and the mean.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        values, weights = jnp.array([0.0, 1.0]), jnp.array([0.5, 0.5])
+        assert ab.models.robust_mean(0.0, values, weights) == 0.5
+        assert 0.0 < ab.models.robust_mean(10.0, values, weights) < 0.1
+        ```
     """
     mean = values @ weights
     if len(values) == 1:  # there is nothing to doubt, and less to compile
@@ -100,7 +112,27 @@ def robust_mean(aversion: ScalarLike, values: Float[Array, " outcome"], weights:
 def tilted_weights(
     aversion: ScalarLike, values: Float[Array, " outcome"], weights: Float[Array, " outcome"]
 ) -> Float[Array, " outcome"]:
-    r"""The minimising weights $\omega_\ell \propto \pi_\ell e^{-a z_\ell}$ behind `robust_mean`."""
+    r"""The minimising weights $\omega_\ell \propto \pi_\ell e^{-a z_\ell}$ of [`robust_mean`][].
+
+    **Arguments:**
+
+    - `aversion`: $a = 1/\xi \ge 0$, in 1 / unit of `values`.
+    - `values`: $z_\ell$, one per outcome.
+    - `weights`: $\pi_\ell$, summing to one.
+
+    **Returns:** the weights of the worst case, summing to one.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        worst = ab.models.tilted_weights(1.0, jnp.array([0.0, 1.0]), jnp.array([0.5, 0.5]))
+        assert worst[0] > worst[1]  # the lower value becomes more probable
+        ```
+    """
     log_weights = jnp.where(weights > 0, jnp.log(jnp.where(weights > 0, weights, 1.0)), -jnp.inf)
     return jax.nn.softmax(log_weights - aversion * values)
 

@@ -17,6 +17,12 @@ def optional_parameter(value: Any) -> Array | None:
 def measured_in(unit: str) -> dict[str, str]:
     """Metadata of a field that declare the unit of the parameter.
 
+    **Arguments:**
+
+    - `unit`: the unit, such as `1/yr`, `degC` or `trillion US$`.
+
+    **Returns:** the `metadata` of `eqx.field`.
+
     !!! example
 
         ```python

@@ -21,8 +21,10 @@ class CarbonReservoirs(AbstractBlock):
 
     **Arguments:**
 
-    - `surface_exchange`: $b_{12}$, `deep_exchange`: $b_{23}$, shares that move downwards in a period.
-    - `equilibrium`: $M^*$ and `initial_carbon`: $M_0$, GtC.
+    - `surface_exchange`: $b_{12}$, share of the carbon in the atmosphere that moves to the upper ocean in a period.
+    - `deep_exchange`: $b_{23}$, share of the carbon in the upper ocean that moves to the deep ocean in a period.
+    - `equilibrium`: $M^*$, GtC.
+    - `initial_carbon`: $M_0$, GtC.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 

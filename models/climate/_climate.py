@@ -32,10 +32,24 @@ class TCREClimate(AbstractPhysicalClimate):
 
     - `ensemble`: the slopes $\theta_\ell$ and their prior, degC per GtC.
     - `relative_volatility`: $\varsigma$ as a multiple of the prior mean slope, per square root of a year.
-    - `initial_temperature`: degC above 1850-1900.
+    - `initial_temperature`: temperature at the start, degC above 1850-1900.
+
+    **Raises:** `ValueError` if the volatility is negative.
 
     **References:** Matthews et al. 2009, doi:10.1038/nature08047; noise and ensemble as in Barnett, Brock and
     Hansen 2021, doi:10.1086/718668.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        climate = ab.models.TCREClimate(ensemble=ab.models.Ensemble.certain(1.8e-3))
+        warming = climate.drift(jnp.array(10.0), climate.ensemble.mean)  # degC per year from 10 GtC per year
+        assert abs(float(warming) - 0.018) < 1e-12
+        ```
     """
 
     ensemble: Ensemble = eqx.field(default_factory=Ensemble.published)

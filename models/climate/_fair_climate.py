@@ -13,7 +13,24 @@ _CUMULATED = 3.666  # tCO2 per tC for cumulative emissions, as published
 
 
 class FairState(NamedTuple):
-    """Carbon and temperature boxes of a period, its cumulative emissions, and the log of the time-scale factor."""
+    r"""The state of [`FairClimate`][] at the start of a period.
+
+    **Arguments:**
+
+    - `cumulative`: cumulative emissions, GtC.
+    - `carbon`: four boxes of carbon, GtC.
+    - `temperature`: two boxes of temperature, degC.
+    - `log_timescale`: log of the factor $\alpha$ on the lifetimes of carbon.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        state = ab.models.FairClimate().initial
+        assert state.carbon.shape == (4,) and state.temperature.shape == (2,)
+        ```
+    """
 
     cumulative: Any  # GtC
     carbon: Any  # GtC, four boxes

@@ -16,6 +16,18 @@ class AbstractPhysicalClimate(AbstractBlock):
 
     Every member of `ensemble` has its value of the argument `member` of `rates`. A block with these methods can be used in every
     economy with an exchangeable climate (`TwoCapital`, `NetZero`).
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        climate = ab.models.LaggedClimate()
+        assert isinstance(climate, ab.models.AbstractPhysicalClimate)
+        assert "temperature" in climate.states._fields
+        model = ab.models.NetZero(climate=climate)  # exchangeable in models that take this interface
+        assert "temperature" in model.states._fields
+        ```
     """
 
     ensemble: AbstractVar[Ensemble]

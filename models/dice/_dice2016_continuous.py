@@ -66,8 +66,10 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
 
     **Arguments:**
 
-    - those of [`Dice2016`][], except climate and time preference; `preferences`: $\rho$. `climate`: a [`CarbonCycleClimate`][]
-      (its exogenous forcing is added).
+    - `growth`, `economy`, `intensity_growth`, `intensity_decline`, `initial_emissions`, `initial_output`, `initial_abatement`,
+      `backstop`, `backstop_decline`, `land_emissions`, `land_decline`, `first_forcing`, `last_forcing`: as in [`Dice2016`][].
+    - `preferences`: $\rho$.
+    - `climate`: a [`CarbonCycleClimate`][] (its exogenous forcing is added).
     - `ambiguity`: shocks in the order capital, temperature.
     - `capital_volatility`: $\sigma_k$, per square root of a year. It is zero by default, as is that of the climate: DICE is
       deterministic.

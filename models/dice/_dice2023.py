@@ -52,9 +52,10 @@ class Dice2023(AbstractDiscreteModel):
     - `backstop`: US$/tCO2 at full abatement in 2050; `backstop_decline`, `late_backstop_decline`: its decline per period
       before and after, in logs.
     - `emission_ratio`: emissions of all abated gases per CO2 emissions, first and last. `other_emissions`: GtCO2e/yr, first and last.
-    - `other_forcing`: initial forcing of the abated gases other than CO2, W/m2; `other_memory` per period and `other_response`,
-      W/m2 per GtCO2e/yr. `fixed_forcing`: forcing that cannot be abated, W/m2, first and last. All paths from first to last
-      values take 80 years.
+    - `other_forcing`: initial forcing of the abated gases other than CO2, W/m2.
+    - `other_memory`: share of this forcing that remains after a period.
+    - `other_response`: forcing per emissions of the other gases, W/m2 per GtCO2e/yr.
+    - `fixed_forcing`: forcing that cannot be abated, W/m2, first and last. All paths from first to last values take 80 years.
     - `land_emissions`, `land_decline`: GtCO2/yr in 2020, and their relative decline per period.
 
     **Raises:** `ValueError` naming a parameter that is out of range or a scenario that is not offered.

@@ -42,6 +42,7 @@ DICE2023_SCENARIOS: dict[str, Scenario] = {
     # The published capital, 420, does not reproduce the published emissions of 2020, 46.8 GtCO2; 409 does.
     "r1": Scenario("goods are discounted at 1 % per year", rate=0.01, capital=409.0),
 }
+"""The ten scenarios of DICE-2023 by name, with what each of them changes."""
 
 
 def scenario(name: str) -> Scenario:

@@ -30,7 +30,22 @@ _WIDTHS, _LEGENDRE = 5.0, 30
 
 
 class CarbonResponse(NamedTuple, Generic[T]):
-    """A member of the prior: a climate response (degC per GtC), and whether Weitzman's damages are true (1) or not (0)."""
+    """A member of the joint prior of climate response and damages.
+
+    **Arguments:**
+
+    - `sensitivity`: the climate response, degC per GtC.
+    - `weitzman`: 1 if the damages of Weitzman are true, 0 if those of Nordhaus are.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        member = ab.models.CarbonResponse(sensitivity=1.7e-3, weitzman=0.0)
+        assert member._replace(weitzman=1.0).sensitivity == 1.7e-3
+        ```
+    """
 
     sensitivity: T
     weitzman: T
@@ -45,6 +60,8 @@ class GaussianTCRE(AbstractBlock):
 
     - `mean`: $\bar\beta$, degC per GtC.
     - `standard_deviation`: $s$, degC per GtC.
+
+    **Raises:** `ValueError` if the mean or the standard deviation is not positive.
 
     **Good values:** the defaults are the moments of 150 responses of MacDougall, Swart and Knutti 2017.
 
@@ -115,6 +132,8 @@ class NordhausWeitzman(AbstractBlock):
 
     - `nordhaus`, `weitzman`: the two functions.
     - `nordhaus_weight`: $w$; 1 ("low" damages), 0 ("high") or 0.5 ("weighted").
+
+    **Raises:** `ValueError` if the weight is not between 0 and 1.
 
     **References:** Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144, section 2.
 

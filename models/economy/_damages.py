@@ -18,7 +18,21 @@ class ThresholdDamages(AbstractBlock):
     - `curvature`: $\gamma_3$, per degC²; 0 while the threshold has not been revealed.
     - `threshold`: $\bar y$, degC.
 
+    **Raises:** `ValueError` if `quadratic` or `curvature` is negative.
+
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 3.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        damages = ab.models.ThresholdDamages(curvature=0.2, threshold=2.0)
+        rise = damages.slope(jnp.array(3.0)) - damages.slope(jnp.array(2.0))  # per degC
+        assert abs(float(rise) - 0.2044) < 1e-12
+        ```
     """
 
     linear: Float[Array, "..."] = eqx.field(default=1.7675e-4, converter=parameter, metadata=measured_in("1/degC"))
@@ -54,11 +68,27 @@ class DamageJump(AbstractBlock):
 
     - `curvatures`: $\gamma_3^m$, per degC², the possible damage functions.
     - `probabilities`: $\pi_m$; equal if left out.
-    - `rate`: $r_1$, per year. `steepness`: $r_2$, per degC².
+    - `rate`: $r_1$, per year.
+    - `steepness`: $r_2$, per degC².
     - `onset`: $\underline y$, degC: no jump below.
     - `highest_rate`: $\bar J$, per year; none if left out.
 
+    **Raises:** `ValueError` naming a parameter that is negative, or probabilities that do not match the curvatures or sum to
+    zero.
+
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, section 3.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        jump = ab.models.DamageJump(curvatures=[0.0, 0.1, 0.2], highest_rate=0.5)
+        assert jump.intensity(jnp.array(1.5)) == 0.0  # per year
+        assert abs(float(jump.intensity(jnp.array(3.0))) - 0.5) < 1e-12
+        ```
     """
 
     curvatures: Float[Array, "*family outcome"] = eqx.field(

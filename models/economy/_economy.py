@@ -16,9 +16,25 @@ class AKEconomy(AbstractBlock):
     - `adjustment_cost`: $\kappa$, years.
     - `growth`: $\mu_k$, growth of capital without investment, per year (negative: depreciation).
     - `volatility`: $\sigma_k$, per square root of a year.
-    - `initial_capital`: trillion US$.
+    - `initial_capital`: capital at the start, trillion US$.
+
+    **Raises:** `ValueError` naming a parameter that is negative or not finite; productivity, adjustment cost and initial
+    capital must be positive.
 
     **References:** Barnett, Brock and Hansen 2021, doi:10.1086/718668, appendix A.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        economy = ab.models.AKEconomy()
+        investment = economy.best_investment(jnp.array(0.01))  # per unit of capital and year
+        consumption = economy.productivity - investment
+        assert abs(float(consumption * (1.0 - economy.adjustment_cost * investment)) - 0.01) < 1e-12
+        ```
     """
 
     productivity: Float[Array, "..."] = eqx.field(default=0.115, converter=parameter, metadata=measured_in("1/yr"))

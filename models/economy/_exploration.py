@@ -30,6 +30,8 @@ class LogarithmicEconomy(AbstractBlock):
     - `volatility`: $\sigma_k$, per square root of a year.
     - `initial_capital`: trillion US$.
 
+    **Raises:** `ValueError` naming a parameter that is not positive, or growth and volatility that are too large.
+
     **References:** Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144; with the default growth, capital grows by
     2 % per year at $i$ = 0.09.
 
@@ -80,9 +82,12 @@ class Exploration(AbstractBlock):
 
     **Arguments:**
 
-    - `scale`: $\psi_0$. `elasticity`: $\psi_1$, between 0 and 1.
+    - `scale`: $\psi_0$.
+    - `elasticity`: $\psi_1$, between 0 and 1.
     - `volatility`: $\sigma_r$, per square root of a year.
-    - `initial_reserves`: GtC.
+    - `initial_reserves`: reserves at the start, GtC.
+
+    **Raises:** `ValueError` naming a parameter that is not positive, or an elasticity that is not between 0 and 1.
 
     **References:** Barnett, Brock and Hansen 2020, doi:10.1093/rfs/hhz144.
 

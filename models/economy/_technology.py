@@ -50,6 +50,19 @@ class FixedHazard(AbstractTechnology):
 
     - `rate`: per year; 0.015 is the published initial rate.
     - `productivity`, `parity`, `direct`: as in `KnowledgeHazard`; a single step by default.
+
+    **Raises:** `ValueError` naming a parameter that is negative, or a probability `direct` that is not between 0 and 1.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        technology = ab.models.FixedHazard(rate=0.02)
+        assert technology.steps("before") == ("mature",)  # a single step
+        model = ab.models.NetZero(technology=technology)
+        assert "technology" in model.jumps()[0].name
+        ```
     """
 
     rate: Float[Array, "..."] = eqx.field(default=0.015, converter=parameter, metadata=measured_in("1/yr"))
@@ -74,6 +87,16 @@ class KnowledgeHazard(AbstractTechnology):
     - `productivity`: $A_g$ after the last step, per year.
     - `parity`: $A_g$ after the first step, per year; `none` for a single step.
     - `direct`: $\pi$, the probability that the first step is the last.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        technology = ab.models.KnowledgeHazard()
+        assert technology.steps("before") == ("parity", "mature")
+        assert abs(float(technology.share("before", "parity")) - 0.96) < 1e-12
+        ```
     """
 
     research: Research = eqx.field(default_factory=_research)

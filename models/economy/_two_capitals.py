@@ -33,6 +33,8 @@ class TwoCapitals(AbstractBlock):
     - `dirty`, `green`: $A_j$, $\Gamma_j$, $\theta_j$, $\alpha_j$, $\sigma_j$ and the initial stock of each capital.
     - `carbon_intensity`: $\eta$, GtC per trillion US$ of dirty output.
 
+    **Raises:** `ValueError` if the carbon intensity is negative.
+
     **References:** Barnett, Brock, Hansen, Hu and Huang 2023, "A Deep Learning Analysis of Climate Change, Innovation, and
     Uncertainty", doi:10.48550/arXiv.2310.13200; 880 trillion US$ of broad capital, 70 % of it green.
 

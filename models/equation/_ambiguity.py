@@ -27,6 +27,19 @@ class WorstCase(NamedTuple):
     - `shocks`: drift added to each Brownian shock, in 1/sqrt(yr).
     - `climate`: weights on the members of the climate ensemble, summing to one.
     - `jumps`: for each jump, the factor on intensity times probability of each outcome.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        ambiguity = ab.models.Ambiguity.from_penalties(shocks=1.0)
+        solution = ab.solve(ab.models.LinearQuadratic(ambiguity=ambiguity), ab.solvers.FiniteDifference(points=21))
+        worst = solution.at(jnp.zeros(()), solution.problem.model.initial_state()).worst_case
+        assert worst.shocks.shape == (1,) and float(worst.shocks[0]) != 0.0
+        ```
     """
 
     shocks: Float[Array, " noise"]

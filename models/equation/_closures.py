@@ -16,6 +16,17 @@ class AbstractClosure(eqx.Module):
 
     `extension` is the width of the margin between the region of interest and the computational box at this face, in the unit of
     the state; the solution in the margin is discarded.
+
+    **Raises:** `ValueError` if the extension is negative.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        margin = ab.models.Outflow(extension=2.0)
+        assert isinstance(margin, ab.models.AbstractClosure) and margin.extension == 2.0
+        ```
     """
 
     extension: eqx.AbstractVar[float]
@@ -37,6 +48,10 @@ class Automatic(AbstractClosure):
     Margins need the functions of the model outside the region of interest; they end where these are no longer finite. A state
     that passes through its face like a clock is refused: it needs a terminal condition.
 
+    **Arguments:**
+
+    - `extension`: the margin before any that `solve` adds, in the unit of the state.
+
     !!! example
 
         ```python
@@ -54,14 +69,44 @@ class Automatic(AbstractClosure):
 class Outflow(AbstractClosure):
     """The drift points outwards and no slope is known: one-sided stencils, after a margin.
 
+    **Arguments:**
+
+    - `extension`: the margin between the region of interest and this face, in the unit of the state.
+
     **Good values:** a margin of two to three times the region of interest.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        face = ab.models.Outflow(extension=3.0)
+        problem = ab.HJBProblem(ab.models.LinearQuadratic(), faces=((face, face),))
+        assert problem.domain == ((-6.0, 6.0),)  # the region of interest is -3 to 3
+        ```
     """
 
     extension: float = eqx.field(static=True, default=0.0)
 
 
 class Inflow(AbstractClosure):
-    """The drift points inwards: the equation itself holds, with one-sided stencils; a collar is needed if noise crosses the face."""
+    """The drift points inwards: the equation itself holds, with one-sided stencils.
+
+    A margin (collar) is needed if noise crosses the face.
+
+    **Arguments:**
+
+    - `extension`: the margin between the region of interest and this face, in the unit of the state.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        collar = ab.models.Inflow(extension=0.1)
+        assert collar.extension == 0.1
+        ```
+    """
 
     extension: float = eqx.field(static=True, default=0.0)
 
@@ -110,6 +155,18 @@ class Growth(AbstractClosure):
 
     - `slope`: a function of time and state, in units of $V$ per unit of the state.
     - `extension`: the margin.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        # value grows one for one with log capital far away
+        face = ab.models.Growth(slope=lambda t, x: jnp.ones_like(x.log_capital), extension=1.0)
+        assert face.extension == 1.0
+        ```
     """
 
     slope: Callable[[Scalar, Point], Scalar] = eqx.field(kw_only=True)
@@ -117,6 +174,22 @@ class Growth(AbstractClosure):
 
 
 class Reflecting(AbstractClosure):
-    """Zero slope at the face. Its error is small to first order after a margin of three times the region, and never without."""
+    """Zero slope at the face.
+
+    The error of the solution is small only after a margin of about three times the region.
+
+    **Arguments:**
+
+    - `extension`: the margin between the region of interest and this face, in the unit of the state.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        face = ab.models.Reflecting(extension=18.0)  # three times a region from -3 to 3
+        assert face.extension == 18.0
+        ```
+    """
 
     extension: float = eqx.field(static=True, default=0.0)

@@ -10,9 +10,26 @@ from ..base import USD_PER_TONNE, Point, Scalar, Variable
 
 
 class PeriodOutcome(NamedTuple):
-    """Outcome of one period: the next state, the contribution to welfare, and the reported quantities (`seen`).
+    """Outcome of one period of a model in discrete time.
 
-    `consumption_value` is the derivative of welfare in the consumption of the period, per trillion US$/yr.
+    **Arguments:**
+
+    - `state`: the state at the start of the next period.
+    - `welfare`: the contribution of the period to welfare.
+    - `consumption_value`: derivative of welfare in the consumption of the period, per trillion US$/yr.
+    - `seen`: the reported quantities by name.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        zero = jnp.zeros(())
+        outcome = ab.models.PeriodOutcome(state=(zero,), welfare=zero, consumption_value=jnp.ones(()), seen={"output": zero})
+        assert outcome.seen["output"] == 0.0
+        ```
     """
 
     state: Point
@@ -22,7 +39,17 @@ class PeriodOutcome(NamedTuple):
 
 
 class AbstractPeriod(eqx.Module):
-    """One period of a deterministic model: arrays only, so that scenarios share one compiled program."""
+    """One period of a deterministic model: arrays only, so that scenarios share one compiled program.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        dynamics = ab.models.Dice2016().dynamics()
+        assert isinstance(dynamics.period, ab.models.AbstractPeriod)
+        ```
+    """
 
     @abc.abstractmethod
     def __call__(self, given: Point, x: Point, u: Point, pulse: Scalar) -> PeriodOutcome:
@@ -41,6 +68,15 @@ class Dynamics(eqx.Module):
     - `period`: $f$ and $w$. `given`: their exogenous quantities, with leaves by period.
     - `start`: the first state. `constant`: $W_0$.
     - `bounded`: names of the reported quantities that are bounded along the path.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        dynamics = ab.models.Dice2016().dynamics()
+        assert float(dynamics.start.capital) == 223.0  # trillion 2010 US$
+        ```
     """
 
     period: AbstractPeriod
@@ -70,6 +106,16 @@ class AbstractDiscreteModel(eqx.Module):
     [`Variable`][]s as for `AbstractModel`. There is no HJB equation: the path is optimised directly.
 
     A model defines `states`, `controls`, `observable_variables`, `dynamics`, `control_bounds` and, if necessary, `path_bounds`.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.Dice2016()
+        assert isinstance(model, ab.models.AbstractDiscreteModel)
+        assert model.years[:2] == [2015, 2020] and model.controls._fields == ("abatement", "savings")
+        ```
     """
 
     name: ClassVar[str] = "discrete_model"

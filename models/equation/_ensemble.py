@@ -140,7 +140,7 @@ _PER_GTC = {"degC/TtC": 1e-3, "degC/GtC": 1.0, "degC/TtCO2": CO2_PER_CARBON * 1e
 
 
 def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
-    """Read an ensemble from a CSV file: one member per row, optionally with a weight in another column.
+    r"""Read an ensemble from a CSV file: one member per row, optionally with a weight in another column.
 
     **Arguments:**
 
@@ -154,6 +154,19 @@ def load_ensemble(path: str | Path, unit: str | None = None) -> Ensemble:
     **Returns:** an `Ensemble` in degC per GtC.
 
     **Raises:** `ValueError` naming the file, the row and what is allowed.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        path = Path(tempfile.mkdtemp(), "mine.csv")
+        path.write_text("sensitivity [degC/TtC],weight\n1.5,0.5\n2.1,0.5\n")
+        assert abs(float(ab.models.load_ensemble(path).mean) - 1.8e-3) < 1e-15
+        ```
     """
     path = Path(path)
     try:

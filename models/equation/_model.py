@@ -92,6 +92,49 @@ class AbstractModel(eqx.Module):
 
     A new model implements `states`, `controls`, `drift`, `diffusion`, `utility` and `initial_state`; all other methods have a
     neutral default. If the maximising control has a closed form, the model is also a subclass of [`ClosedFormControl`][].
+
+    !!! example
+
+        ```python
+        from typing import NamedTuple
+
+        import equinox as eqx
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        class State(NamedTuple):
+            temperature: object
+
+        class Control(NamedTuple):
+            abatement: object
+
+        class Abatement(ab.models.AbstractModel):
+            preferences: ab.models.TimeAdditive = eqx.field(default_factory=lambda: ab.models.TimeAdditive(0.02))
+            ambiguity: ab.models.Ambiguity = eqx.field(default_factory=ab.models.Ambiguity)
+
+            @property
+            def states(self):
+                return State(ab.models.Variable("temperature anomaly", "degC", 0.0, 6.0))
+
+            @property
+            def controls(self):
+                return Control(ab.models.Variable("share of emissions abated", "1", 0.0, 1.0))
+
+            def drift(self, t, x, u, climate):
+                return State(0.03 * (1.0 - u.abatement) - 0.006 * x.temperature)
+
+            def diffusion(self, t, x, u):
+                return State(jnp.array([0.05]))
+
+            def utility(self, t, x, u):
+                return jnp.log1p(-0.05 * u.abatement**2.6) - 0.005 * x.temperature**2
+
+            def initial_state(self):
+                return State(jnp.array(1.2))
+
+        assert ab.HJBProblem(Abatement()).region == ((0.0, 6.0),)
+        ```
     """
 
     preferences: AbstractVar[AbstractPreferences]
@@ -272,7 +315,22 @@ def noise_size(model: AbstractModel) -> int:
 
 
 class ClosedFormControl(AbstractModel):
-    """A model whose first-order condition has a closed-form solution; other models are maximised numerically."""
+    """A model whose first-order condition has a closed-form solution; other models are maximised numerically.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        model = ab.models.LinearQuadratic()
+        assert isinstance(model, ab.models.ClosedFormControl)
+        x, costate = model.initial_state(), type(model.states)(jnp.array(-1.0))
+        control = model.best_control(jnp.array(0.0), x, jnp.array(0.0), costate, -jnp.eye(1))
+        assert control.control == -1.0  # the slope of the value over the cost of control
+        ```
+    """
 
     @abc.abstractmethod
     def best_control(
@@ -282,7 +340,17 @@ class ClosedFormControl(AbstractModel):
 
 
 class CarbonModel(AbstractModel):
-    """A model with carbon emissions and consumption, which has a social cost of carbon."""
+    """A model with carbon emissions and consumption, which has a social cost of carbon.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert isinstance(ab.models.NetZero(), ab.models.CarbonModel)
+        assert not isinstance(ab.models.LinearQuadratic(), ab.models.CarbonModel)
+        ```
+    """
 
     exogenous_emissions: AbstractVar[Float[Array, "..."]]
     """Exogenous emissions, GtC/yr, zero by default; the social cost of carbon is a derivative with respect to them."""

@@ -10,7 +10,22 @@ from ..base import AbstractBlock, Scalar, check_positive, measured_in, parameter
 
 
 class AbstractPreferences(AbstractBlock):
-    """Aggregator $F(x, u, V)$ of flow utility and the value of the future."""
+    """Aggregator $F(x, u, V)$ of flow utility and the value of the future.
+
+    **Raises:** `ValueError` if the discount rate is not positive.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        preferences = ab.models.TimeAdditive(0.02)
+        assert isinstance(preferences, ab.models.AbstractPreferences)
+        assert preferences.aggregate(jnp.array(1.0), jnp.array(50.0)) == 0.0  # flow utility equals interest on value
+        ```
+    """
 
     discount_rate: AbstractVar[Float[Array, "..."]]
 
@@ -43,6 +58,15 @@ class TimeAdditive(AbstractPreferences):
     **Arguments:**
 
     - `discount_rate`: $\delta$, per year.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.UncertainDamages(preferences=ab.models.TimeAdditive(0.02))
+        assert float(model.preferences.discount_rate) == 0.02
+        ```
     """
 
     discount_rate: Float[Array, "..."] = eqx.field(default=0.01, converter=parameter, metadata=measured_in("1/yr"))

@@ -11,7 +11,26 @@ from ..base import Point, Scalar
 
 
 class AbstractValue(eqx.Module):
-    """A value function with derivatives of its own; any other callable is differentiated automatically."""
+    """A value function with derivatives of its own; any other callable is differentiated automatically.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        class Parabola(ab.models.AbstractValue):
+            def __call__(self, t, x):
+                return -0.5 * x.state**2
+
+            def derivatives(self, t, x):
+                return self(t, x), -jnp.stack(x), -jnp.eye(1)
+
+        x = ab.models.LinearQuadratic().initial_state()
+        assert ab.models.derivatives(jnp.array(0.0), x, Parabola())[1] == -1.0
+        ```
+    """
 
     @abc.abstractmethod
     def __call__(self, t: Scalar, x: Point) -> Scalar:
@@ -25,7 +44,29 @@ class AbstractValue(eqx.Module):
 def derivatives(
     t: Scalar, x: Point, value: Callable[[Scalar, Point], Scalar]
 ) -> tuple[Scalar, Float[Array, " state"], Float[Array, "state state"]]:
-    """Value, costate and hessian of a callable value function at one state."""
+    """Value, costate and hessian of a callable value function at one state.
+
+    **Arguments:**
+
+    - `t`: time, years.
+    - `x`: the state, a NamedTuple of scalars.
+    - `value`: a function of time and state. An [`AbstractValue`][] gives its own derivatives; any other function is
+      differentiated.
+
+    **Returns:** the value, the costate (one slope per state), and the hessian.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        x = ab.models.LinearQuadratic().initial_state()
+        value, costate, hessian = ab.models.derivatives(jnp.array(0.0), x, lambda t, x: -0.5 * x.state**2)
+        assert costate == -x.state and hessian == -1.0
+        ```
+    """
     if isinstance(value, AbstractValue):
         return value.derivatives(t, x)
 

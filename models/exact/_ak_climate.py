@@ -64,9 +64,24 @@ class Productivity(AbstractBlock):
 
     **Arguments:**
 
-    - `reversion`: $\rho_z$, per year. `volatility`: $\sigma_z$, per year and square root of a year.
-    - `cost`: $q$ and `steepness`: $s$ (years) of a flow cost $-\delta q\,e^{sz}$, which makes the value function non-linear in $z$;
-      the cost is zero by default.
+    - `reversion`: $\rho_z$, per year.
+    - `volatility`: $\sigma_z$, per year and square root of a year.
+    - `cost`: $q$ of a flow cost $-\delta q\,e^{sz}$, which makes the value function non-linear in $z$; zero by default.
+    - `steepness`: $s$ of this cost, years.
+
+    **Raises:** `ValueError` if the reversion is not positive or the volatility is negative.
+
+    !!! example
+
+        ```python
+        import math
+
+        import abatax as ab
+
+        cycle = ab.models.Productivity(reversion=0.1, volatility=0.02)
+        deviation = float(cycle.volatility) / math.sqrt(2.0 * float(cycle.reversion))  # stationary, per year
+        assert abs(deviation - 0.0447) < 1e-4
+        ```
     """
 
     reversion: Float[Array, "..."] = eqx.field(default=0.05, converter=parameter, metadata=measured_in("1/yr"))
@@ -111,8 +126,13 @@ class AKClimate(ClosedFormControl, CarbonModel):
     - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `UncertainDamages`.
     - `productivity`: the block for $z$; `None` leaves it out (two states).
     - `cycle`: a second, faster deviation of the growth rate (four states); left out by default.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, investment per unit of capital per year.
+
+    **Raises:** `ValueError` if the preferences are not `TimeAdditive`, `emissions_share` is not between 0 and 1, growth or
+    volatility of capital is too large, or `cycle` is given without `productivity`.
 
     !!! example
 

@@ -77,6 +77,8 @@ class MultiRegion(ClosedFormControl, CarbonModel):
     - `productivity`: $\rho_z$, $\sigma_z$, $q$ and $s$, the same in all regions; with a default flow cost $q$ = 0.05.
     - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `ambiguity`: as in `AKClimate`. Shocks are in the order
       temperature, productivities, capitals.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Units:** capital in trillion US$, temperature degC, emissions GtC/yr, productivity 1/yr, rotated coordinates 1.
 

@@ -128,6 +128,8 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
     - `preferences`, `economy`, `abatement`, `progress`, `climate`, `damages`, `damage_jump`: the blocks.
     - `ambiguity`: shocks in the order capital, temperature; jumps technology (the next breakthrough), damage; climate.
     - `phase`: `before` (default), `improved` or `complete`, each also with `_revealed`.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Raises:** `ValueError` naming a parameter that is out of range.
 

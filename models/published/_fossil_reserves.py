@@ -102,9 +102,12 @@ class FossilReserves(ClosedFormControl, CarbonModel):
     - `ambiguity`: `climate` is the penalty $\xi$.
     - `exogenous_emissions`: GtC/yr from the same reserves. The social cost of carbon is the derivative with respect to them: the
       full shadow price of burning one tonne, as published. It includes the scarcity of reserves (see `scarcity_rent`).
+    - `initial_carbon`: $F$ at the start, cumulative emissions in GtC.
 
     **Units:** reserves and cumulative emissions in GtC, capital in trillion US$, emissions GtC/yr, investment and
     exploration per unit of capital per year.
+
+    **Raises:** `ValueError` if the preferences are not `TimeAdditive` or `emissions_share` is not between 0 and 1.
 
     **Good values:** $\xi$ = 1/4000 (averse) to infinity (neutral); $w$ of 1 (low damages), 0.5, 0 (high).
 

@@ -124,6 +124,8 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
     - `economy`, `abatement`, `research`, `climate`, `damages`, `damage_jump`: the blocks.
     - `ambiguity`: shocks in the order capital, temperature, knowledge; jumps technology, damage; climate.
     - `phase`: `before` (default), `after_damage` or `after_technology`.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Raises:** `ValueError` naming a parameter that is out of range, or growth for which the value is infinite.
 

@@ -26,9 +26,11 @@ class TwoLayerClimate(UncertainDamages):
     unchanged. Temperature has no noise and never falls: it is a time-like state. As $\lambda\to\infty$ the model becomes
     `UncertainDamages` without temperature noise.
 
-    **Arguments:** those of `UncertainDamages`, and
+    **Arguments:**
 
     - `adjustment`: $\lambda$, per year; the published values are $\ln 2/6$ (half of the response after six years), 1, 2 and 5.
+    - `preferences`, `emissions_share`, `economy`, `climate`, `damages`, `damage_jump`, `ambiguity`, `exogenous_emissions`,
+      `phase`: as in `UncertainDamages`.
 
     The initial rate of warming is the mean response to 1 GtC per year, as published.
 

@@ -67,8 +67,13 @@ class UncertainDamages(ClosedFormControl, CarbonModel):
     - `emissions_share`: $\eta$, expenditure share on emissions.
     - `economy`, `climate`, `damages`, `damage_jump`, `ambiguity`: the blocks.
     - `phase`: `before_damage` (default) or `after_damage`.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Units:** $\phi$ in units of flow utility times years; emissions GtC/yr; temperature degC above 1850-1900.
+
+    **Raises:** `ValueError` if the preferences are not `TimeAdditive`, `emissions_share` is not between 0 and 1, or the phase
+    is unknown.
 
     **Good values:** penalties $\xi_r$ of 0.3 to 5 for shocks and jumps with $\xi_a$ = 0.01 for the climate.
 

@@ -61,6 +61,8 @@ class NetZero(CapitalTransition):
     - `lowest_investment`, `highest_investment`: bounds of investment per unit of the same capital and year; -0.055 scraps 18 % of a
       capital per year. `most_research`: upper bound of research per unit of total capital and year.
     - `phase`: `before` (default) or `mature`, with parity also `parity`, each also with `_revealed`.
+    - `exogenous_emissions`: emissions that the planner does not control, GtC/yr. The social cost of carbon is a
+      derivative with respect to them.
 
     **Raises:** `ValueError` naming a parameter that is out of range, or a climate that does not respond to emissions in GtC/yr.
 

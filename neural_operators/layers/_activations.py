@@ -15,6 +15,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "sine": jnp.sin,
     "softplus": jax.nn.softplus,
 }
+"""Activation functions by name; all are smooth, so that the equation has its derivatives."""
 
 
 def activation_function(name: str) -> Callable[[Array], Array]:

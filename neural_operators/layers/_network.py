@@ -15,6 +15,20 @@ class AbstractNetwork(eqx.Module):
     Every architecture is created by `Name(in_size, out_size, *, width, depth, ..., dtype, key)`, is reproducible for the same key, and
     contains only arrays, so that `jax.jit`, `jax.vmap` and `jax.tree` accept it. Its parameters are its floating-point
     arrays; see `trainable`. Use `jax.vmap` to evaluate many points.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import jax.random as jr
+
+        import abatax as ab
+
+        net = ab.neural_operators.MLP(2, key=jr.key(0))
+        assert isinstance(net, ab.neural_operators.AbstractNetwork)
+        assert jax.vmap(net)(jnp.zeros((5, 2))).shape == (5,)
+        ```
     """
 
     name: eqx.AbstractClassVar[str]  # on the command line and in files

@@ -12,6 +12,10 @@ from jaxtyping import PyTree
 def trainable(network: PyTree[Any]) -> PyTree[bool]:
     """A mask of the parameters of a network, which are its floating-point arrays except `Frozen` arrays.
 
+    **Arguments:**
+
+    - `network`: any tree that contains networks.
+
     **Returns:** a tree of booleans with the structure of the network, for `eqx.partition`, `eqx.filter` and masks of optimisers.
 
     !!! example
@@ -32,6 +36,12 @@ def trainable(network: PyTree[Any]) -> PyTree[bool]:
 
 def count_parameters(network: PyTree[Any]) -> int:
     """The number of trainable parameters of a network, or of the shapes of a network (`eqx.filter_eval_shape`).
+
+    **Arguments:**
+
+    - `network`: a network, or a tree of the shapes of one.
+
+    **Returns:** the number of floating-point entries that are not `Frozen`.
 
     !!! example
 

@@ -27,6 +27,8 @@ class Additive(AbstractNetwork):
     - `depth`: hidden layers of each.
     - `interactions`: $m$, the largest number of inputs of a term.
     - `activation`: as of `MLP`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** the sum over all groups of the parameters of an `MLP` of $k$ inputs.
 

@@ -26,6 +26,8 @@ class Attention(AbstractNetwork):
     - `depth`: blocks of attention and perceptron.
     - `heads`: attention heads, of width / heads numbers each, rounded down.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** 2 inputs width + depth (4 width heads floor(width / heads) + 2 (width + 1) width) + (width + 1) outputs.
 

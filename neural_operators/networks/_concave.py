@@ -25,6 +25,8 @@ class Concave(AbstractNetwork):
     - `in_size`, `out_size`: of the input vector and the output, `"scalar"` for one number.
     - `width`: units per layer.
     - `depth`: hidden layers, $n$.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** depth (inputs + 1) width + (depth - 1) width² + (width + inputs + 1) outputs.
 

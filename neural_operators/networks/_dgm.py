@@ -26,6 +26,8 @@ class DGM(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: gated layers.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + 4 depth (inputs + width + 1) width + (width + 1) outputs.
 

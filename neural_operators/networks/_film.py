@@ -23,6 +23,8 @@ class FiLM(AbstractNetwork):
     - `condition`: number of trailing inputs that are the condition $c$; the others enter the perceptron. With 0 all inputs are both.
     - `conditioner`: units of the conditioner.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** parameters of an `MLP` of its inputs, plus (conditions + 1) conditioner + 2 depth width (conditioner + 1).
 

@@ -23,6 +23,8 @@ class FourierMLP(AbstractNetwork):
     - `depth`: hidden layers of the perceptron.
     - `activation`: as of `MLP`.
     - `frequency`: $\sigma$, in radians per unit of [-1, 1].
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** depth (width + 1) width + (width + 1) outputs; the waves are not counted.
 

@@ -21,6 +21,8 @@ class GatedMLP(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: mixing layers, $n$.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** 3 (inputs + 1) width + depth (width + 1) width + (width + 1) outputs.
 

@@ -27,6 +27,8 @@ class GLU(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: gated blocks, $n$.
     - `gate`: $\psi$: `swiglu` (swish) or `geglu` (Gaussian error).
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + 3 depth (width + 1) width + (width + 1) outputs.
 

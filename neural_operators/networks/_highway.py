@@ -23,6 +23,8 @@ class Highway(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: gated layers after the first one.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + 2 depth (width + 1) width + (width + 1) outputs.
 

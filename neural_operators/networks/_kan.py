@@ -27,6 +27,8 @@ class KAN(AbstractNetwork):
     - `depth`: hidden layers; `depth` + 1 layers of edges.
     - `edges`: `chebyshev` or `spline`.
     - `size`: degree of the polynomials, or intervals of the splines.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** per layer of edges (inputs × functions + 1) outputs, with `size` functions, or `size` + 3.
 

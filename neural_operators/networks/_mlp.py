@@ -22,6 +22,8 @@ class MLP(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: hidden layers, $n$.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`, or `swish_softplus`: swish, and softplus in the last layer.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + (depth - 1)(width + 1) width + (width + 1) outputs.
 

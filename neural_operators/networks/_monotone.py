@@ -26,6 +26,8 @@ class Monotone(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: hidden layers, $n$.
     - `signs`: one per input: 1 (increasing), -1 (decreasing), 0 (free); by default all are increasing.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + (depth - 1)(width + free inputs + 1) width + (width + inputs + 1) outputs.
 

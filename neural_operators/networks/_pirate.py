@@ -24,6 +24,8 @@ class PirateNet(AbstractNetwork):
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
     - `frequency`: standard deviation of $B$, in radians per unit of [-1, 1].
     - `mixing`: initial $\alpha$, which is trained. In the paper it is 0, for which the gradient with respect to the blocks vanishes.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (2 + 3 depth)(width + 1) width + depth + (width + 1) outputs; the waves are not counted.
 

@@ -22,6 +22,8 @@ class RandomFeatures(AbstractNetwork):
     - `depth`: hidden layers.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
     - `gain`: size of $W$: entries have variance gain² / inputs.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (width + 1) outputs; $W$ and $b$ are not counted.
 

@@ -22,6 +22,8 @@ class ResNet(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: blocks, $n$, of two layers each.
     - `activation`: $\phi$: `tanh`, `silu`, `gelu`, `sine`, `softplus`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + 2 depth (width + 1) width + (width + 1) outputs.
 

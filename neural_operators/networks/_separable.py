@@ -25,6 +25,8 @@ class Separable(AbstractNetwork):
     - `depth`: hidden layers of each.
     - `rank`: $R$; 0 stands for the value of `width`.
     - `activation`: as of `MLP`.
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** inputs (2 width + (depth - 1)(width + 1) width + (width + 1) rank) + (rank + 1) outputs.
 

@@ -23,6 +23,8 @@ class Siren(AbstractNetwork):
     - `width`: units per layer.
     - `depth`: hidden layers, $n$.
     - `frequency`: $\omega$, radians per unit of [-1, 1].
+    - `dtype`: floating-point type of the parameters; float64 by default.
+    - `key`: random key of the initialisation.
 
     **Parameters:** (inputs + 1) width + (depth - 1)(width + 1) width + (width + 1) outputs.
 

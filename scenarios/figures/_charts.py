@@ -15,11 +15,13 @@ EPA_2023 = (
     2020,
     "US EPA 2023, Report on the Social Cost of Greenhouse Gases, near-term discount rate 2 %",
 )
+"""Social cost of carbon of the US EPA (2023): US$/tCO2 by year, price year, and source."""
 DICE_2023 = (
     {2020: 50.0, 2025: 59.0, 2050: 125.0},
     2019,
     "Barrage and Nordhaus 2024, DICE-2023, cost-benefit optimal, doi:10.1073/pnas.2312030121",
 )
+"""Social cost of carbon of DICE-2023: US$/tCO2 by year, price year, and source."""
 
 
 def fan(
@@ -85,6 +87,24 @@ def scc_path(ax: Any, averse: xr.Dataset, neutral: xr.Dataset | None = None) -> 
 
     - `ax`: matplotlib axes.
     - `averse`, `neutral`: summaries with `scc`.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import xarray as xr
+
+        from abatax import scenarios
+
+        attributes = {"units": "US$/tCO2", "long_name": "social cost of carbon"}
+        paths = xr.Dataset(
+            {"scc": (("realization", "year"), np.linspace(40.0, 80.0, 22).reshape(11, 2), attributes)},
+            {"year": [2020, 2050]},
+            {"price_year": 2020},
+        )
+        panel = scenarios.new_panel()
+        scenarios.scc_path(panel.axes[0], scenarios.summarise(paths))
+        ```
     """
     from matplotlib.patheffects import withStroke
 
@@ -138,6 +158,27 @@ def jump_dates(
     - `baseline`, `worst`: summaries of paths under the two measures.
 
     **Returns:** for each pair the period and the two probabilities in percent (NaN without `worst`).
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import xarray as xr
+
+        from abatax import scenarios
+
+        years = np.arange(2020, 2061)
+        paths = xr.Dataset(
+            {
+                "temperature": (("realization", "year"), np.ones((4, 41)), {"units": "degC"}),
+                "jump_year_technology": ("realization", np.array([2031.0, 2042.0, np.nan, np.nan])),
+            },
+            {"year": years},
+        )
+        panel = scenarios.new_panel()
+        table = scenarios.jump_dates(panel.axes[0], "technology", scenarios.summarise(paths))
+        assert table[-1][1] == 50.0  # percent of paths without the jump
+        ```
     """
     years = baseline["year"].values
     edges = sorted({int(years[0]), int(years[-1]), *range(int(years[0]) // 10 * 10 + 10, int(years[-1]), 10)})

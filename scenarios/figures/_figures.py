@@ -20,7 +20,32 @@ FANS = ("emissions", "temperature", "damages")  # fan charts, if the model has t
 
 
 class SavedFigure(NamedTuple):
-    """A figure on disk: title, description, caption, files, its numbers, and whether it has the width of the page."""
+    """A figure on disk, with its texts and numbers.
+
+    **Arguments:**
+
+    - `title`: the title.
+    - `alt`: the description for readers who do not see the figure.
+    - `caption`: the caption.
+    - `svg`, `png`, `csv`: the files.
+    - `data`: the numbers of the figure, as in the csv file.
+    - `wide`: whether the figure has the width of the page.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import pandas as pd
+
+        from abatax import scenarios
+
+        svg, png = scenarios.save_panel(scenarios.new_panel(), tempfile.mkdtemp(), "empty")
+        figure = scenarios.SavedFigure("Empty", "no data", "An empty figure.", svg, png, Path("empty.csv"), pd.DataFrame())
+        assert figure.svg.exists() and not figure.wide
+        ```
+    """
 
     title: str
     alt: str

@@ -42,7 +42,22 @@ _SETTINGS: dict[Any, Any] = {
 
 
 class Panel(NamedTuple):
-    """A figure and its axes, row by row."""
+    """A figure and its axes, row by row.
+
+    **Arguments:**
+
+    - `figure`: the matplotlib figure.
+    - `axes`: its axes, row by row.
+
+    !!! example
+
+        ```python
+        from abatax import scenarios
+
+        panel = scenarios.new_panel(2, columns=2)
+        assert isinstance(panel, scenarios.Panel) and len(panel.axes) == 2
+        ```
+    """
 
     figure: Any
     axes: list[Any]
@@ -56,6 +71,17 @@ def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel
     - `count`: number of axes.
     - `height`: height of each in inches.
     - `columns`: number of axes side by side; with two or more the figure has the width of the page.
+
+    **Returns:** the figure and its axes, a [`Panel`][].
+
+    !!! example
+
+        ```python
+        from abatax import scenarios
+
+        panel = scenarios.new_panel()
+        panel.axes[0].plot([2020, 2100], [1.2, 2.1])
+        ```
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -128,7 +154,29 @@ def _apart(places: list[float], gap: float) -> list[float]:
 
 
 def save_panel(panel: Panel, folder: str | os.PathLike[str], name: str) -> tuple[Path, Path]:
-    """Write a figure as `<name>.svg` and `<name>.png` (300 dots per inch); each file appears when complete."""
+    """Write a figure as `<name>.svg` and `<name>.png` (300 dots per inch); each file appears when complete.
+
+    **Arguments:**
+
+    - `panel`: the figure, as from [`new_panel`][].
+    - `folder`: the folder, which exists.
+    - `name`: the name of the files without suffix.
+
+    **Returns:** the paths of the svg and the png file.
+
+    !!! example
+
+        ```python
+        import tempfile
+
+        from abatax import scenarios
+
+        panel = scenarios.new_panel()
+        panel.axes[0].plot([2020, 2100], [1.2, 2.1])
+        svg, png = scenarios.save_panel(panel, tempfile.mkdtemp(), "warming")
+        assert svg.exists() and png.exists()
+        ```
+    """
     import matplotlib
 
     paths = Path(folder, f"{name}.svg"), Path(folder, f"{name}.png")

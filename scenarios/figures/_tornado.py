@@ -20,7 +20,24 @@ _PROBABILITIES = ("weights", "probabilities")
 
 
 def sensitivity_table(derivatives: xr.Dataset) -> pd.DataFrame:
-    """The dataset of [`sensitivities`][] with one row per functional and parameter, as in `sensitivities.csv`."""
+    """The dataset of [`sensitivities`][] with one row per functional and parameter, as in `sensitivities.csv`.
+
+    **Arguments:**
+
+    - `derivatives`: the dataset of [`sensitivities`][].
+
+    **Returns:** a table with one row per functional and parameter.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        table = ab.scenarios.sensitivity_table(ab.sensitivities(solution))
+        assert "control_cost" in set(table["parameter"])
+        ```
+    """
     columns = ["functional", "functional_value", "functional_unit", "parameter", "value", "unit"]
     table = derivatives.transpose("functional", "parameter").to_dataframe().reset_index()
     mark = {MARK: derivatives.attrs[MARK]} if MARK in derivatives.attrs else {}
@@ -51,6 +68,8 @@ def save_tornado(folder: str | os.PathLike[str], table: pd.DataFrame) -> SavedFi
 
     - `folder`: the folder for the three files.
     - `table`: from `sensitivity_table`, or from a file `sensitivities.csv`.
+
+    **Returns:** the figure on disk, a [`SavedFigure`][].
 
     !!! example
 

@@ -69,6 +69,16 @@ def grid_dataset(solution: Solution, nodes: tuple[np.ndarray, ...] | None = None
     - `nodes`: the nodes of each state; by default the nodes of the solution.
 
     **Returns:** a Dataset with the names of the states as dimensions and units as attributes.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        data = ab.solvers.grid_dataset(solution)
+        assert data.value.dims == ("state",) and data.control.attrs["units"] == "1/yr"
+        ```
     """
     nodes = solution.nodes if nodes is None else nodes
     shape = tuple(len(n) for n in nodes)
@@ -80,6 +90,21 @@ def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
     """For each regime after a jump a Dataset with a leading dimension `outcome`, by the path of regimes that leads there.
 
     A second jump adds a dimension `outcome_2`, and so on.
+
+    **Arguments:**
+
+    - `solution`: a single solution, not a family.
+
+    **Returns:** datasets by the names of the regimes that lead there, joined by `/`; none for a model without jumps.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        assert ab.solvers.regime_datasets(solution) == {}  # the model has no jumps
+        ```
     """
     lifted = reshape_family(solution, (1,), 0)
     datasets: dict[str, xr.Dataset] = {}
@@ -162,6 +187,22 @@ def paths_dataset(paths: Paths) -> xr.Dataset:
     """Simulated paths with the dimensions `realization` and `year`.
 
     Variables: every state, control, observable, `scc`, `regime`, `outcome`, and `jump_year_<jump>` by realization.
+
+    **Arguments:**
+
+    - `paths`: simulated paths.
+
+    **Returns:** a Dataset with units and IAMC names as attributes.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        data = ab.solvers.paths_dataset(ab.simulate(solution, years=5, num_paths=4))
+        assert data.state.dims == ("realization", "year") and data.sizes["year"] == 6
+        ```
     """
     solution, model = paths.solution, paths.solution.problem.model
     fields: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from ._quantiles import summarise
 from ._units import convert, iamc_unit
 
 INDEX = ["Model", "Scenario", "Region", "Variable", "Unit"]
+"""Columns of an IAMC table before the years."""
 STYLES = ("current", "ar6")
 
 # Variables whose name contains the climate model, as in AR6. The prefix "AR6 climate diagnostics" does not apply, since
@@ -29,6 +30,10 @@ _FORBIDDEN = re.compile(r"[;:\"`\n\r\t]")
 
 def scenario_names(data: xr.Dataset) -> tuple[str, str]:
     """Model and scenario names from the attributes of paths or of their summary.
+
+    **Arguments:**
+
+    - `data`: paths or their summary, with the attributes `model`, `abatax_version`, `ambiguity`, `measure`.
 
     **Returns:** for example `("abatax uncertain_damages 0.1.0", "ambiguity averse")`. Paths under the worst-case measure
     are a separate scenario, `ambiguity averse [worst-case measure]`. If a model has named scenarios (`cbopt` of `dice2023`), this

@@ -23,6 +23,13 @@ _THRESHOLDS = (1.5, 2.0, 3.0, 4.0)
 def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested parameters as pairs of a dotted name and a value; lists are not split.
 
+    **Arguments:**
+
+    - `parameters`: nested parameters, as from [`parameters_of`][].
+    - `prefix`: text before every name.
+
+    **Returns:** an iterator over pairs.
+
     !!! example
 
         ```python

@@ -26,6 +26,12 @@ MARK = "abatax_version"  # the global attribute that identifies files of abatax
 def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, str | int | float]:
     """Attributes that every file format accepts: text and numbers are kept, all other values become JSON text.
 
+    **Arguments:**
+
+    - `attributes`: attributes of any type, by name.
+
+    **Returns:** text and numbers by name.
+
     !!! example
 
         ```python
@@ -152,7 +158,27 @@ def open_netcdf(path: str | os.PathLike[str], group: str = "") -> xr.Dataset:
 def open_netcdf_groups(path: str | os.PathLike[str]) -> dict[str, xr.Dataset]:
     """Read every group of a file that [`write_netcdf`][] wrote, by name; the root is `""`.
 
+    **Arguments:**
+
+    - `path`: the file.
+
+    **Returns:** datasets by the name of the group, with the units of the model.
+
     **Raises:** `ValueError` as [`open_netcdf`][].
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        folder = Path(tempfile.mkdtemp(), "run")
+        ab.save(solution, folder)
+        assert "value" in ab.scenarios.open_netcdf_groups(folder / "solution.nc")[""]
+        ```
     """
     import netCDF4
 

@@ -7,6 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 
 QUANTILES = (0.05, 0.17, 0.5, 0.83, 0.95)
+"""Default quantiles of summaries, those of the figures and IAMC tables."""
 
 _JUMP = "jump_year_"
 

@@ -94,6 +94,8 @@ def deflator(year_from: int, year_to: int) -> float:
 
     - `year_from`, `year_to`: price years, 2000 to 2022.
 
+    **Returns:** the ratio of the price levels, 1 for equal years.
+
     **Raises:** `ValueError` naming a year that is not in the table.
 
     !!! example
@@ -127,7 +129,25 @@ def temperature_baseline(words: str) -> str:
 
 
 def conversion_factor(unit_from: str, unit_to: str, price_year: int | None = None) -> float:
-    """The factor that converts a value in `unit_from` to `unit_to`; see [`convert`][]."""
+    """The factor that converts a value in one unit to another unit.
+
+    **Arguments:**
+
+    - `unit_from`, `unit_to`: units, as in [`convert`][].
+    - `price_year`: price year of units without one (`US$`).
+
+    **Returns:** the factor.
+
+    **Raises:** `ValueError` as [`convert`][].
+
+    !!! example
+
+        ```python
+        from abatax import scenarios
+
+        assert scenarios.conversion_factor("GtC/yr", "GtCO2/yr") == 44.0 / 12.0
+        ```
+    """
     if unit_from == unit_to:
         return 1.0
     (plain_from, year_from), (plain_to, year_to) = split_price_year(unit_from), split_price_year(unit_to)
@@ -193,6 +213,8 @@ def iamc_unit(unit: str, price_year: int = 2010) -> str | None:
 
     - `unit`: the internal unit, such as `GtC/yr`.
     - `price_year`: price year of exported money.
+
+    **Returns:** the unit, or None if the quantity is not exported.
 
     !!! example
 

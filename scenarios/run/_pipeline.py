@@ -104,10 +104,31 @@ def solve_run(
 ) -> dict[str, Any]:
     """Solve and write `solution.nc` and `run.json`; a stopped solve continues from its checkpoint.
 
-    **Arguments:** `from_coarse`: with three or more states, solve first on the coarser grid that is also used to estimate errors.
+    **Arguments:**
+
+    - `settings`: the settings, as from [`read_settings`][].
+    - `folder`: the folder of the results.
+    - `neutral`: whether the planner has no aversion to ambiguity.
+    - `progress`: an `AbstractProgress`; none by default.
+    - `keep_checkpoint`: whether the checkpoint remains after the end of the solve.
+    - `from_coarse`: with three or more states, solve first on the coarser grid that is also used to estimate errors.
 
     **Returns:** the contents of run.json, with the solution under `solution` and the solution on the coarser grid, if any,
     under `coarse`.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        settings = ab.scenarios.RunSettings(model="linear_quadratic", solver={"points": 21})
+        folder = Path(tempfile.mkdtemp())
+        run = ab.scenarios.solve_run(settings, folder)
+        assert run["converged"] and (folder / "run.json").exists()
+        ```
     """
     problem: Any = settings.problem(neutral=neutral)
     solver: Any = settings.make_solver()
@@ -141,7 +162,32 @@ def simulate_run(
 ):
     """Simulate and write `paths.nc`, or `paths_worst_case.nc` under the worst-case measure.
 
+    **Arguments:**
+
+    - `solution`: the solution of the folder.
+    - `folder`: the folder of the results.
+    - `years`: length of the paths in years.
+    - `paths`: number of paths.
+    - `seed`: seed of the shocks and jumps.
+    - `measure`: `baseline` or `worst-case`.
+    - `shocks`: whether there are shocks and jumps; otherwise one path follows the drift.
+
     **Returns:** the simulated paths; the file contains their `to_dataset()`.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        settings = ab.scenarios.RunSettings(model="linear_quadratic", solver={"points": 21})
+        folder = Path(tempfile.mkdtemp())
+        solution = ab.scenarios.solve_run(settings, folder)["solution"]
+        ab.scenarios.simulate_run(solution, folder, years=5, paths=10)
+        assert (folder / "paths.nc").exists()
+        ```
     """
     simulated = paths_of(solution, years=years, num_paths=paths, key=jr.key(seed), measure=measure, shocks=shocks)
     model = solution.problem.model
@@ -173,6 +219,22 @@ def export_run(folder: Path, format: str = "all", *, force: bool = False) -> lis
     **Returns:** the files written.
 
     **Raises:** `ValueError` or `FileExistsError`: one line.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        settings = ab.scenarios.RunSettings(model="linear_quadratic", solver={"points": 21})
+        folder = Path(tempfile.mkdtemp())
+        solution = ab.scenarios.solve_run(settings, folder)["solution"]
+        ab.scenarios.simulate_run(solution, folder, years=5, paths=10)
+        files = ab.scenarios.export_run(folder, "netcdf")
+        assert [file.suffix for file in files] == [".nc"]
+        ```
     """
     if format not in (*FORMATS, "all"):
         raise ValueError(f"unknown format `{format}`: {nearest(format, (*FORMATS, 'all'))}")
@@ -299,7 +361,27 @@ def full_run(settings: RunSettings, folder: Path, *, progress: AbstractProgress 
 
     The neutral planner is solved after the averse planner, when all programs are compiled, while the first solution is processed.
 
+    **Arguments:**
+
+    - `settings`: the settings, as from [`read_settings`][].
+    - `folder`: the folder of the results.
+    - `progress`: an `AbstractProgress`; none by default.
+
     **Returns:** `converged`, `advice`, and `table`, the validation report.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        settings = ab.scenarios.RunSettings(model="linear_quadratic", solver={"points": 21}, simulation={"years": 5, "paths": 10})
+        folder = Path(tempfile.mkdtemp())
+        assert ab.scenarios.full_run(settings, folder)["converged"]
+        assert (folder / "report.html").exists()
+        ```
     """
     progress = progress or NoProgress()
     with one_thread():  # linear algebra shares the cores with the other planner

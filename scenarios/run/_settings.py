@@ -35,6 +35,17 @@ class SimulationSettings(_Strict):
 class RunSettings(_Strict):
     """All settings of `abatax run`; the TOML file has the same names.
 
+    **Arguments:**
+
+    - `model`: name of the model, a key of `MODELS`.
+    - `seed`: seed of all random numbers, a whole number.
+    - `parameters`: fields of the model that differ from their defaults, as tables or with dotted names.
+    - `box`: for some states a pair (low, high) that replaces the region of interest, in the unit of the state.
+    - `solver`: `name` and options of the solver; the default solver of the problem without a name.
+    - `simulation`: `years` and `paths` of the simulation.
+
+    **Raises:** `pydantic.ValidationError`, a `ValueError`, naming a field that is unknown or out of range.
+
     !!! example
 
         ```toml
@@ -52,6 +63,15 @@ class RunSettings(_Strict):
         [simulation]
         years = 80
         paths = 1000
+        ```
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        settings = ab.scenarios.RunSettings(model="uncertain_damages", parameters={"ambiguity.shocks": 1.0}, solver={"points": 161})
+        assert settings.simulation.years == 80 and float(settings.problem().model.ambiguity.shocks) == 1.0
         ```
     """
 
@@ -109,12 +129,32 @@ BUILT_IN = RunSettings(
     },
     solver={"points": (15, 17, 25), "leaning": True, "tolerance": 1e-7},
 )
+"""Settings of `abatax run` without a file: `net_zero` with penalties of 0.1 on shocks and jumps."""
 
 
 def read_settings(path: str | Path) -> RunSettings:
-    """Read a TOML file, or the run.json of a run that will be repeated.
+    r"""Read a TOML file, or the run.json of a run that will be repeated.
+
+    **Arguments:**
+
+    - `path`: the file.
+
+    **Returns:** the settings.
 
     **Raises:** `ValueError`: one line with the file, the field, the value and the admissible values.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        path = Path(tempfile.mkdtemp(), "mine.toml")
+        path.write_text('model = "linear_quadratic"\n[solver]\npoints = 41\n')
+        assert ab.scenarios.read_settings(path).solver == {"points": 41}
+        ```
     """
     from ._rerun import is_run_json, settings_of_run  # needs the classes above
 

@@ -121,6 +121,20 @@ def save(
 
     **Raises:** `FileExistsError` if a file would be overwritten; `ValueError` if run.json cannot represent a field of the
     model.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        folder = Path(tempfile.mkdtemp(), "run")
+        run = ab.save(solution, folder)
+        assert run["model"] == "linear_quadratic" and (folder / "solution.nc").exists()
+        ```
     """
     folder = Path(folder)
     for name in ("solution.nc", ARCHIVE, "run.json"):
@@ -182,7 +196,27 @@ def _plain(value: Any) -> Any:
 def read_run(folder: str | Path) -> dict[str, Any]:
     """The run.json of a folder.
 
+    **Arguments:**
+
+    - `folder`: a folder that `save`, `abatax solve` or `abatax run` wrote.
+
+    **Returns:** the entries of run.json.
+
     **Raises:** `ValueError`: one line, if the file is missing or was not written by abatax.
+
+    !!! example
+
+        ```python
+        import tempfile
+        from pathlib import Path
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        folder = Path(tempfile.mkdtemp(), "run")
+        ab.save(solution, folder)
+        assert ab.scenarios.read_run(folder)["converged"]
+        ```
     """
     path = Path(folder) / "run.json"
     try:

@@ -15,7 +15,22 @@ Rows: TypeAlias = Sequence[Mapping[Any, Any]]
 
 
 class Headline(NamedTuple):
-    """A sentence, and notes that qualify it."""
+    """A sentence, and notes that qualify it.
+
+    **Arguments:**
+
+    - `sentence`: the sentence, with numbers and units.
+    - `notes`: sentences that qualify it, for example by the error of a number.
+
+    !!! example
+
+        ```python
+        from abatax import scenarios
+
+        headline = scenarios.Headline("Warming in 2100: 1.9 °C.", ("Median of the simulated paths.",))
+        assert headline.notes[0].startswith("Median")
+        ```
+    """
 
     sentence: str
     notes: tuple[str, ...]
@@ -30,6 +45,8 @@ def headlines(summary: xr.Dataset, neutral: xr.Dataset | None = None, validation
 
     - `summary`, `neutral`: summaries with ambiguity aversion and, for comparison, without.
     - `validation`: rows of the validation table, from which the relative errors of `scc` are quoted.
+
+    **Returns:** the sentences, each a [`Headline`][].
 
     !!! example
 

@@ -14,6 +14,13 @@ SCREEN_PRICE_YEAR = 2020  # US dollars of this year on figures and pages
 def significant(number: float, digits: int = 2) -> str:
     """A number with some significant digits, with separated thousands and without an exponent; a dash if it is not finite.
 
+    **Arguments:**
+
+    - `number`: the number.
+    - `digits`: number of significant digits.
+
+    **Returns:** the text.
+
     !!! example
 
         ```python
@@ -48,6 +55,12 @@ def _minus(text: str) -> str:
 def percent(share: float) -> str:
     """A share in words: whole percent, but `less than 1 %` for small positive shares.
 
+    **Arguments:**
+
+    - `share`: a share, 0 to 1.
+
+    **Returns:** the text.
+
     !!! example
 
         ```python
@@ -81,6 +94,12 @@ def _superscript(exponent: int) -> str:
 
 def screen_unit(unit: str) -> tuple[str, str]:
     """The unit of a quantity on screen, in the spelling of [`convert`][] and in words.
+
+    **Arguments:**
+
+    - `unit`: the unit of the model.
+
+    **Returns:** the two texts.
 
     !!! example
 

@@ -3,7 +3,27 @@ import sys
 
 
 class AbstractProgress(abc.ABC):
-    """Display of the progress of a solver."""
+    """Display of the progress of a solver.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        class Count(ab.solvers.AbstractProgress):
+            steps = 0
+
+            def update(self, task, stage, step, numbers):
+                self.steps += 1
+
+            def done(self, task, outcome):
+                pass
+
+        count = Count()
+        ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21), progress=count)
+        assert count.steps > 0
+        ```
+    """
 
     @abc.abstractmethod
     def update(self, task: str, stage: str, step: int, numbers: dict[str, float]) -> None:
@@ -15,7 +35,17 @@ class AbstractProgress(abc.ABC):
 
 
 class NoProgress(AbstractProgress):
-    """No display."""
+    """No display.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        progress = ab.solvers.NoProgress()
+        ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21), progress=progress)
+        ```
+    """
 
     def update(self, task, stage, step, numbers):
         del task, stage, step, numbers
@@ -25,7 +55,17 @@ class NoProgress(AbstractProgress):
 
 
 class TextProgress(AbstractProgress):
-    """One line with named numbers per iteration, on standard error."""
+    """One line with named numbers per iteration, on standard error.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        progress = ab.solvers.TextProgress()
+        ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21), progress=progress)
+        ```
+    """
 
     def update(self, task, stage, step, numbers):
         shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
@@ -39,6 +79,15 @@ class RichProgress(AbstractProgress):
     """A live line per task on a terminal; otherwise one plain line per finished task.
 
     Use it as a context manager, so that the terminal is restored.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        with ab.solvers.RichProgress() as progress:
+            ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21), progress=progress)
+        ```
     """
 
     def __init__(self):

@@ -2,7 +2,16 @@ import equinox as eqx
 
 
 class RESULTS(eqx.Enumeration):
-    """How a solve ended. The text of each code gives advice for the next attempt."""
+    """How a solve ended. The text of each code gives advice for the next attempt.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.solvers.RESULTS[ab.solvers.RESULTS.successful] == "The solution converged."
+        ```
+    """
 
     successful = "The solution converged."
     max_steps_reached = (
@@ -86,10 +95,40 @@ class RESULTS(eqx.Enumeration):
 
 
 def result_name(result: RESULTS) -> str:
-    """The name of a result code, as stored in files."""
+    """The name of a result code, as stored in files.
+
+    **Arguments:**
+
+    - `result`: a code of `RESULTS`.
+
+    **Returns:** the name, such as `successful` or `stalled`.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.solvers.result_name(ab.solvers.RESULTS.stalled) == "stalled"
+        ```
+    """
     return next(name for name, item in RESULTS._name_to_item.items() if bool(result == item))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def result_advice(result: RESULTS) -> str:
-    """The advice of a result code."""
+    """The advice of a result code.
+
+    **Arguments:**
+
+    - `result`: a code of `RESULTS`.
+
+    **Returns:** one or two sentences: what happened and what to try next.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert "time limit" in ab.solvers.result_advice(ab.solvers.RESULTS.max_seconds_reached)
+        ```
+    """
     return RESULTS[result]

@@ -12,7 +12,28 @@ from ._result import RESULTS
 
 
 class Finish(NamedTuple):
-    """The result of a solver for a family of problems."""
+    """The result of a solver for a family of problems.
+
+    **Arguments:**
+
+    - `value`: the value function; array leaves are stacked over the family.
+    - `result`: a code of `RESULTS`.
+    - `stats`: numbers about the solve by name: steps, unknowns, estimated errors.
+    - `nodes`: for each state the nodes of a grid that resolves the solution, for datasets and figures.
+    - `policy`: a trained policy, leaves stacked; None if the control is the maximiser of the Hamiltonian.
+
+    !!! example
+
+        ```python
+        import numpy as np
+
+        import abatax as ab
+
+        nodes = (np.linspace(-3.0, 3.0, 5),)
+        finish = ab.solvers.Finish(lambda t, x: 0.0 * x.state, ab.solvers.RESULTS.successful, {"steps": 1}, nodes)
+        assert finish.policy is None
+        ```
+    """
 
     value: Callable[[Scalar, Point], Scalar]  # array leaves stacked over the family
     result: RESULTS
@@ -32,6 +53,16 @@ class AbstractSolver(eqx.Module):
 
     `workspace` holds objects that can be rebuilt at any time (matrices, compiled functions). `state` holds everything else and is
     saved in checkpoints.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.FiniteDifference()
+        assert isinstance(solver, ab.solvers.AbstractSolver) and solver.name == "finite_difference"
+        assert solver.most_steps == 500
+        ```
     """
 
     name: ClassVar[str]  # on the command line and in files; solvers without a name are not listed

@@ -29,6 +29,15 @@ class FeatureMap(eqx.Module):
     - `weights`, `biases`: parameters of the random features.
     - `box`: the `BoxMap` of the states to [-1, 1].
     - `degree`: the largest degree.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.Features(degree=4))
+        assert isinstance(solution.value.features, ab.solvers.FeatureMap) and solution.value.features.degree == 4
+        ```
     """
 
     axes: Int[Array | np.ndarray, "*family product slot"]

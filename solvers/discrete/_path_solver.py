@@ -15,7 +15,16 @@ from ._path_program import controls_of, program_of, vector
 
 
 class AbstractPathSolver(eqx.Module):
-    """A solver of problems in discrete time, which optimises the controls through the dynamics."""
+    """A solver of problems in discrete time, which optimises the controls through the dynamics.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert isinstance(ab.solvers.InteriorPoint(), ab.solvers.AbstractPathSolver)
+        ```
+    """
 
     name: ClassVar[str]  # on the command line and in files
 
@@ -44,6 +53,8 @@ class InteriorPoint(AbstractPathSolver):
     **Arguments:**
 
     - `tolerance`: largest violation of the optimality conditions, relative to the weight of each period.
+
+    **Raises:** `ValueError` if the tolerance is not between 0 and 1.
 
     **Good values:** the default tolerance. The matrices are dense, so a few hundred unknowns are practical.
 

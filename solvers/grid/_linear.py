@@ -35,7 +35,29 @@ class Downwind(NamedTuple):
 
 
 class LinearSystem(NamedTuple):
-    """`matrix @ x = right` on a tensor grid, with information for preconditioners."""
+    """`matrix @ x = right` on a tensor grid, with information for preconditioners.
+
+    **Arguments:**
+
+    - `matrix`: the sparse matrix.
+    - `right`: the right-hand side.
+    - `shape`: number of nodes of each state.
+    - `monotone`: a nearby M-matrix, from which preconditioners are built; None if `matrix` is one.
+    - `downwind`: a state along which the system is nearly triangular, if there is one.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import scipy.sparse as sp
+
+        import abatax as ab
+
+        matrix = sp.csr_matrix(sp.diags_array([np.ones(19), np.full(20, -3.0), np.ones(19)], offsets=[-1, 0, 1]))
+        system = ab.solvers.LinearSystem(matrix, np.ones(20), shape=(20,))
+        assert np.allclose(matrix @ ab.solvers.Direct().solve(system), system.right)
+        ```
+    """
 
     matrix: sp.csr_matrix
     right: Float[np.ndarray, " n"]
@@ -45,7 +67,23 @@ class LinearSystem(NamedTuple):
 
 
 class AbstractLinearSolver(eqx.Module):
-    """A solver, on the host, of the sparse linear system for a frozen policy."""
+    """A solver, on the host, of the sparse linear system for a frozen policy.
+
+    !!! example
+
+        ```python
+        import numpy as np
+
+        import abatax as ab
+
+        class Dense(ab.solvers.AbstractLinearSolver):
+            def solve(self, system):
+                return np.linalg.solve(system.matrix.toarray(), system.right)
+
+        solver = ab.solvers.FiniteDifference(points=21, linear_solver=Dense())
+        assert ab.solve(ab.models.LinearQuadratic(), solver).converged
+        ```
+    """
 
     @abc.abstractmethod
     def solve(self, system: LinearSystem) -> Float[np.ndarray, " n"]:
@@ -53,7 +91,21 @@ class AbstractLinearSolver(eqx.Module):
 
 
 class Direct(AbstractLinearSolver):
-    """Sparse LU factorisation (SuperLU, minimum degree on A' + A), fastest up to about 40 000 unknowns in two dimensions."""
+    """Sparse LU factorisation (SuperLU, minimum degree on A' + A), fastest up to about 40 000 unknowns in two dimensions.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import scipy.sparse as sp
+
+        import abatax as ab
+
+        matrix = sp.csr_matrix(sp.diags_array([np.ones(19), np.full(20, -3.0), np.ones(19)], offsets=[-1, 0, 1]))
+        system = ab.solvers.LinearSystem(matrix, np.ones(20), shape=(20,))
+        assert np.allclose(matrix @ ab.solvers.Direct().solve(system), system.right, atol=1e-6)
+        ```
+    """
 
     def solve(self, system):
         matrix, right = system.matrix, system.right
@@ -74,6 +126,19 @@ class Multigrid(AbstractLinearSolver):
 
     - `tolerance`: relative residual.
     - `max_steps`: iterations before the best iterate is returned.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import scipy.sparse as sp
+
+        import abatax as ab
+
+        matrix = sp.csr_matrix(sp.diags_array([np.ones(19), np.full(20, -3.0), np.ones(19)], offsets=[-1, 0, 1]))
+        system = ab.solvers.LinearSystem(matrix, np.ones(20), shape=(20,))
+        assert np.allclose(matrix @ ab.solvers.Multigrid().solve(system), system.right, atol=1e-6)
+        ```
     """
 
     tolerance: float = 1e-8
@@ -157,6 +222,19 @@ class Sweep(AbstractLinearSolver):
 
     - `tolerance`: relative residual.
     - `max_steps`: iterations before multigrid takes over.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import scipy.sparse as sp
+
+        import abatax as ab
+
+        matrix = sp.csr_matrix(sp.diags_array([np.ones(19), np.full(20, -3.0), np.ones(19)], offsets=[-1, 0, 1]))
+        system = ab.solvers.LinearSystem(matrix, np.ones(20), shape=(20,))
+        assert np.allclose(matrix @ ab.solvers.Sweep().solve(system), system.right, atol=1e-6)
+        ```
     """
 
     tolerance: float = 1e-8
@@ -185,6 +263,19 @@ class Automatic(AbstractLinearSolver):
     """Direct factorisation of small systems; for large systems a sweep if they are nearly triangular, otherwise multigrid.
 
     From three states on, `Downstream` is preferred if an order of the nodes makes the system nearly triangular.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import scipy.sparse as sp
+
+        import abatax as ab
+
+        matrix = sp.csr_matrix(sp.diags_array([np.ones(19), np.full(20, -3.0), np.ones(19)], offsets=[-1, 0, 1]))
+        system = ab.solvers.LinearSystem(matrix, np.ones(20), shape=(20,))
+        assert np.allclose(matrix @ ab.solvers.Automatic().solve(system), system.right, atol=1e-6)
+        ```
     """
 
     def solve(self, system):

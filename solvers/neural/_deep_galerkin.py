@@ -45,10 +45,13 @@ class DeepGalerkin(AbstractNeural):
 
     - `architecture`, `network`, `parameters`, `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`,
       `sampling`, `time_step`: see [`GaussNewton`][].
-    - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which uses all points in every step). `learning_rate`: its maximum.
+    - `optimizer`: `adam`, `adamw`, `muon`, `soap` or `lbfgs` (which uses all points in every step).
+    - `learning_rate`: the largest learning rate of the schedule.
     - `schedule`: `cosine`, `constant` or `exponential`, over all `steps`. `cosine` and `exponential` begin with a warm-up over one
       fiftieth of the optimiser steps, but at most 1000.
-    - `steps`: number of driver steps; each consists of `inner` optimiser steps on `batch` points.
+    - `steps`: number of driver steps.
+    - `inner`: number of optimiser steps in each driver step.
+    - `batch`: number of points in each optimiser step.
     - `balance`: whether $\beta$ is adapted; otherwise it is 1.
 
     **Raises:** `ValueError` if an option is out of its range.

@@ -91,7 +91,19 @@ class NeuralWorkspace(NamedTuple):
 
 
 class AbstractNeural(AbstractSolver):
-    """Networks trained on the residual; subclasses define one training step."""
+    """Networks trained on the residual; subclasses define one training step.
+
+    **Raises:** `ValueError` naming an option that is out of its range.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.GaussNewton(parameters=100, network=ab.neural_operators.NetworkOptions(depth=1))
+        assert isinstance(solver, ab.solvers.AbstractNeural) and solver.architecture == "gated_mlp"
+        ```
+    """
 
     architecture: eqx.AbstractVar[str]
     parameters: eqx.AbstractVar[int]

@@ -45,8 +45,10 @@ class PolicyIteration(AbstractNeural):
 
     - `method`: `dgm_pia` or `actor_critic`.
     - `architecture`, `parameters`, `network`: architecture, size and options of both networks (see [`GaussNewton`][]).
-    - `optimizer` (`adam`, `adamw`, `muon`, `soap`), `schedule`, `learning_rate`, `batch` and all further arguments: see
-      [`DeepGalerkin`][].
+    - `points`, `focus`, `joint`, `start`, `coarse`, `resample`, `patience`, `tolerance`, `sampling`, `time_step`: see
+      [`GaussNewton`][].
+    - `optimizer`: `adam`, `adamw`, `muon` or `soap`.
+    - `steps`, `schedule`, `learning_rate`, `inner`, `batch`: see [`DeepGalerkin`][].
 
     **Raises:** `ValueError` if an option is out of its range.
 

@@ -25,6 +25,17 @@ class Paths(eqx.Module):
     `observables` (by name), `scc` (US$/tCO2, or None), `regime` (0 before any jump; unchanged by a jump between coupled regimes) and
     `outcome` (the index of the member within the regime). `jump_years`: the date of the first jump, by name of the jump (NaN if none
     occurs). `outside`: whether a path ever left the computational box; outside, the policy of the nearest edge is applied.
+    `solution`, `measure` (`baseline` or `worst-case`) and `shocks` (whether there are any): what was simulated.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        paths = ab.simulate(solution, years=5, num_paths=4)
+        assert paths.states.state.shape == (4, 6) and paths.years[0] == 2020
+        ```
     """
 
     years: Int[Array, " year"]

@@ -23,6 +23,16 @@ class Fields(NamedTuple):
     - `control`: the optimal control.
     - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
     - `observables`: observables of the model by name, as in simulated paths.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.HJBProblem(ab.models.LinearQuadratic())
+        read = ab.solvers.Reader(problem, lambda t, x: -0.5 * 1.0253 * x.state**2)
+        assert abs(float(read().control.control) + 1.0253) < 1e-8
+        ```
     """
 
     state: Point
@@ -35,7 +45,24 @@ class Fields(NamedTuple):
 
 
 class Reader:
-    """Evaluates a solution at a state, by default the initial state: `read().control.emissions`."""
+    """Evaluates a solution at a state, by default the initial state: `read().control.emissions`.
+
+    **Arguments:**
+
+    - `problem`: the problem of a solution.
+    - `value`: its value function.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.HJBProblem(ab.models.LinearQuadratic())
+        read = ab.solvers.Reader(problem, lambda t, x: -0.5 * 1.0253 * x.state**2)
+        fields = read()  # at the initial state, 1
+        assert abs(float(fields.costate[0]) + 1.0253) < 1e-12
+        ```
+    """
 
     def __init__(self, problem: HJBProblem, value: Callable[[Scalar, Point], Scalar]):
         self.problem, self.value = problem, value

@@ -26,6 +26,18 @@ class Evaluation(NamedTuple):
     - `social_cost_of_carbon`: US$/tCO2; None if the model has no carbon.
     - `residual`: of the HJB equation, in units of the value function per year.
     - `after`: for each jump the value functions after it, by outcome.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        here = solution.at(jnp.zeros(()), solution.problem.model.initial_state())
+        assert here.social_cost_of_carbon is None and here.bends.shape == (1, 1)
+        ```
     """
 
     state: Point
@@ -90,12 +102,28 @@ def fields_at(
 
     **Arguments:**
 
-    - `problem`, `value`, `rule`: of a solution; with `stacked`, those of a family with a leading axis of array leaves.
+    - `problem`, `value`: of a solution.
     - `points`: one state per row.
+    - `stacked`: whether problem and value are a family, with a leading axis of all array leaves.
+    - `rule`: the rule by which the control is chosen, `Solution.rule`; the maximiser of the Hamiltonian by default.
 
     **Returns:** arrays by name, with axes "point" or "family point": `value`, `slope_<state>`, each control, `scc`, `residual`,
     and the worst case: mean `worst_case_sensitivity` of the climate ensemble (degC/GtC), drift
     `worst_case_shock_<n>` of each shock (1/sqrt(yr)), `worst_case_factor_<jump>` on the intensity of each jump.
+
+    **Raises:** `ValueError` if a constant that the model reads has changed since the problem was solved.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        fields = ab.solvers.fields_at(solution.problem, solution.value, jnp.array([[0.0], [1.0]]))
+        assert fields["control"].shape == (2,) and abs(fields["control"][1] + 1.0253) < 1e-3
+        ```
     """
     # a problem without a box, so that the same compilation serves every box
     problem.check_constants()

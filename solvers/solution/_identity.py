@@ -22,6 +22,10 @@ PATH = "path"  # the result of a path in discrete time, which has no regimes
 def solution_fingerprint(solution: Solution | Trajectory) -> str:
     """The fingerprint of a solution, unchanged by `save` and `load`; all data derived from the solution carry it.
 
+    **Arguments:**
+
+    - `solution`: a solution of any kind.
+
     **Returns:** two hexadecimal numbers joined by a hyphen. The first is a hash of the problem (model, parameters, box, results),
     the second a hash of the solution (nodes and value function of every regime, or the controls of a path).
 

@@ -28,6 +28,15 @@ class TensorSpline(AbstractValue):
     The field `pieces` holds the polynomials of the B-splines on every interval.
 
     Use `TensorSpline.interpolate(nodes, values)` to create a spline.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        assert isinstance(solution.value, ab.solvers.TensorSpline) and len(solution.nodes) == 1
+        ```
     """
 
     coefficients: Float[Array, "..."]

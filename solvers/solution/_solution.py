@@ -35,8 +35,23 @@ class Policy(eqx.Module):
     States outside the computational box are first moved to its edge, because the equation was not solved beyond it. At a bound of a
     state the drift does not point outward (`abatax.models.StateConstraint`).
 
-    **Arguments:** `problem`, `value`: the problem and the value function of a solution. `rule`: the rule by which the control is
-    chosen, a trained network or by default the maximiser of the Hamiltonian.
+    **Arguments:**
+
+    - `problem`, `value`: the problem and the value function of a solution.
+    - `rule`: the rule by which the control is chosen, a trained network or by default the maximiser of the Hamiltonian.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        policy = ab.solvers.Policy(solution.problem, solution.value)
+        control = policy(jnp.zeros(()), solution.problem.model.initial_state())
+        assert abs(float(control.control) + 1.0253) < 1e-3
+        ```
     """
 
     problem: HJBProblem
@@ -102,6 +117,18 @@ class Return(eqx.Module):
     """The entry of `Solution.destinations` for a jump that leads back.
 
     **Fields:** `members`: the regime after each outcome, as an index into `Solution.coupled` (or, within that, into the family).
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        # each of two outcomes leads back to the first of the coupled regimes
+        back = ab.solvers.Return(members=jnp.array([0, 0]))
+        assert back.members.shape == (2,)
+        ```
     """
 
     members: Int[Array, "*family outcome"]
@@ -122,6 +149,16 @@ class Solution(eqx.Module):
     - `rule`: the rule by which the control is chosen: the maximiser of the Hamiltonian, or a policy network trained by the solver.
     - `coupled`: if a jump leads back, the solution of all regimes that lead to each other, as one family with stacked leaves;
       otherwise None. `place` is the index of this solution in that family.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        assert solution.converged and solution.later == ()
+        assert set(solution.to_dataset().data_vars) >= {"value", "control", "residual"}
+        ```
     """
 
     problem: HJBProblem
@@ -230,7 +267,26 @@ def on_host(change: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
 
 
 def reshape_leading(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
-    """Replace the first `leading` axes of every array leaf by `shape`."""
+    """Replace the first `leading` axes of every array leaf by `shape`.
+
+    **Arguments:**
+
+    - `tree`: a tree with array leaves, such as a problem or a value function.
+    - `shape`: the new leading axes.
+    - `leading`: number of leading axes that are replaced.
+
+    **Returns:** the tree with reshaped leaves.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        assert ab.solvers.reshape_leading(jnp.zeros((6, 4)), (2, 3), 1).shape == (2, 3, 4)
+        ```
+    """
     return on_host(lambda leaf: leaf.reshape(shape + leaf.shape[leading:]), tree)
 
 

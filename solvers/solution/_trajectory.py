@@ -24,6 +24,15 @@ class Trajectory(eqx.Module):
     - `scc_published`: the social cost of carbon by the convention of the source.
     - `multipliers`: of the limits along the path by name, positive at the upper limit.
     - `result`, `stats`: a code of `RESULTS`; steps, error of the optimality conditions, seconds.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        path = ab.solve(ab.models.Dice2016())
+        assert path.converged and path.years[1] == 2020 and path.controls.abatement.shape == (100,)
+        ```
     """
 
     problem: DiscreteProblem

@@ -32,6 +32,8 @@ SLOW = (
     "solvers.PolicyIteration",
     "solvers.GaussNewton",
     "scenarios.compare",
+    "scenarios.full_run",
+    "validation.Comparison",
     "scenarios.save_tornado",
     "models.Dice2016",
 )

@@ -38,6 +38,15 @@ class Comparison(NamedTuple):
 
     **Fields:** `records`, one for each row; `target`, the reference; `budget`; `about`, the settings of the comparison for files.
     `print` shows the main columns.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        comparison = ab.compare(ab.models.LinearQuadratic(), solvers=["spectral", "features"], seeds=1)
+        assert set(comparison.table.solver) == {"spectral", "features"}
+        ```
     """
 
     records: tuple[Record, ...]

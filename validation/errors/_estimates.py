@@ -21,7 +21,16 @@ _NOISE = 1.0
 
 
 class NoReferenceError(ValueError):
-    """An error cannot be estimated; the message states the reason and the remedy."""
+    """An error cannot be estimated; the message states the reason and the remedy.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert issubclass(ab.validation.NoReferenceError, ValueError)
+        ```
+    """
 
 
 class Estimate(NamedTuple):
@@ -30,6 +39,15 @@ class Estimate(NamedTuple):
     - `l2`: root mean square error relative to the root mean square of the quantity. `largest`: largest error relative to the largest
       value.
     - `order`: measured order of convergence, NaN if it could not be measured.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        estimate = ab.validation.Estimate(l2=1e-5, largest=3e-5, order=4.0)
+        assert estimate.l2 <= estimate.largest
+        ```
     """
 
     l2: float
@@ -62,6 +80,23 @@ def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
     """The problem in a larger box: margins times `factor`, or without margins faces that move outwards by a tenth of the region.
 
     A bound of a state (`StateConstraint.is_bound`) is part of the problem and does not move.
+
+    **Arguments:**
+
+    - `problem`: the problem.
+    - `factor`: factor on the margins.
+
+    **Returns:** the problem without continuations in the larger box.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        problem = ab.HJBProblem(ab.models.LinearQuadratic(), box={"state": (-1.0, 1.0)})
+        larger = ab.validation.enlarged(problem)
+        assert larger.domain[0][1] > problem.domain[0][1]
+        ```
     """
     if problem.domain != problem.region:
         return problem.replace(extension=problem.extension * factor, continuations=())

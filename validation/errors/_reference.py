@@ -17,6 +17,7 @@ from ._metrics import quantities, region_points
 # Calibrated on 30 problems with exact solutions (benchmarks/reference_calibration.py, docs/references.md) such that no
 # estimate is below the true error.
 SAFETY = 2.5
+"""Factor by which estimated errors are multiplied."""
 
 
 class Reference(eqx.Module):
@@ -31,6 +32,17 @@ class Reference(eqx.Module):
       before they are combined.
 
     `print` shows a table.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solution = ab.solve(ab.models.LinearQuadratic(), ab.solvers.FiniteDifference(points=21))
+        estimate = ab.validation.Estimate(l2=1e-6, largest=1e-6)
+        reference = ab.validation.Reference(solution, {"control": estimate}, {"grid": {"control": estimate}})
+        assert reference.to_dict()["errors"]["control"]["l2"] == 1e-6
+        ```
     """
 
     solution: Solution

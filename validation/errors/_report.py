@@ -12,6 +12,15 @@ class Row(NamedTuple):
     - `value`, `unit`: the number and its unit.
     - `allowed`: the largest absolute value that needs no explanation, or None if the number is for information.
     - `meaning`: one sentence for readers who are not numerical analysts.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        row = ab.validation.Row("residual_rms", 1e-9, "1", 1e-6, "Root mean square of the residual.")
+        assert row.passed
+        ```
     """
 
     name: str
@@ -29,7 +38,21 @@ class Row(NamedTuple):
 
 
 class ValidationReport(NamedTuple):
-    """A table of numbers on the accuracy of a solution."""
+    """A table of numbers on the accuracy of a solution.
+
+    **Arguments:**
+
+    - `rows`: the numbers, each a [`Row`][].
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        report = ab.validation.ValidationReport((ab.validation.Row("residual_rms", 1e-9, "1", 1e-6, "Root mean square."),))
+        assert report["residual_rms"] == 1e-9 and report.passed
+        ```
+    """
 
     rows: tuple[Row, ...]
 

@@ -50,6 +50,8 @@ def validate(
 
     **Returns:** a [`ValidationReport`][], which `print` shows as a table.
 
+    **Raises:** `ValueError` if a constant that the model of the reference reads has changed since it was solved.
+
     !!! example
 
         ```python

@@ -146,13 +146,39 @@ def _has_ambiguous_productivity(model: AKClimate | MultiRegion, first: int) -> b
 
 
 def exact_value(model: AbstractModel):
-    """The exact value function of a model, or None if it has none."""
+    """The exact value function of a model, or None if it has none.
+
+    **Arguments:**
+
+    - `model`: the model.
+
+    **Returns:** a function of time and state, or None.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        model = ab.models.LinearQuadratic()
+        value = ab.validation.exact_value(model)
+        assert float(value(jnp.array(0.0), model.initial_state())) < 0.0
+        assert ab.validation.exact_value(ab.models.NetZero()) is None
+        ```
+    """
     make = _maker(model)
     return None if make is None else make(model)
 
 
 def has_exact_value(model: AbstractModel) -> bool:
     """Whether a model has an exact value function; nothing is computed.
+
+    **Arguments:**
+
+    - `model`: the model.
+
+    **Returns:** true if [`exact_value`][] returns a function.
 
     !!! example
 

@@ -25,7 +25,28 @@ _BEFORE = 1.0 - 1e-9
 
 
 class OpenLoopPath(NamedTuple):
-    """A path at the nodes of its controls: times (yr), value, states, costates (in current values) and controls."""
+    """A path at the nodes of its controls.
+
+    **Arguments:**
+
+    - `times`: years since the start.
+    - `value`: the value of the path.
+    - `states`: by node.
+    - `costates`: derivatives of the value in the states, in current values.
+    - `controls`: by node.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        model = ab.models.LinearQuadratic(volatility=0.0)
+        path = ab.validation.OpenLoop(model, horizon=100.0, nodes=11, steps=100).path(model.initial_state())
+        assert isinstance(path, ab.validation.OpenLoopPath) and len(path.times) == 11
+        ```
+    """
 
     times: Float[np.ndarray, " node"]
     value: Scalar
@@ -61,6 +82,16 @@ class OpenLoop(eqx.Module):
     are not one per jump or belong to a model with ambiguity about its jumps.
 
     **Good values:** a horizon of $10/\delta$, at which the discount factor is 5e-5.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        model = ab.models.LinearQuadratic(volatility=0.0)
+        path = ab.validation.OpenLoop(model, horizon=100.0, nodes=11, steps=100).path(model.initial_state())
+        assert abs(float(path.controls.control[0]) + 1.0253) < 0.2  # few nodes: a coarse control
+        ```
     """
 
     model: AbstractModel

@@ -48,6 +48,13 @@ def riccati(model: AbstractModel) -> QuadraticValue:
     computed from the stable invariant subspace of the Hamiltonian matrix (Laub 1979, doi:10.1109/TAC.1979.1102178).
     The state space is unbounded: bounds of states and controls are ignored.
 
+    **Arguments:**
+
+    - `model`: the linear-quadratic model.
+
+    **Returns:** the value function, a callable of time and state, with `matrix` ($P$), `linear` ($p$), `constant` ($c$),
+    `gain` ($K$), `offset`, and `control(x)`, the optimal controls at a state.
+
     **Raises:** `ValueError` if the model is not linear-quadratic, or if no finite value exists because the state cannot be
     stabilised at half the discount rate or the ambiguity aversion is beyond the breakdown of robustness (Hansen and Sargent 2008,
     *Robustness*, chapter 8); the message states which.

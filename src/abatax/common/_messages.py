@@ -10,7 +10,23 @@ _LONGEST = 200  # characters; a longer text is no misspelt name
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the most similar known name, and all of them."""
+    """The end of an error message: the most similar known name, and all of them.
+
+    **Arguments:**
+
+    - `name`: the name that is not known.
+    - `known`: the known names.
+
+    **Returns:** the text, with the most similar name first if there is one.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        assert ab.models.nearest("ak_climat", ["ak_climate", "net_zero"]).startswith("did you mean `ak_climate`?")
+        ```
+    """
     known = list(known)
     # the comparison takes time that grows with the square of the length
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= _LONGEST else []

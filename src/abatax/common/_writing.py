@@ -19,6 +19,8 @@ _NAME = re.compile(r"\..+-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)\.partial(\..
 def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path in the folder of `path`, which is renamed to `path` when the block ends without an error.
 
+    **Returns:** a context manager with the path of the temporary file beside `path`.
+
     !!! example
 
         ```python
