@@ -33,7 +33,9 @@ if "XLA_FLAGS" not in os.environ:
 import jax  # noqa: E402
 import jax.random as jr  # noqa: E402
 import pytest  # noqa: E402
+import type_checks  # noqa: E402
 
+type_checks.install()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
