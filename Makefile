@@ -19,6 +19,9 @@ BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 # Tests run on the CPU, which is one device per process, with one thread per worker in BLAS.
 TEST_ENV := JAX_PLATFORMS=cpu OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
+# A file of tests stays in one worker, so that a fixture of a module is made once; tests/conftest.py orders the files.
+DISTRIBUTION := --dist loadfile --no-loadscope-reorder
+
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: run test slow docs venv lint format types pytest spelling pages benchmarks clean
@@ -52,12 +55,11 @@ format: $(INSTALLED_DEV)
 types: $(INSTALLED_DEV)
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 
-# A file of tests stays in one worker, so what a module's fixture solves is solved once.
 pytest: $(INSTALLED_DEV)
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) $(DISTRIBUTION) -m "not slow" $(PYTEST_ARGS)
 
 slow: $(INSTALLED_DEV)
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) $(DISTRIBUTION) -m slow $(PYTEST_ARGS)
 
 benchmarks: $(INSTALLED_DEV)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

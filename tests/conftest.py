@@ -1,5 +1,6 @@
 """Strict JAX for every test, and the fixtures that all of them share."""
 
+import collections
 import itertools
 import os
 import subprocess
@@ -50,8 +51,28 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
+# The files that take longest, in this order: a worker that began one of them last would leave the others idle at the end.
+_FIRST = (
+    "test_neural.py",
+    "test_architectures.py",
+    "test_uncertain_damages.py",
+    "test_coupled.py",
+    "test_storage.py",
+    "test_examples.py",
+    "test_judgement.py",
+    "test_compare.py",
+    "test_readme.py",
+    "test_cli.py",
+    "test_simulate.py",
+    "test_dice.py",
+    "test_wrong_branch.py",
+    "test_driver.py",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Of a test that names representative cases only these run in `make test`; the others are marked slow."""
+    """Files that take longest come first; the cases of a test that its mark `representative` does not name are slow."""
+    items.sort(key=lambda item: _FIRST.index(item.path.name) if item.path.name in _FIRST else len(_FIRST))
     for item in items:
         marker = item.get_closest_marker("representative")
         if marker is None:
@@ -59,6 +80,36 @@ def pytest_collection_modifyitems(items):
         case = item.name.partition("[")[2].rstrip("]")
         if not any(kept in case for kept in marker.args):
             item.add_marker(pytest.mark.slow)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the processes that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+_spent = _cpu_seconds()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Every report carries the processor time since the one before."""
+    global _spent
+    report = yield
+    now = _cpu_seconds()
+    report.cpu_seconds, _spent = now - _spent, now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The processor time of the tests of every folder."""
+    seconds = collections.Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if hasattr(report, "cpu_seconds"):
+            seconds[report.nodeid.partition("::")[0].rpartition("/")[0]] += report.cpu_seconds
+    terminalreporter.section("processor time per folder, in seconds")
+    for folder, spent in sorted(seconds.items()):
+        terminalreporter.line(f"{spent:8.1f}  {folder}")
+    terminalreporter.line(f"{seconds.total():8.1f}  together")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -25,7 +25,8 @@ EXAMPLES = {
 }
 
 
-# Examples that train networks or solve twice take most of the time.
+# Examples that train networks or solve twice take most of the time. Of the architectures, which have the same interface, one
+# is enough beside their own tests.
 SLOW = (
     "validation.MultiRegionExact",
     "solvers.DeepGalerkin",
@@ -35,6 +36,11 @@ SLOW = (
     "scenarios.full_run",
     "validation.Comparison",
     "scenarios.save_tornado",
+    "scenarios.path_dataset",
+    "scenarios.ReferenceStore",
+    "validation.validate",
+    "solvers.NetworkValue",
+    *(f"neural_operators.{name}" for name in "Additive Concave DGM GLU KAN Monotone Separable".split()),
     "models.Dice2016",
 )
 

@@ -73,7 +73,7 @@ def _built(name, options, seed):
 
 
 @pytest.mark.parametrize(("name", "options"), KINDS, ids=str)
-@pytest.mark.representative("mlp", "kan", "separable")
+@pytest.mark.representative("swish_softplus", "kan-()", "separable")
 def test_derivatives_agree_with_differences(name, options):
     net = _built(name, options, 1)
     x, h = jr.uniform(jr.key(9), (INPUTS,), jnp.float64, -1.0, 1.0), 1e-4
@@ -131,6 +131,7 @@ def test_random_features_are_linear_in_their_parameters():
 
 
 @pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.representative("3")
 def test_concave_networks_are_concave_whatever_their_parameters(depth):
     net = Concave(4, width=7, depth=depth, key=jr.key(0))
     x = jr.uniform(jr.key(1), (64, 4), jnp.float64, -1.0, 1.0)
@@ -142,6 +143,7 @@ def test_concave_networks_are_concave_whatever_their_parameters(depth):
 
 
 @pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.representative("3")
 def test_monotone_networks_keep_their_signs_whatever_their_parameters(depth):
     net = Monotone(4, width=7, depth=depth, signs=(1, -1, 0, 1), key=jr.key(0))
     x = jr.uniform(jr.key(1), (64, 4), jnp.float64, -1.0, 1.0)
@@ -188,6 +190,7 @@ def test_splines_sum_to_one_up_to_both_ends():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("parameters", [300, 2000])
+@pytest.mark.representative("300")
 def test_a_budget_of_parameters_is_met(name, parameters):
     shapes = eqx.filter_eval_shape(lambda: make_network(name, 3, parameters=parameters, key=jr.key(0)))
     assert abs(count_parameters(shapes) / parameters - 1.0) < 0.2
@@ -245,7 +248,7 @@ SCRIPT = _script("architectures")
 
 # Seed 0, 200 parameters, at most 40 steps; the median over seeds is in docs/architectures.md.
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.representative("mlp", "gated_mlp", "pirate")
+@pytest.mark.representative("gated_mlp", "pirate")
 def test_a_smooth_function_is_fitted(name):
     error, parameters, spread = SCRIPT.fit(name, {})
     assert error < (1e-6 if name == "random_features" else 3e-3)

@@ -141,8 +141,8 @@ def controls(model, x, slope):
     return jax.vmap(at)(x, slope)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight, penalty", [(0.5, PENALTY), (0.0, PENALTY), (1.0, np.inf)])
-@pytest.mark.representative("1.0-inf")
 def test_closed_form_is_the_numerical_maximiser(weight, penalty):
     closed, numerical, at_closed, at_numerical = controls(make(weight, penalty), *sample(12))
     assert tree_allclose(closed, numerical, rtol=1e-7, atol=1e-9)

@@ -1,6 +1,7 @@
 """How solves end: result codes with advice, errors that carry the solution, checkpoints, and wrong arguments."""
 
 import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -167,6 +168,11 @@ def test_progress_sees_every_step():
     assert all({"residual/delta", "change"} <= line[3].keys() for line in updates)
 
 
+@pytest.fixture(scope="module")
+def whole():
+    return solve(PROBLEM, SOLVER)
+
+
 # -- checkpoints ---------------------------------------------------------------------------------------------------------------
 
 
@@ -233,10 +239,17 @@ def damage(path, how):
         write_archive(path, about, {name: array for name, array in arrays.items() if name in ("0", "1")})
 
 
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A folder with the checkpoint of an interrupted solve."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    solve(PROBLEM, SOLVER, max_steps=9, throw=False, checkpoint=folder)
+    return folder
+
+
 @pytest.mark.parametrize("how", ["empty", "cut", "text", "flipped", "array", "other", "fewer leaves"])
-def test_damaged_checkpoint_is_not_used(tmp_path, how):
-    whole = solve(PROBLEM, SOLVER)
-    solve(PROBLEM, SOLVER, max_steps=9, throw=False, checkpoint=tmp_path)
+def test_damaged_checkpoint_is_not_used(tmp_path, whole, interrupted, how):
+    shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True)
     damage(checkpoint_file(tmp_path), how)
     again = solve(PROBLEM, SOLVER, checkpoint=tmp_path)
     assert again.stats["steps"] == whole.stats["steps"]

@@ -212,6 +212,7 @@ def test_kinks_are_flagged_or_accurate():
 
 
 @pytest.mark.parametrize("dimension, stop", [(1, 4), (1, 14), (6, 7)])
+@pytest.mark.representative("1-4", "1-14")
 def test_interrupted_and_resumed_is_the_same(tmp_path, dimension, stop):
     problem, solver = HJBProblem(LinearQuadratic(dimension=dimension)), Features(degree=3, random=5, interactions=1)
     check_resumed(problem, solver, stop, tmp_path)

@@ -4,7 +4,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import TIME, stabilising_root
-from one_state_cases import Consumption, Level, Proportional, Slope, State, TwoActions, Wachter, wachter_value
+from one_state_cases import (
+    Consumption,
+    Level,
+    Proportional,
+    Slope,
+    State,
+    TwoActions,
+    Wachter,
+    two_actions_value,
+    wachter_value,
+)
 
 from abatax import HJBProblem, solve
 from abatax.models import Ambiguity, Inflow, LinearQuadratic, QuadraticRegulator, TimeAdditive
@@ -41,6 +51,7 @@ def value_at(solution, points):
         (-0.5, 0.1, 5.0, 0.8, 0.1, 1.0),
     ],
 )
+@pytest.mark.representative("-0.2-0.01-5.0-2.0", "-0.5-0.1-5.0")
 def test_small_boxes_and_strong_noise(
     solver, feedback, state_cost, control_cost, volatility, discount_rate, half_width
 ):
@@ -75,6 +86,7 @@ def in_a_box_of(deviations):
 @pytest.mark.parametrize(
     "deviations, right", [(1.0, False), (1.3, False), (1.6, False), (2.5, True), (3.0, True), (4.0, True)]
 )
+@pytest.mark.representative("1.6-False", "2.5-True")
 def test_a_layer_at_the_faces_is_refused_and_the_smooth_solution_is_not(solver, deviations, right):
     solution = solve(in_a_box_of(deviations), solver, throw=False)
     assert result_name(solution.result) == ("successful" if right else "undetermined")
@@ -101,9 +113,9 @@ def test_a_smooth_solution_that_noise_at_the_faces_would_move_a_hundredfold_is_b
     assert slope == pytest.approx(-0.5 * float(riccati(model).matrix[0, 0]), rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deviations, right", [(1.3, False), (4.0, True)])
-@pytest.mark.representative("4.0-True")
-def test_layers_are_told_of_networks_too(deviations, right):
+def test_layers_of_networks_are_reported_too(deviations, right):
     solution = solve(in_a_box_of(deviations), GaussNewton(parameters=80, points=100, steps=60), throw=False)
     assert result_name(solution.result) == ("successful" if right else "undetermined")
     error = abs(slope_at(solution, 0.5) / (-0.5 * (PULL - 0.2)) - 1.0)
@@ -156,9 +168,10 @@ def test_random_right_sides_have_bounded_answers_where_the_solution_is_determine
         Spectral(points=9),
         Features(),
         FiniteDifference(points=41),
-        pytest.param(NETWORK, marks=pytest.mark.slow),
+        NETWORK,
     ],
 )
+@pytest.mark.representative("solver0", "solver2", "solver3")
 def test_utility_that_outgrows_discounting_has_no_value(model, solver):
     solution = solve(HJBProblem(model), solver, throw=False)
     assert result_name(solution.result) == "infinite_value" and "Discount more" in solution.advice
@@ -169,16 +182,15 @@ def test_utility_that_outgrows_discounting_has_no_value(model, solver):
 
 @pytest.fixture(scope="module")
 def bent():
-    """The value of two equally good actions at some points, from the monotone scheme on two grids: its error is of first order."""
-    points, problem = np.linspace(-1.0, 1.0, 21), HJBProblem(TwoActions())
-    coarse, fine = (FiniteDifference(points=n, order=1, levels=2) for n in (321, 1281))
-    coarse, fine = (value_at(solve(problem, solver), points) for solver in (coarse, fine))
-    return points, (4.0 * fine - coarse) / 3.0
+    """The value of two equally good actions at some points."""
+    points = np.linspace(-1.0, 1.0, 21)
+    return points, two_actions_value(points)
 
 
 @pytest.mark.parametrize(
     "solver", [Spectral(), Spectral(points=41), Features(), FiniteDifference(points=21), FiniteDifference(points=41)]
 )
+@pytest.mark.representative("solver0", "solver2", "solver3")
 def test_a_kink_that_polynomials_smear_is_seen_between_their_points(solver, bent):
     points, known = bent
     solution = solve(HJBProblem(TwoActions()), solver, throw=False)
@@ -212,6 +224,7 @@ def error_told(solver):
         FiniteDifference(points=15),
     ],
 )
+@pytest.mark.representative("solver0", "solver2", "solver3")
 def test_the_error_told_bounds_the_true_one(solver):
     told, true = error_told(solver)
     assert 1e-9 < true <= told < 1e3 * true
@@ -254,6 +267,7 @@ def test_a_value_that_does_not_depend_on_the_state(solver, level):
 
 
 @pytest.mark.parametrize("solver", [*ALL, NETWORK])
+@pytest.mark.representative("solver0", "solver1", "solver2")
 def test_a_value_whose_slopes_are_known(solver):
     solution = solve(HJBProblem(Slope()), solver)
     assert slope_at(solution, 0.5) == pytest.approx(1.0 / 0.15, rel=1e-8)

@@ -101,6 +101,7 @@ def test_spurious_root_is_left(scale):
 
 @pytest.mark.parametrize("penalty", [np.inf, 0.2])
 @pytest.mark.parametrize("seed", range(10))
+@pytest.mark.representative("0-inf", "3-0.2", "6-inf", "8-0.2")
 def test_stabilising_root_from_random_guesses(seed, penalty):
     # curvatures of either sign up to a hundred, cubics, and waves shorter than the coarse grid sees
     rng = np.random.default_rng(seed)

@@ -191,6 +191,7 @@ def test_collocation_flags_a_marginal_value_of_the_wrong_sign(solver, start):
 
 @pytest.mark.parametrize("volatility, half_width, dimension", [(1.0, 1.0, 1), (2.0, 3.0, 1), (1.0, 1.0, 2)])
 @pytest.mark.parametrize("solver", [Spectral(points=13), Features(degree=12)])
+@pytest.mark.representative("1.0-1.0-1", "2.0-3.0-1")
 def test_collocation_knows_when_noise_leaves_the_solution_open(solver, volatility, half_width, dimension):
     # with enough functions to follow the layer at the face there are many solutions of residual zero
     problem = boxed(volatility, half_width, dimension)

@@ -137,9 +137,10 @@ def test_disasters_of_pindyck_and_wang():
 @pytest.mark.parametrize(
     "solver", [ab.solvers.Spectral(points=7), ab.solvers.Features(degree=4)], ids=["spectral", "features"]
 )
-@pytest.mark.representative("spectral")
-def test_collocation_evaluates_its_basis_where_jumps_land(solver):
-    np.testing.assert_allclose(values(ab.solve(PUSHED, solver)), shaken_value(PUSHED, X), rtol=1e-7)
+@pytest.mark.parametrize("model", [Shaken(), PUSHED], ids=["one outcome", "three outcomes"])
+@pytest.mark.representative("one outcome-spectral")
+def test_collocation_evaluates_its_basis_where_jumps_land(solver, model):
+    np.testing.assert_allclose(values(ab.solve(model, solver)), shaken_value(model, X), rtol=1e-7)
 
 
 @pytest.mark.slow
@@ -204,12 +205,15 @@ def test_a_solver_that_cannot_names_one_that_can():
 # -- what reads solutions -------------------------------------------------------------------------------------
 
 
-def test_the_residual_vanishes_through_the_problem(pushed, switching):
-    for solution in (pushed, switching):
-        fields = ab.solvers.fields_at(solution.problem, solution.value, jnp.asarray(X)[:, None])
-        assert np.max(np.abs(fields["residual"])) < 1e-6 * np.ptp(fields["value"])
+@pytest.mark.parametrize("name", ["pushed", "switching"])
+@pytest.mark.representative("switching")
+def test_the_residual_vanishes_through_the_problem(name, request):
+    solution = request.getfixturevalue(name)
+    fields = ab.solvers.fields_at(solution.problem, solution.value, jnp.asarray(X)[:, None])
+    assert np.max(np.abs(fields["residual"])) < 1e-6 * np.ptp(fields["value"])
 
 
+@pytest.mark.slow
 def test_simulated_positions_are_pushed_by_outcome(pushed):
     paths = ab.simulate(pushed, years=120, num_paths=500)
     assert set(np.unique(paths.regime)) == {0} and set(np.unique(paths.outcome)) == {0}
@@ -236,6 +240,7 @@ def test_simulated_regimes_follow_the_chain(switching):
 
 
 @pytest.mark.parametrize("name", ["pushed", "switching"])
+@pytest.mark.representative("switching")
 def test_a_solution_survives_saving(name, request, tmp_path):
     solution = request.getfixturevalue(name)
     run = ab.scenarios.save(solution, tmp_path)

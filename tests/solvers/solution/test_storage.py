@@ -1,6 +1,7 @@
 """Solutions of every solver come back from a folder to the last bit."""
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -26,16 +27,21 @@ SOLVED = {
 }
 
 
+@functools.cache
+def solved(case):
+    model, solver = SOLVED[case]
+    return ab.solve(ab.HJBProblem(model), solver, throw=False)
+
+
 def leaves_of(solution):
     parts = (solution.value, solution.rule, solution.problem, solution.nodes)
     return jax.tree.leaves(eqx.filter(parts, eqx.is_array_like))
 
 
 @pytest.mark.parametrize("case", SOLVED)
-@pytest.mark.representative("finite", "network of five")
+@pytest.mark.representative("finite", "trained policy")
 def test_a_solution_comes_back_to_the_last_bit(case, tmp_path):
-    model, solver = SOLVED[case]
-    solution = ab.solve(ab.HJBProblem(model), solver, throw=False)
+    solution, (model, solver) = solved(case), SOLVED[case]
     ab.save(solution, tmp_path, solver=solver)
     again, run = ab.load(tmp_path)
     assert ab.solvers.solution_fingerprint(again) == run["solution_fingerprint"]
@@ -49,7 +55,7 @@ def test_a_solution_comes_back_to_the_last_bit(case, tmp_path):
 
 
 def test_a_trained_policy_is_the_policy_of_the_solution():
-    solution = ab.solve(ab.HJBProblem(LinearQuadratic()), SOLVED["a trained policy"][1], throw=False)
+    solution = solved("a trained policy")
     x = LinearQuadratic().initial_state()
     greedy = ab.solvers.Policy(solution.problem, solution.value)
     trained = solution.policy(TIME, x).control
@@ -75,7 +81,7 @@ def test_a_record_of_a_state_agrees_with_the_closed_form():
 
 
 def test_what_is_defined_inside_a_function_cannot_be_written():
-    solution = ab.solve(ab.HJBProblem(LinearQuadratic()), FiniteDifference(points=21))
+    solution = solved("finite differences")
 
     odd = dataclasses.replace(solution, value=lambda t, x: -(x.state**2))
     with pytest.raises(ValueError, match="unknown|cannot be written"):
@@ -84,7 +90,7 @@ def test_what_is_defined_inside_a_function_cannot_be_written():
 
 @pytest.mark.parametrize("change", ["class", "field", "array", "result"])
 def test_a_description_that_was_changed_is_refused(change):
-    solution = ab.solve(ab.HJBProblem(LinearQuadratic()), FiniteDifference(points=21))
+    solution = solved("finite differences")
     arrays: dict[str, np.ndarray] = {}
     about = describe(solution, arrays)
     if change == "class":
