@@ -34,8 +34,9 @@ test: lint types pytest
 venv: $(INSTALLED_DEV)
 
 # Pages that follow from the sources are committed; a test says when they are stale, and `make pages` writes them.
+# (without --quiet, with which mkdocs does not count warnings)
 docs: $(INSTALLED_DOCS) spelling
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Site: site/index.html"
 
 spelling: $(INSTALLED_DOCS)

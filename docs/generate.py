@@ -1,4 +1,4 @@
-"""Write the generated pages of the site: models at a glance, the dictionary of variables, the reference of settings.
+"""Write the generated pages of the site: models at a glance, the dictionary of variables, settings, commands.
 
     python docs/generate.py            # write the pages
     python docs/generate.py --check    # exit with 1 if a page differs from what would be written
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 import xarray as xr
 
-from abatax import models, neural_operators, scenarios, solvers, validation
+from abatax import _cli_parts as cli_parts, cli, models, neural_operators, scenarios, solvers, validation
 from abatax.models import AbstractBlock, AbstractDiscreteModel, AbstractModel, AbstractPhysicalClimate, Variable
 from abatax.scenarios.labels._datasets import SCC, variable_attributes
 
@@ -339,7 +340,7 @@ def setting_rows(cls: Any, meanings: dict[str, str], prefix: str = "") -> list[l
             for part in field.metadata
             for key, sign in (("ge", "≥"), ("le", "≤"), ("gt", ">"), ("lt", "<"))
             if getattr(part, key, None) is not None
-        )
+        ).replace(str(2**63 - 1), "2^63 - 1")
         default = (
             "required"
             if field.is_required()
@@ -435,6 +436,42 @@ def settings_page() -> str:
 
 
 EXAMPLE = re.compile(r"```toml\n(.*?) *```", re.DOTALL)
+
+
+def command_page() -> str:
+    """The commands and their options, from the declarations of the command line."""
+    group: Any = typer.main.get_command(cli.app)
+    commands = group.commands
+    parts = [
+        NOTE,
+        "# Command line\n",
+        "`abatax COMMAND`, or `python -m abatax COMMAND`. Names of fields and options: [settings](settings.md).\n",
+        table(["command", "purpose"], [[f"[`{name}`](#{name})", command.help] for name, command in commands.items()]),
+    ]
+    for name, command in commands.items():
+        parts += [f"## {name}\n", f"{command.help}\n"]
+        rows = [
+            [
+                code(", ".join(p.opts) if p.opts[0].startswith("-") else str(p.metavar or p.name).upper()),
+                "required" if p.required else "" if p.default in (None, (), []) else short(p.default),
+                getattr(p, "help", None) or "",
+            ]
+            for p in command.params
+        ]
+        if rows:
+            parts.append(table(["option", "default", "meaning"], rows))
+    parts += ["## Exit codes\n", table(["code", "meaning"], EXIT_CODES)]
+    return "\n".join(parts)
+
+
+EXIT_CODES = [
+    ["0", "success"],
+    [str(cli_parts.FAILED), "a failure of the machine: a missing device, a full disk, too little memory"],
+    [str(cli_parts.REFUSED), "a wrong input; one line states the problem and the remedy"],
+    [str(cli_parts.NOT_CONVERGED), "a solve did not converge; results are written and marked"],
+    ["130", "the command was interrupted by Ctrl-C"],
+]
+
 SIMULATION = {
     "years": "length of the simulated paths, years",
     "paths": "number of simulated paths",
@@ -470,6 +507,7 @@ PAGES = {
     DOCS / "models/index.md": models_page,
     DOCS / "scenarios/variables.md": variables_page,
     DOCS / "scenarios/settings.md": settings_page,
+    DOCS / "scenarios/command_line.md": command_page,
 }
 
 

@@ -1,7 +1,8 @@
-"""Hook of the documentation site: short names in cross references.
+"""Hook of the documentation site: what docstrings and pages may write in short.
 
-Docstrings and pages refer to a public name as [`Solution`][]; the API pages list every name in full. The hook completes
-the short names, in pages and in docstrings, from the directives of the API pages.
+- Cross references name a public name as [`Solution`][]; the full name comes from the directives of the API pages.
+- A dollar sign in `US$` is a currency, not the start of a formula.
+- Two displayed formulas may follow each other without an empty line.
 """
 
 import re
@@ -23,13 +24,29 @@ def full_names(api: Path) -> dict[str, str]:
     return {short: full[0] for short, full in names.items() if len(full) == 1}
 
 
+def _currency(line: str) -> str:
+    """The line with the dollar sign of `US$` escaped, except in code."""
+    parts = line.split("`")  # code is at odd places
+    return "`".join(part if place % 2 else part.replace("US$", "US\\$") for place, part in enumerate(parts))
+
+
 class _Complete(Preprocessor):
     def __init__(self, md: Markdown, names: dict[str, str]):
         super().__init__(md)
         self.names = names
 
     def run(self, lines: list[str]) -> list[str]:
-        return [SHORT.sub(self._completed, line) for line in lines]
+        result: list[str] = []
+        fenced = False
+        for line in lines:
+            fence = line.lstrip().startswith("```")
+            fenced ^= fence
+            if not (fenced or fence):
+                line = SHORT.sub(self._completed, _currency(line))
+                if result and result[-1].endswith("$$") and line.lstrip().startswith("$$"):
+                    result.append("")
+            result.append(line)
+        return result
 
     def _completed(self, match: re.Match[str]) -> str:
         short, _, member = match[1].partition(".")

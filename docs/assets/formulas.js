@@ -5,4 +5,14 @@ document$.subscribe(() => {
     const display = text.startsWith("\\[");
     katex.render(text.slice(2, -2), element, { displayMode: display, throwOnError: false });
   }
+  // Text cells of notebooks keep the dollar signs.
+  for (const element of document.querySelectorAll(".jp-RenderedMarkdown")) {
+    renderMathInElement(element, {
+      delimiters: [
+        { left: "$$", right: "$$", display: true },
+        { left: "$", right: "$", display: false },
+      ],
+      throwOnError: false,
+    });
+  }
 });
