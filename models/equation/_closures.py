@@ -50,7 +50,7 @@ class Automatic(AbstractClosure):
 
     **Arguments:**
 
-    - `extension`: the margin before any that `solve` adds, in the unit of the state.
+    - `extension`: leave it at zero; `solve` chooses the margin.
 
     !!! example
 
