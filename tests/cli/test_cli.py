@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from abatax.cli import app
 from abatax.scenarios import open_netcdf
 
-FAST = ["--set", "solver.points=41", "--set", "climate.ensemble=assessed"]
+FAST = ["--set", "solver.points=41"]
 
 
 def call(*arguments):
@@ -44,7 +44,7 @@ def solved(tmp_path_factory):
 def test_models_lists_every_model_with_states_and_controls():
     result = call("models")
     assert result.exit_code == 0
-    for word in ("linear_quadratic", "ak_climate", "uncertain_damages", "log_capital", "emissions"):
+    for word in ("linear_quadratic", "ak_climate", "uncertain_damages", "dice2016", "log_capital", "emissions"):
         assert word in result.output
     lines = [line.replace(" ", "").split("│")[1:-1] for line in result.output.splitlines() if line.startswith("│")]
     rows = {name: cells for name, *cells in lines if name}

@@ -13,8 +13,8 @@ import pytest
 
 import abatax as ab
 from abatax.models import (
-    AbstractModel,
     Ambiguity,
+    ClosedFormControl,
     LinearQuadratic,
     StateConstraint,
     TCREClimate,
@@ -42,7 +42,7 @@ class Friction(eqx.Module):
     steps: tuple[float, ...] = eqx.field(static=True, default=(1.0, 2.0))
 
 
-class Thermostat(AbstractModel):
+class Thermostat(ClosedFormControl):
     """The regulator of one dimension, with fields of every kind that users write."""
 
     noise: jax.Array = eqx.field(default_factory=lambda: jnp.array([0.3]))
@@ -65,6 +65,9 @@ class Thermostat(AbstractModel):
 
     def utility(self, t, x, u):
         return -0.5 * x.gap**2 - 0.5 * u.effort**2
+
+    def best_control(self, t, x, value, costate, hessian):
+        return Effort(jnp.clip(costate.gap, -50.0, 50.0))
 
     def closures(self):
         return Gap((StateConstraint(), StateConstraint()))

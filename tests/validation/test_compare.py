@@ -43,7 +43,7 @@ def model():
 
 
 def tiny(**changes):
-    return ab.compare(model(), **TINY | {"parameters": 40} | changes)
+    return ab.compare(model(), **TINY | {"parameters": 60} | changes)
 
 
 def call(*arguments):
@@ -77,7 +77,7 @@ def made(tmp_path_factory):
     return SimpleNamespace(folder=folder, comparison=tiny(folder=folder, progress=second), computed=second.rows)
 
 
-def test_what_was_interrupted_goes_on_with_the_rows_that_were_finished(made):
+def test_an_interrupted_comparison_continues_with_the_rows_that_were_finished(made):
     assert made.computed == ["features 0"]
     assert len(made.comparison.table) == 3 and set(made.comparison.table.failure) == {""}
 
@@ -89,7 +89,7 @@ def test_files_and_columns(made):
     assert list(table.architecture) == ["mlp", "mlp", ""] and list(table.seed) == [0, 1, 0]
     networks = table[table.architecture != ""]
     assert set(networks.steps) == {3}
-    assert networks.parameters.between(30, 50).all()
+    assert networks.parameters.between(48, 72).all()
     with xr.open_dataset(made.folder / "comparison.nc") as file:
         np.testing.assert_allclose(file.policy_error_control, made.comparison.table.policy_error_control, rtol=1e-12)
         assert file.attrs["reference"] == "the exact solution"
@@ -129,7 +129,7 @@ def test_steps_as_budget_give_the_same_numbers_again(made):
     pd.testing.assert_frame_equal(again[same], made.comparison.table[same].head(1))
 
 
-def test_one_that_fails_is_listed_and_does_not_stop_the_others(tmp_path, monkeypatch):
+def test_a_failure_is_listed_and_does_not_stop_the_others(tmp_path, monkeypatch):
     asked = dict(solvers=["gauss_newton"], architectures=["mlp"], seeds=2, steps=3, folder=tmp_path / "a")
     run = _compare.run_entry
 
@@ -140,14 +140,14 @@ def test_one_that_fails_is_listed_and_does_not_stop_the_others(tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(_compare, "run_entry", run_entry)
-        table = ab.compare(model(), **asked, parameters=40).table
+        table = ab.compare(model(), **asked, parameters=60).table
     assert list(table.failure) == ["FloatingPointError: out of range", ""]
     assert np.isnan(table.policy_error[0]) and table.policy_error[1] < 1.0
     assert "out of range" in (tmp_path / "a" / "comparison.html").read_text(encoding="utf-8")
     with pytest.raises(FileExistsError, match="--force"):
-        ab.compare(model(), **asked, parameters=40)
+        ab.compare(model(), **asked, parameters=60)
     rows = Interrupting()
-    table = ab.compare(model(), **asked, parameters=40, force=True, progress=rows).table
+    table = ab.compare(model(), **asked, parameters=60, force=True, progress=rows).table
     assert rows.rows == ["gauss_newton mlp 0"] and set(table.failure) == {""}  # a failure is tried again
 
 
@@ -177,7 +177,7 @@ def test_controls_without_a_use_are_not_averaged():
     assert found["constant_policy_error"] == found["constant_policy_error_emissions"]
 
 
-def test_what_a_policy_loses_is_the_hamiltonian_gap_along_its_path():
+def test_the_welfare_loss_of_a_policy_is_the_hamiltonian_gap_along_its_path():
     """dx = (ax + u)dt + s dW with u = -kx instead of -Px loses (k - P)²x²/2 a year; E x² of Euler's scheme is a recursion."""
     lq = model()
     problem, delta = ab.HJBProblem(lq), float(lq.preferences.discount_rate)
@@ -235,7 +235,7 @@ def test_ranks_spreads_and_paired_tests():
     assert list(lost.architecture) == ["b", "a"] and np.isnan(lost.policy_error[1])  # most of its runs are no numbers
 
 
-def test_words_say_when_seeds_are_too_few():
+def test_the_text_reports_when_seeds_are_too_few():
     """Of six seeds the least p-value is 1/32: enough for one comparison at 5 %, not for two; seven are."""
     better = 1e-3 * np.arange(1.0, 8.0)
 

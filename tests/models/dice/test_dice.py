@@ -206,6 +206,7 @@ def test_2023_welfare(paths, name):
 
 
 @pytest.mark.parametrize("name", DICE2023_SCENARIOS)
+@pytest.mark.representative("cbopt", "t2c", "base", "r5")
 def test_2023_tables(paths, name, shared_data):
     with open(shared_data / "dice2023_manual_tables_dicemodel-jl.csv", newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["scenario"] == name]

@@ -20,6 +20,7 @@ def bumps(u, centre, width, other):
 
 
 @pytest.mark.parametrize(("controls", "width"), [(1, 0.13), (1, 0.01), (2, 0.13), (2, 0.04), (3, 0.13)])
+@pytest.mark.representative("1-0.01", "2-0.04", "3-0.13")
 def test_the_higher_of_two_maxima_is_found_wherever_they_are(controls, width):
     centre, other = np.random.default_rng(controls).random((2, DRAWS, controls))
     low, high = jnp.zeros(controls), jnp.ones(controls)

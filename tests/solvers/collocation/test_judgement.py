@@ -1,4 +1,4 @@
-"""What is called a solution is one: determined by the equation, resolved, of a problem that has a value, its error told."""
+"""A converged solution is determined by the equation, resolved, finite, and its reported error bounds the true one."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -95,7 +95,7 @@ def test_a_layer_at_the_faces_is_refused_and_the_smooth_solution_is_not(solver, 
 
 
 @pytest.mark.parametrize("solver", [Spectral(points=9), Features(degree=8)])
-def test_a_smooth_solution_that_noise_at_the_faces_would_move_a_hundredfold_is_believed(solver):
+def test_a_smooth_solution_that_noise_at_the_faces_would_move_a_hundredfold_is_accepted(solver):
     model = QuadraticRegulator(
         transition=[[-0.337]],
         loading=[[1.493]],
@@ -130,7 +130,7 @@ class Open(LinearQuadratic):
 
 
 @pytest.mark.parametrize("deviations, right", [(1.3, False), (3.5, True)])
-def test_layers_are_told_at_inflow_faces(deviations, right):
+def test_layers_at_inflow_faces_are_reported(deviations, right):
     noise, preferences = np.sqrt(2.0 * PULL) / deviations, TimeAdditive(0.1)
     model = Open(feedback=-0.2, state_cost=0.5, volatility=noise, preferences=preferences)
     solution = solve(HJBProblem(model, box={"state": (-1.0, 1.0)}), Features(degree=24), throw=False)
@@ -206,8 +206,8 @@ def test_a_kink_is_resolved_by_enough_nodes(bent):
     assert error < 1e-3 and solution.stats["unresolved"] < 1e-3
 
 
-def error_told(solver):
-    """The error that a solution of the portfolio tells, and the true one."""
+def reported_error(solver):
+    """The reported error of a solution of the portfolio, and the true one."""
     solution = solve(HJBProblem(Wachter()), solver, throw=False)
     points = np.linspace(*solution.problem.region[0], 40)
     exact = wachter_value(Wachter(), points)
@@ -225,18 +225,18 @@ def error_told(solver):
     ],
 )
 @pytest.mark.representative("solver0", "solver2", "solver3")
-def test_the_error_told_bounds_the_true_one(solver):
-    told, true = error_told(solver)
-    assert 1e-9 < true <= told < 1e3 * true
+def test_the_reported_error_bounds_the_true_error(solver):
+    reported, true = reported_error(solver)
+    assert 1e-9 < true <= reported < 1e3 * true
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", [NETWORK, GaussNewton(parameters=200, steps=60), GaussNewton(parameters=60, steps=10)]
 )
-def test_the_error_told_of_networks_bounds_the_true_one(solver):
-    told, true = error_told(solver)
-    assert true <= told < 100.0 * true
+def test_the_reported_error_of_networks_bounds_the_true_error(solver):
+    reported, true = reported_error(solver)
+    assert true <= reported < 100.0 * true
 
 
 @pytest.mark.parametrize("centre", [-2.0, 0.0, 1.0])

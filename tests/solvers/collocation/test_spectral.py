@@ -35,6 +35,7 @@ def line(values):
 
 
 @pytest.mark.parametrize("margin, kinks", [(0.0, ()), (3.0, ()), (0.0, (0.3,)), (1.0, (0.3, 0.9))])
+@pytest.mark.representative("kinks0", "kinks3")
 def test_value_and_derivatives_between_the_nodes(margin, kinks):
     # one state with every kind of axis, times one without; a smooth function is met to many digits
     first = chebyshev_axis((0.0, 2.0), (0.0, 2.0 + margin), 25, kinks, 2)

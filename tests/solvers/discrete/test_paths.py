@@ -161,10 +161,6 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def test_models_are_listed():
-    assert {"dice2016", "dice2023"} <= set(call("models").output.split())
-
-
 def test_solve_simulate_export(tmp_path):
     folder = tmp_path / "run"
     result = call("solve", "dice2023", "--set", "scenario=t2c", "--out", folder)

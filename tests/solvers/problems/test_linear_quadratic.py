@@ -93,7 +93,7 @@ def test_spurious_root_has_no_residual():
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 1.1])
-def test_spurious_root_is_left(scale):
+def test_a_solve_leaves_the_spurious_root(scale):
     lq = model()
     solution = solve(HJBProblem(lq), SOLVER, guess=quadratic_guess([[scale * spurious_root(lq)]]))
     compare(solution, INSIDE, EXACT)
@@ -154,7 +154,7 @@ class _Correlated(LinearQuadratic):
         return type(x)(*(self.volatility * jnp.array([[1.0, 0.0], [0.6, 0.8]])))
 
 
-def test_correlated_shocks_are_exact_and_said_not_to_be_monotone():
+def test_correlated_shocks_are_exact_and_reported_as_not_monotone():
     lq = _Correlated(dimension=2)
     solution = solve(HJBProblem(lq), FiniteDifference(points=15))
     root = np.asarray(riccati(LinearQuadratic(dimension=2)).matrix)  # noise enters the constant only

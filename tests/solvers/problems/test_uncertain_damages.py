@@ -158,7 +158,7 @@ def test_interrupted_and_resumed_with_two_regimes(averse, tmp_path):
     assert tree_allclose(resumed.destinations[0].value, averse.destinations[0].value)
 
 
-def test_an_unconverged_regime_is_told(climate):
+def test_an_unconverged_regime_is_reported(climate):
     solution = solve(a_problem(climate), SOLVER, max_steps=3, throw=False)
     assert not solution.converged and not solution.destinations[0].converged
     assert "Increase `max_steps`" in solution.advice

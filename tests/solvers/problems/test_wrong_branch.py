@@ -66,7 +66,7 @@ def test_in_a_box_that_noise_reaches_the_smooth_solution_is_right(half_width):
 
 
 @pytest.mark.parametrize("volatility, half_width", [(0.3, 1.0), (1.0, 3.0), (1.5, 3.0)])
-def test_noise_that_drift_keeps_inside_does_not(volatility, half_width):
+def test_where_drift_keeps_the_state_inside_the_solution_is_right(volatility, half_width):
     problem = boxed(volatility, half_width)
     solution = solve(problem, FiniteDifference(points=21))
     slope = solution.value.derivatives(TIME, type(problem.model.states)(jnp.asarray(0.5 * half_width)))[1][0]
@@ -173,7 +173,7 @@ COLLOCATION += [Features(degree=12, interactions=1), Features(degree=12, interac
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
 @pytest.mark.parametrize("solver", COLLOCATION)
 @pytest.mark.representative("solver0-_WallAtTheTop")
-def test_collocation_does_not_believe_false_branches_either(model, solver):
+def test_collocation_rejects_false_branches(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False, max_steps=60)
     assert not solution.converged
     if solver.start:  # the monotone start has the name of what is wrong
@@ -203,7 +203,7 @@ def test_collocation_knows_when_noise_leaves_the_solution_open(solver, volatilit
 
 @pytest.mark.parametrize("volatility, half_width", [(0.3, 1.0), (1.0, 3.0)])
 @pytest.mark.parametrize("solver", [Spectral(points=13), Features(degree=12)])
-def test_collocation_is_believed_where_drift_keeps_the_state_inside(solver, volatility, half_width):
+def test_collocation_is_accepted_where_drift_keeps_the_state_inside(solver, volatility, half_width):
     problem = boxed(volatility, half_width)
     solution = solve(problem, solver)
     slope = solution.value.derivatives(TIME, type(problem.model.states)(jnp.asarray(0.5 * half_width)))[1][0]
@@ -222,7 +222,7 @@ FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=
 @pytest.mark.parametrize("model", [_WallAtTheTop, _WrongAsymptote])
 @pytest.mark.parametrize("solver", [*NETWORKS, *(pytest.param(s, marks=pytest.mark.slow) for s in FIRST_ORDER)])
 @pytest.mark.representative("solver0-_WallAtTheTop")
-def test_networks_do_not_believe_false_branches_either(model, solver):
+def test_networks_reject_false_branches(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
     assert not solution.converged
     if solver.start or isinstance(solver, GaussNewton):

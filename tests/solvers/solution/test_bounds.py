@@ -101,7 +101,7 @@ def test_beside_a_bound_the_policy_is_right_between_the_nodes(mine):
     np.testing.assert_allclose(policy(mine, stock), extracted(stock), atol=4e-3)
 
 
-@pytest.mark.parametrize("steps", [1, 12])
+@pytest.mark.parametrize("steps", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_no_step_extracts_more_than_is_left(mine, steps):
     paths = ab.simulate(mine, years=60, shocks=False, steps_per_year=steps)
     stock, q = (np.asarray(z) for z in (paths.states.stock[0], paths.controls.extraction[0]))
@@ -132,7 +132,7 @@ def test_error_estimates_leave_a_bound_where_it_is(mine):
     points = region_points(problem, 128)
     truth = extracted(np.abs(np.asarray(points)[:, 0]))
     error = relative_errors({"q": quantities(problem, mine.value, points)["extraction"]}, {"q": truth})["q"][0]
-    paths = ab.simulate(mine, years=2, shocks=False)
+    paths = ab.simulate(mine, years=60, shocks=False, steps_per_year=1)
     report = validate(mine, solver=SOLVER, paths=paths)
     # moved to -2 Gt the stock would last ten years longer: a change of a third
     assert report["domain_change_extraction"] < 1e-3

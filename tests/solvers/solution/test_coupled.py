@@ -107,7 +107,7 @@ def test_two_states_that_jump_together(solver):
     np.testing.assert_allclose(at, truth, rtol=1e-6)
 
 
-def test_regimes_told_apart_by_static_fields_are_one_family():
+def test_regimes_that_differ_in_static_fields_are_one_family():
     solution = ab.solve(Labelled(), FINITE)
     p, c = switching_value(Switching())
     assert solution.problem.model.regime == "calm" and isinstance(solution.problem.model, Labelled)
@@ -161,7 +161,7 @@ def test_networks_are_evaluated_where_jumps_land():
 
 
 @pytest.mark.slow
-def test_a_network_that_jumps_beyond_its_box_is_not_believed():
+def test_a_network_that_jumps_beyond_its_box_is_not_accepted():
     # its third derivative at the face is anything; off by 1 % there, and everywhere through the jumps
     solution = ab.solve(PUSHED, ab.solvers.GaussNewton(parameters=80, steps=60), throw=False)
     off = np.max(np.abs(values(solution) - shaken_value(PUSHED, X))) / np.ptp(shaken_value(PUSHED, X))
@@ -194,7 +194,7 @@ def test_ever_new_regimes_are_refused_in_one_line():
     assert "\n" not in str(error.value)
 
 
-def test_a_solver_that_cannot_names_one_that_can():
+def test_a_solver_without_coupled_regimes_names_one_that_has_them():
     problem, solver = ab.HJBProblem(PUSHED), ab.solvers.FiniteDifference()
     with pytest.raises(ValueError, match="jumps of `model` lead back to a regime before them: use FiniteDifference"):
         ab.solvers.AbstractSolver.check_coupled(solver, problem, 1)
@@ -289,6 +289,6 @@ def test_a_member_can_be_taken_and_moved_to_other_nodes(switching):
     assert control[0] == pytest.approx(control[1], rel=1e-6)
 
 
-def test_sensitivities_say_that_there_are_none(switching):
+def test_sensitivities_of_coupled_regimes_are_refused(switching):
     with pytest.raises(ValueError, match="lead back to it"):
         ab.sensitivities(switching)

@@ -20,8 +20,8 @@ SOLVED = {
     "polynomials": (LinearQuadratic(), Spectral(points=9)),
     "features of five states": (LinearQuadratic(dimension=5), Features(degree=4, interactions=1)),
     "a network of five states": (LinearQuadratic(dimension=5), GaussNewton(parameters=60, steps=1, coarse=0)),
-    "a network on a grid": (LinearQuadratic(), GaussNewton(parameters=40, steps=1, coarse=9)),
-    "a trained policy": (LinearQuadratic(), PolicyIteration(parameters=40, steps=1, inner=2)),
+    "a network on a grid": (LinearQuadratic(), GaussNewton(parameters=60, points=64, steps=1, coarse=9)),
+    "a trained policy": (LinearQuadratic(), PolicyIteration(parameters=60, points=64, batch=64, steps=1, inner=2)),
     "stochastic training": (LinearQuadratic(), DeepGalerkin(parameters=40, steps=1, inner=2)),
     "regimes after a jump": (small_model("uncertain_damages"), FiniteDifference(points=21, levels=2)),
 }
