@@ -141,9 +141,8 @@ def _at_states(solution, points):
 
     def at(z):
         x = problem.state(z)
-        value, slope, bend = ab.models.derivatives(TIME, x, solution.value)
-        control = problem.best_control(TIME, x, value, slope, bend, problem.after(TIME, x))
-        return value, slope, bend, control
+        derivatives = problem.derivatives(TIME, x, solution.value)
+        return *derivatives[:3], problem.best_control(TIME, x, derivatives)
 
     return jax.vmap(at)(points)
 

@@ -18,6 +18,7 @@ from ._discrete import (
     PeriodOutcome as PeriodOutcome,
 )
 from ._ensemble import Ensemble as Ensemble, load_ensemble as load_ensemble
+from ._equation import Continuations as Continuations, Equation as Equation, valued_additive as valued_additive
 from ._maximise import maximise as maximise
 from ._model import (
     AbstractModel as AbstractModel,
@@ -34,5 +35,5 @@ from ._preferences import (
     TimeAdditive as TimeAdditive,
     check_time_additive as check_time_additive,
 )
-from ._problem import HJBProblem as HJBProblem, valued_additive as valued_additive
-from ._value import AbstractValue as AbstractValue, derivatives as derivatives
+from ._problem import HJBProblem as HJBProblem
+from ._value import AbstractValue as AbstractValue, Derivatives as Derivatives, derivatives as derivatives

@@ -1,6 +1,8 @@
+"""Value functions and their derivatives at a state."""
+
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,6 +10,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..base import Point, Scalar
+
+
+class Derivatives(NamedTuple):
+    r"""A value function at one state: all that the equation at this state contains of it.
+
+    **Fields:**
+
+    - `value`: $V$.
+    - `costate`: $V_x$, by state.
+    - `hessian`: $V_{xx}$.
+    - `after`: for each jump the values after it, one per outcome (see `Equation.after`); empty without jumps.
+    """
+
+    value: Scalar
+    costate: Float[Array, " state"]
+    hessian: Float[Array, "state state"]
+    after: tuple[Float[Array, " ..."], ...] = ()
 
 
 class AbstractValue(eqx.Module):

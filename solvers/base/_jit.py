@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 
-from ...models import HJBProblem
+from ...models import Equation
 from ...models.base import constants_read
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,8 +37,8 @@ def compiled(function: F) -> F:
 
     def traced(constants, arguments, keywords):
         del constants
-        for problem in _problems((arguments, keywords)):
-            problem.check_constants()
+        for equation in _equations((arguments, keywords)):
+            equation.check_constants()
         return function(*arguments, **keywords)
 
     # JAX's logs and the timings of compilation identify programs by this name
@@ -53,7 +53,7 @@ def compiled(function: F) -> F:
     @ft.wraps(function)
     def call(*arguments, **keywords):
         rest = jax.tree.map(
-            lambda leaf: None if _is_problem(leaf) else leaf, (arguments, keywords), is_leaf=_is_problem
+            lambda leaf: None if _is_equation(leaf) else leaf, (arguments, keywords), is_leaf=_is_equation
         )
         return program()(constants_read(rest), arguments, keywords)
 
@@ -77,9 +77,9 @@ def quick_to_compile() -> dict[str, bool]:
     return options
 
 
-def _is_problem(node: Any) -> bool:
-    return isinstance(node, HJBProblem)
+def _is_equation(node: Any) -> bool:
+    return isinstance(node, Equation)
 
 
-def _problems(tree: Any) -> list[HJBProblem]:
-    return [leaf for leaf in jax.tree.leaves(tree, is_leaf=_is_problem) if _is_problem(leaf)]
+def _equations(tree: Any) -> list[Equation]:
+    return [leaf for leaf in jax.tree.leaves(tree, is_leaf=_is_equation) if _is_equation(leaf)]

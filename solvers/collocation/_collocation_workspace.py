@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ...models import AbstractValue, Growth, HJBProblem, Reflecting, StateConstraint
+from ...models import AbstractValue, Equation, Growth, HJBProblem, Reflecting, StateConstraint
 from ..base import chunks, compiled
 from ..equation import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ..solution import Landing, is_coupled, landings
@@ -186,8 +186,8 @@ class CollocationWorkspace(Generic[Basis]):
         self.problem, self.family, self.basis = problem, family, basis
         self.start = start  # workspace of the monotone start, if there is one
         # without the box, so that a change of the box alone does not recompile the kernel
-        self.bare = HJBProblem(problem.model)
-        self.followed = HJBProblem(problem.model, continuations=problem.continuations)
+        self.bare = Equation(problem.model)
+        self.followed = problem.equation
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
         self.closures = problem.closures()
         self.slopes, self.bends = self.face_slopes(basis.points, basis.on_face)
@@ -377,7 +377,7 @@ class CollocationWorkspace(Generic[Basis]):
 
 
 @compiled
-def _known(problem: HJBProblem, points) -> Known:
+def _known(problem: Equation, points) -> Known:
     """The asymptotes of a family at points: leading axis family."""
     t = jnp.zeros(())
 
@@ -398,4 +398,4 @@ def _family_at(problem, values, points):
 
 def family_at(problem: HJBProblem, values: Any, points: Float[np.ndarray, "point state"]) -> np.ndarray:
     """The values of a family of value functions (stacked leaves) at common points."""
-    return np.asarray(_family_at(HJBProblem(problem.model), values, jnp.asarray(points)))
+    return np.asarray(_family_at(Equation(problem.model), values, jnp.asarray(points)))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ...models import Growth, HJBProblem, Outflow
+from ...models import Derivatives, Equation, Growth, HJBProblem, Outflow
 from ..base import compiled
 from ..solution import Bracket, Near, Recurrent
 
@@ -95,16 +95,16 @@ def lowest_after(
 
 
 @compiled
-def missed_gains(problem, points, value, costate, hessian, control, after) -> Float[jax.Array, "family node"]:
+def missed_gains(equation: Equation, points, control, derivatives: tuple) -> Float[jax.Array, "family node"]:
     """The gain of the Hamiltonian from a finer scan of the controls, at a batch of nodes of all members."""
 
     def of_member(p, *own):
-        def at(x, value, costate, hessian, u, after):
-            return p.missed_gain(jnp.asarray(_TIME), p.state(x), u, value, costate, hessian, after)
+        def gain(x, u, at):
+            return p.missed_gain(jnp.asarray(_TIME), p.state(x), u, Derivatives(*at))
 
-        return jax.vmap(at)(points, *own)
+        return jax.vmap(gain)(points, *own)
 
-    return eqx.filter_vmap(of_member)(problem, value, costate, hessian, control, after)
+    return eqx.filter_vmap(of_member)(equation, control, derivatives)
 
 
 class Upwind(NamedTuple):
@@ -150,16 +150,16 @@ def _evaluate(problem, shared, own, after, upwind: Upwind, coupled: bool) -> Loc
     return eqx.filter_vmap(of_member)(problem, own, after)
 
 
-def at_node(problem: HJBProblem, shared, own, after, upwind: Upwind, coupled: bool = False) -> Local:
+def at_node(problem: Equation, shared, own, after, upwind: Upwind, coupled: bool = False) -> Local:
     """Policy, residual and linearisation at one node."""
     (x, blocked), (value, forward, backward, hessian) = shared, own
     t, state = jnp.asarray(_TIME), problem.state(x)
 
     def hamiltonian(u, v, p, m, then=after):
-        return problem.hamiltonian(t, state, u, v, p, m, then)
+        return problem.hamiltonian(t, state, u, Derivatives(v, p, m, then))
 
     def look(costate, along) -> _Look:
-        u = problem.best_control(t, state, value, costate, hessian, after)
+        u = problem.best_control(t, state, Derivatives(value, costate, hessian, after))
         h, drift = jax.jvp(lambda p: hamiltonian(u, value, p, hessian), (costate,), (along,))
         return _Look(u, h, drift)
 

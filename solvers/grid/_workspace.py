@@ -15,7 +15,15 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
-from ...models import ClosedFormControl, EpsteinZin, Growth, HJBProblem, Reflecting, StateConstraint
+from ...models import (
+    ClosedFormControl,
+    EpsteinZin,
+    Equation,
+    Growth,
+    HJBProblem,
+    Reflecting,
+    StateConstraint,
+)
 from ..base import chunks
 from ..equation import (
     Flow,
@@ -62,9 +70,9 @@ class Workspace:
         self.solver, self.problem, self.family, self.leaning = solver, problem, family, leaning
         self.linear = solver.linear_solver or Automatic()
         # a problem without a box, so that the kernel is not compiled again when only the box changes
-        self.bare = HJBProblem(problem.model)
+        self.bare = Equation(problem.model)
         self.faced = with_faces_only(problem)
-        self.followed = HJBProblem(problem.model, continuations=problem.continuations)
+        self.followed = problem.equation
         self.discount_rate = np.broadcast_to(np.asarray(problem.model.preferences.discount_rate), (family,))
         self.closures = problem.closures()
         self.coupled = is_coupled(problem)
@@ -237,7 +245,7 @@ class Workspace:
         index = inside[np.linspace(0, inside.size - 1, min(most, inside.size)).astype(int)] if inside.size else inside
         with np.errstate(invalid="ignore", over="ignore"):
             hessian = grid.differentiate(self.scheme(level, high), values, self.faces(level), high).hessian
-        iterate = (values, local.costate, hessian, local.control, self.after(level, high, values))
+        iterate = local.control, (values, local.costate, hessian, self.after(level, high, values))
         ranges = np.ptp(values, axis=1) + 1e-6 * np.max(np.abs(values), axis=1)
         for chosen, _ in chunks(index.size, _CHUNK_CHECKED):
             part = index[chosen]

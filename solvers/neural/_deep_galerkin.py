@@ -8,12 +8,12 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ...models import HJBProblem
+from ...models import Equation
 from ...neural_operators import NetworkOptions
 from ..base import NONFINITE, compiled
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import asked_of, losses, pool_of
+from ._residual_loss import asked_of, box_lengths, losses, pool_of
 
 # Largest number of restarts from the best networks after a non-finite step; each restart halves the learning rate.
 _RECOVERIES = 8
@@ -119,6 +119,7 @@ class DeepGalerkin(AbstractNeural):
             jax.tree.map(jnp.asarray, inner.moments),
             jnp.asarray(inner.faces),
             pool,
+            box_lengths(workspace),
             rates,
             key,
             (self.optimizer, size, self.balance and bool(basis.closed)),
@@ -146,14 +147,12 @@ _BALANCING = 0.02
 
 
 @compiled
-def _train(problem: HJBProblem, template, parameters, moments, faces, pool, rates, key, options):
+def _train(problem: Equation, template, parameters, moments, faces, pool, lengths, rates, key, options):
     """Perform `inner` optimiser steps and return parameters, moments, weight of the faces and the mean loss."""
     optimizer, size, balance = options
     rule = lifted(optimizer)
     family = template.level.shape[0]
     static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
-    low, high = np.array(problem.domain).T
-    lengths = jnp.asarray(high - low)
 
     def parts(parameters, batch):
         every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)

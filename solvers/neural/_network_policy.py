@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...models import HJBProblem, derivatives
+from ...models import HJBProblem
 from ...models.base import Point, Scalar
 from ..solution import AbstractRule, Choice, Value
 from ._network_value import NetworkInputs
@@ -51,9 +51,8 @@ class NetworkPolicy(AbstractRule):
         step: float | None = None,
     ) -> Choice:
         del edges, step  # a trained policy does not depend on the length of a step
-        v, costate, hessian = derivatives(t, x, value)
         controls = type(problem.model.controls)(*self.at(jnp.stack(x)))
-        return Choice(controls, v, costate, hessian, problem.after(t, x))
+        return Choice(controls, problem.derivatives(t, x, value))
 
 
 def scaled_policy(

@@ -50,7 +50,7 @@ def first_basis(
 
     value = NetworkValue(
         network=network,
-        base=Asymptote(HJBProblem(problem.model, continuations=problem.continuations)),
+        base=Asymptote(problem.equation),
         inputs=NetworkInputs(jax.tree.map(repeated, box), jnp.asarray(labels), repeated(kinks), kinked),
         level=jnp.zeros(family),
         scale=jnp.ones(family),

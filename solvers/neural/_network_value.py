@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...models import AbstractValue, HJBProblem
+from ...models import AbstractValue, Equation
 from ...models.base import Point, Scalar
 from ..solution import BoxMap
 
@@ -30,7 +30,7 @@ class AbstractBase(eqx.Module):
 class Asymptote(AbstractBase):
     """The asymptote of the model, given the value functions after its jumps."""
 
-    problem: HJBProblem
+    problem: Equation
 
     def at(self, z: Float[Array, " state"]) -> Scalar:
         return self.problem.asymptote(jnp.zeros(()), self.problem.state(z))
@@ -47,7 +47,7 @@ _COARSE_ERROR = 2e-2
 class CoarseSolution(AbstractBase):
     """A high-order solution on a coarse grid; networks learn the remainder."""
 
-    problem: HJBProblem  # supplies the names of the states
+    problem: Equation  # supplies the names of the states
     value: Callable[[Scalar, Point], Scalar]
 
     def at(self, z: Float[Array, " state"]) -> Scalar:

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
-from ...models import HJBProblem
+from ...models import Equation, HJBProblem
 from ...neural_operators import NetworkOptions
 from ..base import (
     CODES,
@@ -311,7 +311,7 @@ class AbstractNeural(AbstractSolver):
 
     def _coarse_solution(self, state, at, workspace) -> CoarseSolution:
         """The coarse solution that the networks correct."""
-        return CoarseSolution(HJBProblem(at.problem.model), self._solved(state, at, workspace))
+        return CoarseSolution(Equation(at.problem.model), self._solved(state, at, workspace))
 
     def _begun(self, state, at, workspace):
         """The values of the finite-difference solution at the points."""

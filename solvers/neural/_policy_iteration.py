@@ -7,13 +7,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
-from ...models import HJBProblem
+from ...models import Equation
 from ...neural_operators import NetworkOptions
 from ..base import NONFINITE, compiled
 from ._network_policy import NetworkPolicy, scaled_policy
 from ._neural import AbstractNeural
 from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import asked_of, at_point, greedy, losses, over_members, pool_of, with_landings
+from ._residual_loss import asked_of, at_point, box_lengths, greedy, losses, over_members, pool_of, with_landings
 
 METHODS = ("dgm_pia", "actor_critic")
 _RECOVERIES = 8
@@ -142,6 +142,7 @@ class PolicyIteration(AbstractNeural):
             (basis.template, policy),
             trained,
             pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate)))),
+            box_lengths(workspace),
             (jnp.asarray(turns), jnp.asarray(rates)),
             key,
             (self.optimizer, min(self.batch, len(basis.points))),
@@ -185,14 +186,12 @@ def _with_parameters(template: Any, parameters: Any) -> Any:
 
 
 @compiled
-def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, options):
+def _take_turns(problem: Equation, templates, trained, pool, lengths, schedule, key, options):
     """Perform steps of both optimisers; return parameters, moments, the mean evaluation loss and the final policy gap."""
     (value, policy), (optimizer, size) = templates, options
-    low, high = np.array(problem.domain).T
-    lengths = jnp.asarray(high - low)
     rule = lifted(optimizer)
 
-    def controls(p: HJBProblem, both, row):
+    def controls(p: Equation, both, row):
         return type(p.model.controls)(*both[1].at(row.points))
 
     def evaluation(parameters, policies, batch):
@@ -206,8 +205,8 @@ def _take_turns(problem: HJBProblem, templates, trained, pool, schedule, key, op
 
         def negative_hamiltonian(p, both, row):
             v, acts = both
-            t, x, level, costate, hessian, _ = jax.lax.stop_gradient(at_point(p, v, row))
-            h = p.hamiltonian(t, x, controls(p, (v, acts), row), level, costate, hessian, row.after)
+            t, x, at, _ = jax.lax.stop_gradient(at_point(p, v, row))
+            h = p.hamiltonian(t, x, controls(p, (v, acts), row), at)
             return -row.weights * h / (p.model.preferences.discount_rate * v.scale)
 
         values = _with_parameters(value, parameters)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...models import HJBProblem
+from ...models import Derivatives, Equation
+from ...models.base import Point, Scalar
 from ..collocation import CollocationWorkspace, residual_unit
 from ..solution import Recurrent
 from ._network_basis import NetworkBasis
@@ -67,12 +68,17 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
     return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace), landed)
 
 
-def asked_of(workspace: CollocationWorkspace[NetworkBasis]) -> HJBProblem:
+def asked_of(workspace: CollocationWorkspace[NetworkBasis]) -> Equation:
     """The problem with which losses are computed. For a coupled family it includes the members that jumps lead to."""
     return workspace.followed if workspace.coupled else workspace.bare
 
 
-def with_landings(problem: HJBProblem, values: NetworkValue, pool: Pool) -> Pool:
+def box_lengths(workspace: CollocationWorkspace[NetworkBasis]) -> Float[Array, " state"]:
+    """Side lengths of the computational box, by which losses scale slopes."""
+    return jnp.asarray([high - low for low, high in workspace.problem.domain])
+
+
+def with_landings(problem: Equation, values: NetworkValue, pool: Pool) -> Pool:
     """Add the values after jumps within the family, which are the networks at the landing points."""
     if not pool.landed:
         return pool
@@ -100,32 +106,31 @@ def _parabola(value: NetworkValue, z: Float[Array, " state"], distance: Float[Ar
     return level + first + 0.5 * second
 
 
-def at_point(problem: HJBProblem, value: NetworkValue, row: Pool):
-    """State, value, costate and hessian at one point of one member with known slopes inserted, and the costate of the network."""
+def at_point(problem: Equation, value: NetworkValue, row: Pool) -> tuple[Scalar, Point, Derivatives, Array]:
+    """Time, state and value function at one point of one member with known slopes inserted, and the costate of the network."""
     t, x = jnp.zeros(()), problem.state(row.points)
     v, network_costate, hessian = (a + b for a, b in zip(row.known, three(value.learnt, row.points), strict=True))
     is_known = row.closed > 0.0
     costate = jnp.where(is_known, row.slopes, network_costate)
     hessian = jnp.where(jnp.diag(is_known), jnp.diag(row.bends), hessian)
-    return t, x, v, costate, hessian, network_costate
+    return t, x, Derivatives(v, costate, hessian, row.after), network_costate
 
 
-def greedy(problem: HJBProblem, value: NetworkValue, row: Pool):
+def greedy(problem: Equation, value: NetworkValue, row: Pool):
     """The maximising control at one point of one member, without derivatives through it (envelope theorem)."""
-    t, x, v, costate, hessian, _ = jax.lax.stop_gradient(at_point(problem, value, row))
-    return jax.lax.stop_gradient(problem.best_control(t, x, v, costate, hessian, row.after))
+    t, x, at, _ = jax.lax.stop_gradient(at_point(problem, value, row))
+    return jax.lax.stop_gradient(problem.best_control(t, x, at))
 
 
-def residual(problem: HJBProblem, value: NetworkValue, row: Pool, control: Any):
+def residual(problem: Equation, value: NetworkValue, row: Pool, control: Any):
     """Residual at one point of one member for a control, its unit (per year), and the error of the known slopes."""
-    t, x, v, costate, hessian, network_costate = at_point(problem, value, row)
-    equation = lambda v: problem.hamiltonian(t, x, control, v, costate, hessian, row.after)
-    h, slope = jax.value_and_grad(equation)(v)
+    t, x, at, network_costate = at_point(problem, value, row)
+    h, slope = jax.value_and_grad(lambda v: problem.hamiltonian(t, x, control, at._replace(value=v)))(at.value)
     unit = residual_unit(problem.model.preferences.discount_rate, jax.lax.stop_gradient(slope), jnp) + row.pace
-    return h - row.pace * (v - row.before), unit, row.closed * (network_costate - row.slopes)
+    return h - row.pace * (at.value - row.before), unit, row.closed * (network_costate - row.slopes)
 
 
-def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *more: Any) -> Any:
+def over_members(function: Any, problem: Equation, values: Any, pool: Pool, *more: Any) -> Any:
     """Map a function of (problem, value, row, more) over all members and rows: family, point."""
 
     def of_member(p, v, member_fields, *each):
@@ -137,7 +142,7 @@ def over_members(function: Any, problem: HJBProblem, values: Any, pool: Pool, *m
     return eqx.filter_vmap(of_member)(problem, values, member_fields, *more)
 
 
-def losses(problem: HJBProblem, values: NetworkValue, pool: Pool, lengths, control: Any = None) -> Losses:
+def losses(problem: Equation, values: NetworkValue, pool: Pool, lengths, control: Any = None) -> Losses:
     """The losses on a batch, averaged over the members of the family.
 
     **Arguments:**

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import BSpline
 
-from ...models import Growth, HJBProblem
+from ...models import Derivatives, Equation, Growth, HJBProblem
 from ..base import compiled
 from ..equation import Local
 from ..grid import Downwind, FiniteDifference, LinearSystem, Workspace, one_thread
@@ -150,7 +150,9 @@ class RegimeAdjoint:
             down = weights * (0.0 if single_difference else np.minimum(drift[..., a], 0.0))
             for side, closure in enumerate(sides):
                 # a slope that the solver determined on a coarse grid is held fixed
-                if not (isinstance(closure, Growth) and isinstance(workspace.bare.closure(a, side), Growth)):
+                if not (
+                    isinstance(closure, Growth) and isinstance(workspace.problem.model.closures()[a][side], Growth)
+                ):
                     continue
                 face_nodes = np.flatnonzero(grid.on_face(a, side))
                 slope = np.zeros((self.family, face_nodes.size))
@@ -213,12 +215,12 @@ def _equation(problem, points, own):
         diff, rest = eqx.partition(p.model, eqx.is_inexact_array)
 
         def weighted(diff, after):
-            problem = HJBProblem(eqx.combine(diff, rest))
+            equation = Equation(eqx.combine(diff, rest))
 
             def at_node(x, own, after):
                 value, costate, hessian, control, _, weight = own
-                t = jnp.asarray(_TIME)
-                return weight * problem.hamiltonian(t, problem.state(x), control, value, costate, hessian, after)
+                t, at = jnp.asarray(_TIME), Derivatives(value, costate, hessian, after)
+                return weight * equation.hamiltonian(t, equation.state(x), control, at)
 
             return jnp.sum(jax.vmap(at_node)(points, own, after))
 
@@ -256,8 +258,8 @@ def _landing(problem, points, weights):
 
         def weighted(diff):
             model, continuations = eqx.combine(diff, rest)
-            problem = HJBProblem(model, continuations=continuations)
-            after = jax.vmap(lambda x: problem.after(jnp.asarray(_TIME), problem.state(x)))(points)
+            equation = Equation(model, continuations)
+            after = jax.vmap(lambda x: equation.after(jnp.asarray(_TIME), equation.state(x)))(points)
             return sum(jnp.sum(w * v) for w, v in zip(weights, after, strict=True))
 
         return jax.grad(weighted)(diff)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...models import AbstractModel, CarbonModel, HJBProblem, derivatives
+from ...models import AbstractModel, CarbonModel, Derivatives, HJBProblem
 from ...models.base import Point, Scalar
 from ..solution import AbstractRule, Choice, Value, evaluate
 
@@ -106,27 +106,21 @@ class SmoothMaximiser(AbstractRule):
         step: float | None = None,
     ) -> Choice:
         del edges, step
-        v, costate, hessian = derivatives(t, x, value)
-        after = problem.after(t, x)
-        return Choice(smooth_control(problem, x, v, costate, hessian, after), v, costate, hessian, after)
+        at = problem.derivatives(t, x, value)
+        return Choice(smooth_control(problem, x, at), at)
 
 
-def smooth_control(problem: HJBProblem, x: Point, value, costate, hessian, after) -> Point:
+def smooth_control(problem: HJBProblem, x: Point, at: Derivatives) -> Point:
     r"""The optimal control, with its derivative by the implicit function theorem.
 
     $du = -H_{uu}^{-1}\,dH_u$ for controls in the interior; the derivative is zero for controls at a bound.
     """
     t, kind = jnp.asarray(_TIME), type(problem.model.controls)
     low, high = (jnp.asarray([getattr(c, side) for c in problem.model.controls]) for side in ("low", "high"))
-    fixed, *frozen = _stopped((problem, x, value, costate, hessian, after))
-    best = jnp.stack(fixed.best_control(t, *frozen))
-    best = jax.lax.stop_gradient(best)
-
-    def slope(problem, x, *rest):
-        return jax.grad(lambda z: problem.hamiltonian(t, x, kind(*z), *rest))(best)
-
-    bend = jax.hessian(lambda z: fixed.hamiltonian(t, frozen[0], kind(*z), *frozen[1:]))(best)
-    gradient = slope(problem, x, value, costate, hessian, after)
+    fixed, fixed_x, fixed_at = _stopped((problem, x, at))
+    best = jax.lax.stop_gradient(jnp.stack(fixed.best_control(t, fixed_x, fixed_at)))
+    bend = jax.hessian(lambda z: fixed.hamiltonian(t, fixed_x, kind(*z), fixed_at))(best)
+    gradient = jax.grad(lambda z: problem.hamiltonian(t, x, kind(*z), at))(best)
     at_bound = ((best <= low) & (gradient < 0.0)) | ((best >= high) & (gradient > 0.0))
     both_free = ~at_bound[:, None] & ~at_bound[None, :]
     bend = jax.lax.stop_gradient(jnp.where(both_free, bend, 0.0) - jnp.diag(jnp.where(at_bound, 1.0, 0.0)))

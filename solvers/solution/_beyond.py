@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.stats import qmc
 
-from ...models import HJBProblem, derivatives
+from ...models import HJBProblem
 from ..base import compiled
 from ._coupled import filled, landings
 from ._solution import on_host
@@ -60,11 +60,11 @@ def _terms(problem: HJBProblem, value: Any, targets: Any, number: int, points, i
 
         def at(x, z, far):
             state = p.state(x)
-            level, costate, hessian = derivatives(t, state, v)
-            u = p.best_control(t, state, level, costate, hessian, p.after(t, state))
+            derivatives = p.derivatives(t, state, v)
+            u = p.best_control(t, state, derivatives)
             jump = p.model.jumps()[number]
             remainder = jump.probabilities @ eqx.filter_vmap(third)(following, z, far)
-            return level, jump.intensity(t, state, u) * remainder
+            return derivatives.value, jump.intensity(t, state, u) * remainder
 
         return jax.vmap(at)(points, jnp.swapaxes(inside, 0, 1), jnp.swapaxes(distance, 0, 1))
 

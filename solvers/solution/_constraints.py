@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ...models import HJBProblem, StateConstraint, derivatives
+from ...models import Derivatives, HJBProblem, StateConstraint
 from ...models.base import Point, Scalar
 from ._bracket import Bracket
 from ._interpolation import TensorSpline
@@ -23,13 +23,10 @@ _HERE, _BESIDE, _DOUBLING, _SEARCH, _DONE = range(5)
 
 
 class Choice(NamedTuple):
-    """The optimal control at a state, and the value function and its derivatives there."""
+    """The optimal control at a state, and the value function there."""
 
     control: Point
-    value: Scalar
-    costate: Float[Array, " state"]
-    hessian: Float[Array, "state state"]
-    after: tuple[Float[Array, " outcome"], ...]
+    at: Derivatives
 
 
 def bounds_of(problem: HJBProblem) -> Bool[np.ndarray, "state side"]:
@@ -75,19 +72,18 @@ def best_within(
 
     def evaluate(z, shift):
         state = problem.state(z)
-        v, costate, hessian = derivatives(t, state, value)
-        after = problem.after(t, state)
-        u = problem.best_control(t, state, v, costate + shift, hessian, after)
-        return Choice(u, v, costate, hessian, after)
+        at = problem.derivatives(t, state, value)
+        return Choice(problem.best_control(t, state, at._replace(costate=at.costate + shift)), at)
 
     z = jnp.stack(x)
     if not axes.size:
         return evaluate(z, jnp.zeros_like(z))
 
     def drift_of(z, choice, shift):
-        p = choice.costate + shift
-        arguments = problem.state(z), choice.control, choice.value, p, choice.hessian, choice.after
-        return jax.grad(problem.hamiltonian, argnums=4)(t, *arguments)
+        def hamiltonian(costate):
+            return problem.hamiltonian(t, problem.state(z), choice.control, choice.at._replace(costate=costate))
+
+        return jax.grad(hamiltonian)(choice.at.costate + shift)
 
     layers = jnp.stack([jnp.stack([_layer(value, edges, a, side) for side in (0, 1)]) for a in range(len(x))])
 
@@ -108,13 +104,10 @@ def best_within(
     # the shapes are given explicitly because tracing the maximiser again would cost a second
     zero, controls = jnp.zeros(()), problem.model.controls
     afterwards = jax.eval_shape(lambda: problem.after(t, x))
-    placeholder = Choice(
-        type(controls)(*(zero for _ in controls)),
-        zero,
-        jnp.zeros_like(z),
-        jnp.zeros((z.size, z.size)),
-        tuple(jnp.zeros(a.shape) for a in afterwards),
+    unset = Derivatives(
+        zero, jnp.zeros_like(z), jnp.zeros((z.size, z.size)), tuple(jnp.zeros(a.shape) for a in afterwards)
     )
+    placeholder = Choice(type(controls)(*(zero for _ in controls)), unset)
     start = jnp.zeros_like(z), placeholder
     return sweep(0, start)[1] if sweeps == 1 else jax.lax.fori_loop(0, sweeps, sweep, start)[1]
 
@@ -172,7 +165,7 @@ def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
             reach=reach,
             limit=reach,
             bracket=search.bracket._replace(at_low=reach - towards),
-            price=jnp.where(needed & (share < 1.0), 0.0, 1.0 + jnp.abs(choice.costate[a])),
+            price=jnp.where(needed & (share < 1.0), 0.0, 1.0 + jnp.abs(choice.at.costate[a])),
             at_low=choice.control,
         )
 
@@ -182,7 +175,7 @@ def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
             phase=jnp.where(search.towards > limit, _DOUBLING, _DONE),
             limit=limit,
             bracket=search.bracket._replace(at_low=limit - search.towards),
-            price=1.0 + jnp.abs(search.here.costate[a]),
+            price=1.0 + jnp.abs(search.here.at.costate[a]),
         )
 
     def _tried(search: _Search, choice: Choice, drift) -> _Search:

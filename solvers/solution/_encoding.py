@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...models import HJBProblem, without_init
+from ...models import Equation, HJBProblem, without_init
 from ...models.base import home_module
 
 Arrays = dict[str, np.ndarray]
@@ -19,8 +19,8 @@ Arrays = dict[str, np.ndarray]
 def encode(thing: Any, arrays: Arrays) -> Any:
     """Plain data for a tree of modules, tuples, lists, dictionaries, numbers, texts and functions; arrays are added to `arrays`.
 
-    A problem inside the tree (for example in a network that adds to the known part of the value) is described by its box, its faces
-    and whether its continuations are set, because the model is available when it is decoded.
+    An equation inside the tree (for example in a network that adds to the known part of the value) is described by whether its
+    continuations are set, because the model is available when it is decoded; a problem also by its box and faces.
 
     **Raises:** `ValueError` if an object cannot be named, such as a function defined inside another.
     """
@@ -41,6 +41,8 @@ def encode(thing: Any, arrays: Arrays) -> Any:
                 "faces": encode(thing.faces, arrays),
             }
         }
+    if isinstance(thing, Equation):
+        return {"equation": bool(thing.continuations)}
     if isinstance(thing, tuple) and hasattr(thing, "_fields"):
         return {"named": label(type(thing)), "parts": [encode(part, arrays) for part in thing]}
     for tag, container in (("tuple", tuple), ("list", list)):
@@ -84,6 +86,7 @@ def decode(plain: Any, arrays: Arrays, family: HJBProblem) -> Any:
             _class(name, eqx.Module), {field: part(inner) for field, inner in plain["fields"].items()}
         ),
         "function": _resolved,
+        "equation": lambda continued: Equation(family.model, family.continuations if continued else ()),
         "problem": lambda about: _problem(about, part(about["faces"]), family),
     }
     tag = next(iter(plain))

@@ -72,21 +72,21 @@ def evaluate(
     - `step`: years for which the control is held constant; None for a control in continuous time.
     """
     model, edges = problem.model, jnp.asarray(problem.domain) if edges is None else edges
-    u, v, costate, hessian, after = rule.choose(problem, value, t, x, edges, step)
+    u, at = rule.choose(problem, value, t, x, edges, step)
     price = None
     if isinstance(model, CarbonModel):
         cumulated = model.initial_additive() if additive is None else additive
-        price = USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, cumulated, u, v, costate, hessian)
+        price = USD_PER_TCO2 * problem.social_cost_of_carbon(t, x, cumulated, u, at)
     return Evaluation(
         state=x,
-        value=v,
-        slopes=problem.state(costate),
-        bends=hessian,
+        value=at.value,
+        slopes=problem.state(at.costate),
+        bends=at.hessian,
         controls=u,
-        worst_case=problem.worst_case(t, x, u, v, costate, after),
+        worst_case=problem.worst_case(t, x, u, at),
         social_cost_of_carbon=price,
-        residual=problem.hamiltonian(t, x, u, v, costate, hessian, after),
-        after=after,
+        residual=problem.hamiltonian(t, x, u, at),
+        after=at.after,
     )
 
 

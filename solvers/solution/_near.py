@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ...models import HJBProblem, derivatives
+from ...models import Equation, HJBProblem, derivatives
 from ..base import compiled
 from ._interpolation import TensorSpline
 from ._solution import Solution, family_shape, on_tensor_grid, reshape_family
@@ -33,7 +33,7 @@ class Near(eqx.Module):
 
     def at(self, points: Float[np.ndarray, "point state"]) -> Float[np.ndarray, "family point"]:
         """Values at points."""
-        return np.asarray(_extended(HJBProblem(self.solution.problem.model), self.solution.value, self.domain, points))
+        return np.asarray(_extended(Equation(self.solution.problem.model), self.solution.value, self.domain, points))
 
     def after(self, number: int, family: int, problem: HJBProblem) -> "Near | None":
         """The regime after a jump, as a start for `problem`; None if its shape differs."""
@@ -53,7 +53,7 @@ def near(solution: Solution, problem: HJBProblem, family: int) -> Near | None:
 
 
 @compiled
-def _extended(problem: HJBProblem, values: Any, domain: tuple[tuple[float, float], ...], points):
+def _extended(problem: Equation, values: Any, domain: tuple[tuple[float, float], ...], points):
     low, high = jnp.array(domain).T
 
     def of_member(p, v):

@@ -7,7 +7,14 @@ import pytest
 import scipy.linalg
 
 import abatax as ab
-from abatax.models import AbstractModel, Ambiguity, LinearQuadratic, QuadraticRegulator, TimeAdditive, Variable
+from abatax.models import (
+    AbstractModel,
+    Ambiguity,
+    LinearQuadratic,
+    QuadraticRegulator,
+    TimeAdditive,
+    Variable,
+)
 from abatax.models.exact import numbered_point, quadratic_form
 from abatax.validation import riccati
 
@@ -43,7 +50,7 @@ def test_the_general_solution_satisfies_the_equation_with_its_own_policy(sizes):
     @eqx.filter_jit
     def check(x):
         state = problem.state(x)
-        best = problem.best_control(T, state, *ab.models.derivatives(T, state, value))
+        best = problem.best_control(T, state, problem.derivatives(T, state, value))
         return problem.residual(T, state, value), value.control(state) - jnp.stack(best)
 
     for x in np.random.default_rng(1).normal(size=(3, sizes[0])):
@@ -107,9 +114,8 @@ def test_coefficients_of_a_model_of_the_users_are_taken_from_its_functions():
     model = Own(inner, 0.5)
     problem, value = ab.HJBProblem(model), riccati(model)
     state = problem.state(jnp.array([0.3, -0.7]))
-    v, costate, hessian = ab.models.derivatives(T, state, value)
     control = type(model.controls)(*value.control(state))
-    residual = eqx.filter_jit(problem.hamiltonian)(T, state, control, v, costate, hessian)
+    residual = eqx.filter_jit(problem.hamiltonian)(T, state, control, problem.derivatives(T, state, value))
     assert abs(float(residual)) < 1e-11
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from ...models import CarbonModel, HJBProblem
+from ...models import CarbonModel, Derivatives, HJBProblem
 from ...solvers import Solution, simulate
 from ...solvers.base import chunks, compiled
 from ...solvers.solution import evaluate
@@ -86,12 +86,12 @@ def _at_states(problem: HJBProblem, value, states, additive, controls):
     def at(x, a, u):
         x = type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, problem.domain, strict=True)))
         best = evaluate(problem, value, t, x)
-        v = best.value
-        gap = best.residual - problem.hamiltonian(t, x, u, v, jnp.stack(best.slopes), best.bends, best.after)
+        derivatives = Derivatives(best.value, jnp.stack(best.slopes), best.bends, best.after)
+        gap = best.residual - problem.hamiltonian(t, x, u, derivatives)
         consumption = model.observables(t, x, u, a).get("consumption")
         if not isinstance(model, CarbonModel) or consumption is None:
             return gap, jnp.full((), jnp.nan)
-        weight = jax.grad(model.preferences.aggregate)(model.utility(t, x, u), v)
+        weight = jax.grad(model.preferences.aggregate)(model.utility(t, x, u), best.value)
         return gap, weight * model.marginal_utility(t, x, u, a) * consumption
 
     return jax.vmap(at)(states, additive, controls)

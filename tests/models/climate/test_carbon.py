@@ -8,7 +8,7 @@ import pytest
 from helpers import TIME, distrusting, on_points, small_model
 
 from abatax import HJBProblem
-from abatax.models import AKEconomy, DamageJump, LinearQuadratic, ThresholdDamages
+from abatax.models import AKEconomy, DamageJump, Derivatives, LinearQuadratic, ThresholdDamages
 
 # Some hundred roundings of the largest term.
 ROUNDING = 1e-13
@@ -19,7 +19,7 @@ FIRST_ORDER = 1e-11
 @eqx.filter_jit
 def hamiltonian(model, x, u, value, slope, bend, after):
     x, u = type(model.states)(*x), type(model.controls)(*u)
-    return HJBProblem(model).hamiltonian(TIME, x, u, value, slope, bend, after)
+    return HJBProblem(model).hamiltonian(TIME, x, u, Derivatives(value, slope, bend, after))
 
 
 def numbers(*values):
@@ -145,8 +145,8 @@ def at_the_optimum(model, seed_slopes):
         hessian = -0.3 * scale * jnp.diag(jnp.abs(costate))
         x, value = model.initial_state(), jnp.asarray(0.4)
         after = tuple(jnp.array([0.6, 0.2, -0.7]) for _ in model.jumps())
-        u = problem.best_control(TIME, x, value, costate, hessian, after)
-        cost = problem.social_cost_of_carbon(TIME, x, additive, u, value, costate, hessian)
+        u = problem.best_control(TIME, x, Derivatives(value, costate, hessian, after))
+        cost = problem.social_cost_of_carbon(TIME, x, additive, u, Derivatives(value, costate, hessian))
         return u, model.observables(TIME, x, u, additive), cost, model.marginal_utility(TIME, x, u, additive)
 
     return jax.vmap(at)(seed_slopes)
@@ -222,7 +222,5 @@ def test_without_carbon_there_is_no_social_cost():
             model.initial_state(),
             model.initial_additive(),
             type(model.controls)(*numbers(0.0)),
-            *numbers(0.0),
-            jnp.zeros(1),
-            jnp.zeros((1, 1)),
+            Derivatives(*numbers(0.0), jnp.zeros(1), jnp.zeros((1, 1))),
         )

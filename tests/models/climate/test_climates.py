@@ -17,6 +17,7 @@ from abatax.models import (
     AbstractPhysicalClimate,
     CarbonCycleClimate,
     CarbonReservoirs,
+    Derivatives,
     Ensemble,
     LaggedClimate,
     NetZero,
@@ -223,13 +224,13 @@ def test_controls_with_a_richer_climate(name):
     costate = jnp.asarray([-0.05, 0.4, *([-1e-5] * (d - 2))])
 
     value, hessian = jnp.asarray(-1.0), -0.01 * jnp.eye(d)
-    best = jnp.stack(problem.best_control(TIME, x, value, costate, hessian))
+    best = jnp.stack(problem.best_control(TIME, x, Derivatives(value, costate, hessian)))
     low, high = (jnp.array([getattr(c, end) for c in model.controls]) for end in ("low", "high"))
 
     @jax.jit
     @jax.vmap
     def total(u):
-        return problem.hamiltonian(TIME, x, type(model.controls)(*u), value, costate, hessian)
+        return problem.hamiltonian(TIME, x, type(model.controls)(*u), Derivatives(value, costate, hessian))
 
     # no other control, distant or near, gives a higher value
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from helpers import TIME
 
 import abatax as ab
 from abatax import HJBProblem
-from abatax.models import Ambiguity, Dice2016, Dice2016Continuous
+from abatax.models import Ambiguity, Derivatives, Dice2016, Dice2016Continuous
 from abatax.models.base import USD_PER_TCO2
 from abatax.models.dice import Policy
 from abatax.validation import OpenLoop
@@ -109,7 +109,9 @@ def test_shocks_and_ambiguity_are_optional():
     np.testing.assert_allclose(loadings.log_capital, [0.01, 0.0])
     np.testing.assert_allclose(loadings.temperature, [0.0, 0.02])
     costate, zero = jnp.asarray([300.0, -0.2, -0.1, -0.01, -40.0, -5.0, 1.0]), jnp.zeros((7, 7))
-    calm, fearful = (p.hamiltonian(TIME, x, u, jnp.asarray(1e3), costate, zero) for p in (problem, HJBProblem(noisy)))
+    calm, fearful = (
+        p.hamiltonian(TIME, x, u, Derivatives(jnp.asarray(1e3), costate, zero)) for p in (problem, HJBProblem(noisy))
+    )
     assert float(fearful) < float(calm)
 
 
@@ -130,10 +132,10 @@ CASES = {
 def weigh(model, x, costate, beside):
     """The closed form, the Hamiltonian there, and at controls beside it."""
     problem, rest = HJBProblem(model), (jnp.asarray(1e3), costate, jnp.zeros((7, 7)))
-    best = problem.best_control(TIME, x, *rest)
+    best = problem.best_control(TIME, x, Derivatives(*rest))
 
     def total(u):
-        return problem.hamiltonian(TIME, x, Policy(*u), *rest)
+        return problem.hamiltonian(TIME, x, Policy(*u), Derivatives(*rest))
 
     return best, total(jnp.stack(best)), jax.vmap(total)(beside)
 
@@ -159,8 +161,8 @@ def test_abatement_satisfies_its_first_order_condition(model):
     x = model.initial_state()._replace(time=jnp.asarray(20.0))
     costate = jnp.asarray([300.0, -0.16, -0.05, -0.01, -40.0, -5.0, 1.0])
     problem, rest = HJBProblem(model), (jnp.asarray(1e3), costate, jnp.zeros((7, 7)))
-    u = problem.best_control(TIME, x, *rest)
-    price = USD_PER_TCO2 * problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, *rest)
+    u = problem.best_control(TIME, x, Derivatives(*rest))
+    price = USD_PER_TCO2 * problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, Derivatives(*rest))
     np.testing.assert_allclose(
         price, model.observables(TIME, x, u, model.initial_additive())["carbon_price"], rtol=1e-12
     )
@@ -211,7 +213,7 @@ def test_costate_gives_the_social_cost_at_which_abatement_is_optimal(model, opti
     @jax.jit
     @jax.vmap
     def best(x, costate):
-        return problem.best_control(TIME, x, jnp.zeros(()), jnp.stack(costate), jnp.zeros((7, 7)))
+        return problem.best_control(TIME, x, Derivatives(jnp.zeros(()), jnp.stack(costate), jnp.zeros((7, 7))))
 
     found = best(states, costates)
     # controls are held straight between nodes: a piecewise-linear optimum meets the condition on average only

@@ -9,7 +9,7 @@ import scipy.optimize
 from helpers import DISTRUST, TIME, distrusting, small_model
 
 from abatax import HJBProblem
-from abatax.models import Ambiguity, WorstCase
+from abatax.models import Ambiguity, Derivatives, WorstCase
 
 # The minimised form and its parts are the same numbers up to some hundred roundings: relative to the largest term.
 ROUNDING = 1e-13
@@ -34,25 +34,24 @@ def at_a_point(model):
     costate = -scale * jnp.linspace(2.0, 3.0, len(x))
     hessian = -scale * (jnp.eye(len(x)) + 0.1)
     after = tuple(jnp.array([0.6, 0.2, -0.7]) for _ in model.jumps())
-    return TIME, x, u, jnp.array(0.3), costate, hessian, after
+    return TIME, x, u, Derivatives(jnp.array(0.3), costate, hessian, after)
 
 
 @eqx.filter_jit
 def saddle(model):
     """The worst case, the minimised Hamiltonian, the Hamiltonian at the worst case and its largest term."""
     problem = HJBProblem(model)
-    t, x, u, value, costate, hessian, after = at_a_point(model)
-    reply = problem.worst_case(t, x, u, value, costate, after)
-    minimised = problem.hamiltonian(t, x, u, value, costate, hessian, after)
-    put_back = problem.hamiltonian(t, x, u, value, costate, hessian, after, reply)
-    size = jnp.abs(model.preferences.aggregate(model.utility(t, x, u), value)) + jnp.abs(minimised)
+    t, x, u, derivatives = at_a_point(model)
+    reply = problem.worst_case(t, x, u, derivatives)
+    minimised = problem.hamiltonian(t, x, u, derivatives)
+    put_back = problem.hamiltonian(t, x, u, derivatives, reply)
+    size = jnp.abs(model.preferences.aggregate(model.utility(t, x, u), derivatives.value)) + jnp.abs(minimised)
     return reply, minimised, put_back, size
 
 
 @eqx.filter_jit
 def of_worst_case(model, worst):
-    t, x, u, value, costate, hessian, after = at_a_point(model)
-    return HJBProblem(model).hamiltonian(t, x, u, value, costate, hessian, after, worst)
+    return HJBProblem(model).hamiltonian(*at_a_point(model), worst)
 
 
 CASES = {
@@ -130,21 +129,21 @@ def test_huge_penalties_are_the_neutral_limit():
 def test_worst_case_is_differentiable_at_zero_aversion():
     # the derivative of the minimised Hamiltonian in an aversion at zero is minus half the variance of its channel
     model = small_model("uncertain_damages")
-    t, x, u, value, costate, hessian, after = at_a_point(model)
+    t, x, u, at = at_a_point(model)
 
     def minimised(shocks, climate, jumps):
         averse = eqx.tree_at(lambda m: m.ambiguity, model, Ambiguity(shocks, climate, jumps))
-        return HJBProblem(averse).hamiltonian(t, x, u, value, costate, hessian, after)
+        return HJBProblem(averse).hamiltonian(t, x, u, at)
 
     zero = jnp.zeros(())
     slopes = jax.jit(jax.grad(minimised, argnums=(0, 1, 2)))(zero, zero, zero)
     # marginal value of temperature, damages included; the cost of the capital shock is not part of phi
-    price = float(costate[0] + model.additive_costates().log_damages * model.damages.slope(x.temperature))
+    price = float(at.costate[0] + model.additive_costates().log_damages * model.damages.slope(x.temperature))
     w, theta = np.asarray(model.ensemble.weights), np.asarray(model.ensemble.values)
     exposure = price * 6.0 * float(model.climate.volatility)
     gains = price * 6.0 * (theta - w @ theta)
     jump = model.jumps()[0]
-    squares = float(jump.probabilities @ (after[0] - value) ** 2 * jump.intensity(t, x, u))
+    squares = float(jump.probabilities @ (at.after[0] - at.value) ** 2 * jump.intensity(t, x, u))
     np.testing.assert_allclose(slopes, [-0.5 * exposure**2, -0.5 * w @ gains**2, -0.5 * squares], rtol=1e-12)
 
 

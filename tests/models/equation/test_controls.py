@@ -9,7 +9,7 @@ import scipy.optimize
 from helpers import TIME, distrusting, small_model, tree_allclose
 
 from abatax import HJBProblem
-from abatax.models import AKEconomy, Ambiguity, TCREClimate, maximise
+from abatax.models import AKEconomy, Ambiguity, Derivatives, TCREClimate, maximise
 
 # maximise() promises 1e-10 relative; the sample has maxima a hundred times flatter than they are high.
 CONTROL = 1e-8
@@ -56,10 +56,11 @@ def both_controls(model, points):
     problem = HJBProblem(model)
 
     def at(p):
-        arguments = TIME, problem.state(p.x), p.value, p.costate, p.hessian, after(model)
-        closed, numerical = problem.best_control(*arguments), problem.numerical_control(*arguments)
-        t, x, *rest = arguments
-        return closed, numerical, problem.hamiltonian(t, x, closed, *rest), problem.hamiltonian(t, x, numerical, *rest)
+        x, derivatives = problem.state(p.x), Derivatives(p.value, p.costate, p.hessian, after(model))
+        closed, numerical = (
+            choose(TIME, x, derivatives) for choose in (problem.best_control, problem.numerical_control)
+        )
+        return closed, numerical, *(problem.hamiltonian(TIME, x, u, derivatives) for u in (closed, numerical))
 
     return jax.vmap(at)(points)
 
@@ -76,7 +77,9 @@ def closed_form(model, points):
 def hamiltonian(model, point, u):
     problem = HJBProblem(model)
     u = type(model.controls)(*u)
-    return problem.hamiltonian(TIME, problem.state(point.x), u, point.value, point.costate, point.hessian, after(model))
+    return problem.hamiltonian(
+        TIME, problem.state(point.x), u, Derivatives(point.value, point.costate, point.hessian, after(model))
+    )
 
 
 MODELS = {

@@ -10,7 +10,7 @@ import scipy.optimize
 from wealth_cases import AbstractConsumer, LogWealth, Mood
 
 import abatax as ab
-from abatax.models import AbstractModel, Ambiguity, EpsteinZin, Inflow, Jump, TimeAdditive, Variable
+from abatax.models import AbstractModel, Ambiguity, Derivatives, EpsteinZin, Inflow, Jump, TimeAdditive, Variable
 
 T = jnp.zeros(())
 SAFE, PREMIUM, RISK = 0.02, 0.05, 0.2  # the safe rate and the equity premium per year, the volatility of equity
@@ -56,19 +56,20 @@ def test_consumption_and_portfolio_of_mertons_problem(rho, gamma, penalty):
 @eqx.filter_jit
 def solved_by(problem, level):
     """The residual of a value that is constant but for wealth, and the best policy."""
-    x, flat = problem.model.initial_state(), (jnp.zeros(1), jnp.zeros((1, 1)))
-    u = problem.best_control(T, x, level, *flat)
-    return problem.hamiltonian(T, x, u, level, *flat), u
+    x, flat = problem.model.initial_state(), Derivatives(level, jnp.zeros(1), jnp.zeros((1, 1)))
+    u = problem.best_control(T, x, flat)
+    return problem.hamiltonian(T, x, u, flat), u
 
 
 def test_risk_aversion_at_unit_elasticity_is_an_aversion_to_shocks():
     averse = ab.HJBProblem(Merton(EpsteinZin(0.04, 1.0, 5.0)))
     doubtful = ab.HJBProblem(Merton(EpsteinZin(0.04), Ambiguity(shocks=4.0)))
     u = Portfolio(jnp.array(0.03), jnp.array(0.7))
-    point = T, averse.model.initial_state(), u, jnp.array(-1.0), jnp.array([0.3]), jnp.array([[-0.2]])
+    derivatives = Derivatives(jnp.array(-1.0), jnp.array([0.3]), jnp.array([[-0.2]]))
+    point = T, averse.model.initial_state(), u, derivatives
     np.testing.assert_allclose(averse.hamiltonian(*point), doubtful.hamiltonian(*point), rtol=1e-13)
     # risk aversion is not ambiguity: the worst case is the baseline, at no cost
-    worst = averse.worst_case(T, point[1], u, point[3], point[4])
+    worst = averse.worst_case(*point)
     assert not np.any(worst.shocks)
     np.testing.assert_allclose(averse.hamiltonian(*point, worst=worst), averse.hamiltonian(*point), rtol=1e-13)
 
@@ -135,10 +136,10 @@ def test_jump_terms_with_risk_aversion_and_ambiguity(rho, gamma, aversion):
     exact = scipy.optimize.brentq(equation, -1.0, 0.3, xtol=1e-14)
     model = Calm(EpsteinZin(delta, rho, gamma), Ambiguity(jumps=aversion), jnp.zeros(()), jnp.asarray(outcomes))
     x, u, after = model.initial_state(), Shift(jnp.zeros(())), (jnp.asarray(outcomes),)
-    point = T, x, u, jnp.asarray(exact), jnp.zeros(1), jnp.zeros((1, 1)), after
+    point = T, x, u, Derivatives(jnp.asarray(exact), jnp.zeros(1), jnp.zeros((1, 1)), after)
     problem = ab.HJBProblem(model)
     assert abs(float(problem.hamiltonian(*point))) < 1e-14
-    worst = problem.worst_case(*point[:5], after)
+    worst = problem.worst_case(*point)
     np.testing.assert_allclose(
         worst.jumps[0], np.exp(-aversion * np.asarray(model.preferences.jump_gain(after[0] - exact)))
     )

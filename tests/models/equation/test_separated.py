@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import abatax as ab
-from abatax.models import AKEconomy, Ambiguity, HJBProblem
+from abatax.models import AKEconomy, Ambiguity, Derivatives, HJBProblem
 
 TIME = jnp.zeros(())
 
@@ -17,9 +17,9 @@ def hamiltonian(model, emissions, worst=False):
     problem, x = HJBProblem(model), model.initial_state()
     u = type(model.controls)(jnp.asarray(emissions))
     size = len(x)
-    given = (TIME, x, u, jnp.array(0.3), -0.05 * jnp.ones(size), -0.1 * jnp.eye(size), (jnp.linspace(0.2, -0.2, 20),))
-    reply = problem.worst_case(*given[:5], given[6]) if worst else None
-    return problem.hamiltonian(*given, reply)
+    after = (jnp.linspace(0.2, -0.2, 20),)
+    point = TIME, x, u, Derivatives(jnp.array(0.3), -0.05 * jnp.ones(size), -0.1 * jnp.eye(size), after)
+    return problem.hamiltonian(*point, problem.worst_case(*point) if worst else None)
 
 
 CLASSES = (ab.models.UncertainDamages, ab.models.TwoLayerClimate)
@@ -42,7 +42,8 @@ def test_the_worst_case_of_the_capital_shock_is_reported_without_its_constant_co
     ambiguity = Ambiguity.from_penalties(shocks=1.0, jumps=1.0, climate=0.01)
     model = ab.models.UncertainDamages(ambiguity=ambiguity)
     problem, x = HJBProblem(model), model.initial_state()
-    reply = jax.jit(lambda: problem.worst_case(TIME, x, type(model.controls)(jnp.array(8.0)), TIME, jnp.ones(1)))()
+    derivatives = Derivatives(TIME, jnp.ones(1), jnp.zeros((1, 1)))
+    reply = jax.jit(lambda: problem.worst_case(TIME, x, type(model.controls)(jnp.array(8.0)), derivatives))()
     price = (1.0 - float(model.emissions_share)) / float(model.preferences.discount_rate)
     assert float(reply.shocks[0]) == pytest.approx(-price * float(model.economy.volatility), rel=1e-12)
     minimised, replied = (eqx.filter_jit(hamiltonian)(model, 8.0, worst) for worst in (False, True))

@@ -14,7 +14,7 @@ from helpers import TIME, at_states, distrusting, on_points, small_model
 
 import abatax as ab
 from abatax import HJBProblem, solve
-from abatax.models import Ambiguity, MultiRegion, Productivity
+from abatax.models import Ambiguity, Derivatives, MultiRegion, Productivity
 from abatax.models.exact import rotation_matrix
 from abatax.solvers import Features, FiniteDifference
 from abatax.solvers.collocation import combine
@@ -104,13 +104,13 @@ def test_equation_and_policy_do_not_depend_on_coordinates(averse):
     def both(x, p, m, u):
         c = other.state(jnp.linalg.solve(J, x - centre))
         u = type(model.controls)(*u)
-        first = plain.hamiltonian(TIME, plain.state(x), u, TIME, p, m)
-        second = other.hamiltonian(TIME, c, u, TIME, J.T @ p, J.T @ m @ J)
+        first = plain.hamiltonian(TIME, plain.state(x), u, Derivatives(TIME, p, m))
+        second = other.hamiltonian(TIME, c, u, Derivatives(TIME, J.T @ p, J.T @ m @ J))
         policies = (
-            plain.best_control(TIME, plain.state(x), TIME, p, m),
-            other.best_control(TIME, c, TIME, J.T @ p, J.T @ m @ J),
+            plain.best_control(TIME, plain.state(x), Derivatives(TIME, p, m)),
+            other.best_control(TIME, c, Derivatives(TIME, J.T @ p, J.T @ m @ J)),
         )
-        return (first, second), policies, plain.numerical_control(TIME, plain.state(x), TIME, p, m)
+        return (first, second), policies, plain.numerical_control(TIME, plain.state(x), Derivatives(TIME, p, m))
 
     for seed in range(4):
         (first, second), (here, there), numerical = both(*a_point(model, seed))
@@ -198,7 +198,7 @@ def truth(value, points):
     def at(z):
         x = problem.state(z)
         derivatives = ab.models.derivatives(TIME, x, value)
-        return derivatives[1], jnp.stack(problem.best_control(TIME, x, *derivatives))
+        return derivatives[1], jnp.stack(problem.best_control(TIME, x, Derivatives(*derivatives)))
 
     return on_points(at, points)
 
@@ -257,8 +257,8 @@ def test_the_social_cost_satisfies_the_first_order_condition_of_emissions(exact,
     @jax.jit
     def reported(x, additive):
         derivatives = ab.models.derivatives(TIME, x, value)
-        u = problem.best_control(TIME, x, *derivatives)
-        scc = problem.social_cost_of_carbon(TIME, x, additive, u, *derivatives)
+        u = problem.best_control(TIME, x, Derivatives(*derivatives))
+        scc = problem.social_cost_of_carbon(TIME, x, additive, u, Derivatives(*derivatives))
         return scc, model.observables(TIME, x, u, additive)
 
     scc, seen = reported(x, additive)

@@ -16,6 +16,7 @@ from abatax.models import (
     AbatementProgress,
     AbatementTechnology,
     Ambiguity,
+    Derivatives,
     EpsteinZin,
     ThresholdDamages,
     configure,
@@ -68,7 +69,7 @@ def _controls(model, points):
 
     def at(p):
         x = problem.state(p.x)
-        u = problem.best_control(TIME, x, p.value, p.costate, p.hessian, p.after)
+        u = problem.best_control(TIME, x, Derivatives(p.value, p.costate, p.hessian, p.after))
         return jnp.stack(u), model.consumption_share(x, u)
 
     return jax.vmap(at)(points)
@@ -85,10 +86,9 @@ def numerical(model, points, closed):
     problem = HJBProblem(model)
 
     def at(p, u):
-        arguments = TIME, problem.state(p.x), p.value, p.costate, p.hessian, p.after
-        best = problem.numerical_control(*arguments)
-        t, x, *rest = arguments
-        return jnp.stack(best), *(problem.hamiltonian(t, x, v, *rest) for v in (best, type(best)(*u)))
+        x, derivatives = problem.state(p.x), Derivatives(p.value, p.costate, p.hessian, p.after)
+        best = problem.numerical_control(TIME, x, derivatives)
+        return jnp.stack(best), *(problem.hamiltonian(TIME, x, v, derivatives) for v in (best, type(best)(*u)))
 
     return jax.vmap(at)(points, jnp.asarray(closed))
 
@@ -173,8 +173,10 @@ def test_the_social_cost_is_the_marginal_cost_of_abatement():
     for n in np.flatnonzero(emissions > 0.1)[:4]:
         p = jax.tree.map(lambda v, n=n: v[n], points)
         x = problem.state(p.x)
-        u = problem.best_control(TIME, x, p.value, p.costate, p.hessian, p.after)
-        cost = problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, p.value, p.costate, p.hessian)
+        u = problem.best_control(TIME, x, Derivatives(p.value, p.costate, p.hessian, p.after))
+        cost = problem.social_cost_of_carbon(
+            TIME, x, model.initial_additive(), u, Derivatives(p.value, p.costate, p.hessian)
+        )
         want = model.social_cost_from_emissions(u.emissions, x.log_capital)
         assert float(cost) == pytest.approx(float(want), rel=1e-9)
         seen += 1

@@ -11,7 +11,7 @@ from helpers import TIME, distrusting, on_points, tree_allclose
 
 import abatax as ab
 from abatax import HJBProblem
-from abatax.models import Exploration, FossilReserves, GaussianTCRE, LogarithmicEconomy, NordhausWeitzman
+from abatax.models import Derivatives, Exploration, FossilReserves, GaussianTCRE, LogarithmicEconomy, NordhausWeitzman
 from abatax.validation import FossilLimit
 
 # Gauss-Hermite quadrature of a tilted Gaussian, up to E F = 2e4.
@@ -99,14 +99,14 @@ def test_damages_per_carbon_are_the_derivative_of_log_damages():
 
 
 @eqx.filter_jit
-def hamiltonian(model, *arguments):
-    return HJBProblem(model).hamiltonian(TIME, *arguments)
+def hamiltonian(model, x, u, derivatives):
+    return HJBProblem(model).hamiltonian(TIME, x, u, derivatives)
 
 
 @eqx.filter_jit
 def best_control(model, z, slope):
     problem = HJBProblem(model)
-    return problem.best_control(TIME, problem.state(z), jnp.zeros(()), slope, jnp.zeros((3, 3)))
+    return problem.best_control(TIME, problem.state(z), Derivatives(jnp.zeros(()), slope, jnp.zeros((3, 3))))
 
 
 @pytest.mark.parametrize("weight, penalty", CASES)
@@ -124,7 +124,7 @@ def test_hamiltonian_is_the_published_equation(weight, penalty):
     model = make(weight, penalty)
     x, u = (type(p)(*map(jnp.asarray, z)) for p, z in ((model.states, (r, f, k)), (model.controls, (i, j, e))))
     hessian = jnp.diag(jnp.array([v_rr, 0.0, v_kk]))
-    found = hamiltonian(model, x, u, jnp.asarray(v), jnp.array([v_r, v_f, v_k]), hessian)
+    found = hamiltonian(model, x, u, Derivatives(jnp.asarray(v), jnp.array([v_r, v_f, v_k]), hessian))
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -133,9 +133,11 @@ def controls(model, x, slope):
     problem = HJBProblem(model)
 
     def at(x, p):
-        arguments = problem.state(x), jnp.zeros(()), p, jnp.zeros((3, 3))
-        closed, numerical = problem.best_control(TIME, *arguments), problem.numerical_control(TIME, *arguments)
-        best = [problem.hamiltonian(TIME, arguments[0], u, *arguments[1:]) for u in (closed, numerical)]
+        state, derivatives = problem.state(x), Derivatives(jnp.zeros(()), p, jnp.zeros((3, 3)))
+        closed, numerical = (
+            choose(TIME, state, derivatives) for choose in (problem.best_control, problem.numerical_control)
+        )
+        best = [problem.hamiltonian(TIME, state, u, derivatives) for u in (closed, numerical)]
         return closed, numerical, *best
 
     return jax.vmap(at)(x, slope)
@@ -189,9 +191,9 @@ def social_costs(model, x, slope):
 
     def at(z, p):
         x = problem.state(z)
-        arguments = jnp.zeros(()), p, jnp.zeros((3, 3))
-        u = problem.best_control(TIME, x, *arguments)
-        general = problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, *arguments)
+        derivatives = Derivatives(jnp.zeros(()), p, jnp.zeros((3, 3)))
+        u = problem.best_control(TIME, x, derivatives)
+        general = problem.social_cost_of_carbon(TIME, x, model.initial_additive(), u, derivatives)
         return general, model.social_cost_from_emissions(x, u), model.scarcity_rent(x, u, p[0])
 
     return jax.vmap(at)(x, slope)

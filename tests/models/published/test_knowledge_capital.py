@@ -16,6 +16,7 @@ from abatax.models import (
     AbstractPreferences,
     AKEconomy,
     Ambiguity,
+    Derivatives,
     EpsteinZin,
     KnowledgeCapital,
     Research,
@@ -76,7 +77,7 @@ def _controls(model, points):
 
     def at(p):
         x = problem.state(p.x)
-        u = problem.best_control(TIME, x, p.value, p.costate, p.hessian, p.after)
+        u = problem.best_control(TIME, x, Derivatives(p.value, p.costate, p.hessian, p.after))
         return jnp.stack(u), model.consumption_share(x, u)
 
     return jax.vmap(at)(points)
@@ -88,10 +89,9 @@ def numerical(model, points, closed):
     problem = HJBProblem(model)
 
     def at(p, u):
-        arguments = TIME, problem.state(p.x), p.value, p.costate, p.hessian, p.after
-        best = problem.numerical_control(*arguments)
-        t, x, *rest = arguments
-        return jnp.stack(best), *(problem.hamiltonian(t, x, v, *rest) for v in (best, type(best)(*u)))
+        x, derivatives = problem.state(p.x), Derivatives(p.value, p.costate, p.hessian, p.after)
+        best = problem.numerical_control(TIME, x, derivatives)
+        return jnp.stack(best), *(problem.hamiltonian(TIME, x, v, derivatives) for v in (best, type(best)(*u)))
 
     return jax.vmap(at)(points, jnp.asarray(closed))
 
@@ -200,7 +200,9 @@ def clean(model, states):
 
     def at(z):
         x = problem.state(z)
-        return problem.residual(TIME, x, value), problem.best_control(TIME, x, *derivatives(TIME, x, value)).investment
+        return problem.residual(TIME, x, value), problem.best_control(
+            TIME, x, Derivatives(*derivatives(TIME, x, value))
+        ).investment
 
     return jax.vmap(at)(states)
 

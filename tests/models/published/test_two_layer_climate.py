@@ -7,7 +7,7 @@ import pytest
 from helpers import TIME
 
 from abatax import HJBProblem, solve
-from abatax.models import Ambiguity, DamageJump, TCREClimate, TwoLayerClimate, UncertainDamages
+from abatax.models import Ambiguity, DamageJump, Derivatives, TCREClimate, TwoLayerClimate, UncertainDamages
 from abatax.models.base import USD_PER_TCO2
 from abatax.solvers import FiniteDifference
 from abatax.solvers.equation import time_like_states
@@ -55,8 +55,8 @@ def test_emissions_are_those_of_a_numerical_maximiser(aversion):
     )
     for _ in range(3):
         x = state(model, rng.uniform(0.5, 3.0), rng.uniform(0.0, 0.04))
-        point = TIME, x, jnp.asarray(1.0), jnp.asarray([-1.0, -rng.uniform(5.0, 40.0)]), jnp.zeros((2, 2))
-        best, found = both(*point)
+        costate = jnp.asarray([-1.0, -rng.uniform(5.0, 40.0)])
+        best, found = both(TIME, x, Derivatives(jnp.asarray(1.0), costate, jnp.zeros((2, 2))))
         assert float(best) == pytest.approx(float(found), rel=1e-5)
 
 

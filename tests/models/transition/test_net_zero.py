@@ -13,6 +13,7 @@ from abatax.models import (
     Ambiguity,
     CarbonIntensity,
     DamageJump,
+    Derivatives,
     FixedHazard,
     KnowledgeHazard,
     NetZero,
@@ -91,7 +92,7 @@ def test_hamiltonian_is_that_of_all_four_states():
     np.testing.assert_allclose(x.log_emitting_capital, eps, rtol=1e-14)
     u = type(model.controls)(*map(jnp.asarray, (i_d, i_g, x_z)))
     found = HJBProblem(model).hamiltonian(
-        TIME, x, u, jnp.asarray(f), jnp.array([slope, b, g]), jnp.diag(jnp.array([c, 0.0, 0.0])), ()
+        TIME, x, u, Derivatives(jnp.asarray(f), jnp.array([slope, b, g]), jnp.diag(jnp.array([c, 0.0, 0.0])), ())
     )
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     # V_k = 1 + V_z
@@ -109,12 +110,16 @@ def test_constant_knowledge_is_a_fixed_hazard():
         three = type(fixed.states)(*at)
         u = fixed.best_control(TIME, three, jnp.zeros(()), type(three)(*p), jnp.zeros((3, 3)))
         after = tuple(jnp.full_like(j.probabilities, 0.1) for j in fixed.jumps())
-        small = HJBProblem(fixed).hamiltonian(TIME, three, u, jnp.asarray(0.2), p, jnp.zeros((3, 3)), after)
+        small = HJBProblem(fixed).hamiltonian(
+            TIME, three, u, Derivatives(jnp.asarray(0.2), p, jnp.zeros((3, 3)), after)
+        )
         five = type(known.states)(*at, jnp.log(11.2), jnp.asarray(6.5))
         costate = jnp.array([*p, 0.0, 1.0])
         wide = type(known.controls)(*u, jnp.zeros(()))
         level = tuple(a + 6.5 for a in after)
-        large = HJBProblem(known).hamiltonian(TIME, five, wide, jnp.asarray(6.7), costate, jnp.zeros((5, 5)), level)
+        large = HJBProblem(known).hamiltonian(
+            TIME, five, wide, Derivatives(jnp.asarray(6.7), costate, jnp.zeros((5, 5)), level)
+        )
         np.testing.assert_allclose(large, small, rtol=1e-9)
 
 
@@ -131,7 +136,9 @@ def test_two_capital_is_a_special_case():
             x = type(model.states)(*at)
             u = model.best_control(TIME, x, jnp.zeros(()), type(x)(*p), jnp.zeros((3, 3)))
             after = tuple(jnp.full_like(j.probabilities, 0.1) for j in model.jumps())
-            hamiltonian = HJBProblem(model).hamiltonian(TIME, x, u, jnp.asarray(0.2), p, jnp.zeros((3, 3)), after)
+            hamiltonian = HJBProblem(model).hamiltonian(
+                TIME, x, u, Derivatives(jnp.asarray(0.2), p, jnp.zeros((3, 3)), after)
+            )
             values.append([*u[:2], hamiltonian])
         np.testing.assert_allclose(*values, rtol=ROUNDING)
 
@@ -161,9 +168,9 @@ def test_closed_form_is_the_numerical_maximiser(technology):
     def both(problem, x, slope):
         def at(z, p):
             after = tuple(jnp.zeros(shape) for shape in outcomes)
-            arguments = problem.state(z), jnp.zeros(()), p, jnp.zeros((dimension, dimension)), after
-            found = problem.best_control(TIME, *arguments), problem.numerical_control(TIME, *arguments)
-            return [problem.hamiltonian(TIME, arguments[0], u, *arguments[1:]) for u in found]
+            x, derivatives = problem.state(z), Derivatives(jnp.zeros(()), p, jnp.zeros((dimension, dimension)), after)
+            controls = (f(TIME, x, derivatives) for f in (problem.best_control, problem.numerical_control))
+            return [problem.hamiltonian(TIME, x, u, derivatives) for u in controls]
 
         return jax.vmap(at)(x, slope)
 

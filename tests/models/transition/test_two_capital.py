@@ -10,7 +10,7 @@ from helpers import TIME, distrusting, small_model, tree_allclose
 
 import abatax as ab
 from abatax import HJBProblem
-from abatax.models import Ambiguity, FixedHazard, KnowledgeHazard, TCREClimate, TwoCapital, TwoCapitals
+from abatax.models import Ambiguity, Derivatives, FixedHazard, KnowledgeHazard, TCREClimate, TwoCapital, TwoCapitals
 from abatax.models.economy import CapitalSpending, Effort, Investment
 from abatax.validation import GreenTransition, OpenLoop
 
@@ -156,9 +156,9 @@ def both_controls(model, x, slope):
     def at(z, p):
         d = z.shape[0]
         after = tuple(jnp.zeros_like(j.probabilities) for j in model.jumps())
-        arguments = problem.state(z), jnp.zeros(()), p, jnp.zeros((d, d)), after
-        closed, numerical = problem.best_control(TIME, *arguments), problem.numerical_control(TIME, *arguments)
-        best = [problem.hamiltonian(TIME, arguments[0], u, *arguments[1:]) for u in (closed, numerical)]
+        state, derivatives = problem.state(z), Derivatives(jnp.zeros(()), p, jnp.zeros((d, d)), after)
+        closed, numerical = (f(TIME, state, derivatives) for f in (problem.best_control, problem.numerical_control))
+        best = [problem.hamiltonian(TIME, state, u, derivatives) for u in (closed, numerical)]
         return closed, numerical, *best
 
     return jax.vmap(at)(x, slope)
@@ -204,7 +204,7 @@ def test_hamiltonian_is_the_published_one():
     x = model.state_at(880.0, z, y)
     u = type(model.controls)(jnp.asarray(i_d), jnp.asarray(i_g))
     found = HJBProblem(model).hamiltonian(
-        TIME, x, u, jnp.asarray(value - k), jnp.array([a, b, g]), jnp.zeros((3, 3)), ()
+        TIME, x, u, Derivatives(jnp.asarray(value - k), jnp.array([a, b, g]), jnp.zeros((3, 3)), ())
     )
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     slopes = model.published_slopes(x, type(x)(*map(jnp.asarray, (a, b, g))))

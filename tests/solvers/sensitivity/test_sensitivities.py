@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import abatax as ab
 from abatax.cli import app
+from abatax.models import Derivatives
 
 FD = ab.solvers.FiniteDifference
 TOLERANCE = 1e-4  # relative, against central differences of solves
@@ -129,10 +130,10 @@ def test_numerical_controls_have_the_derivative_of_the_closed_form():
     def emissions(control, rate):
         problem = ab.HJBProblem(changed(model, lambda m: m.preferences.discount_rate, rate))
         x, p, m = model.initial_state(), jnp.array([-20.0]), jnp.array([[-5.0]])
-        return control(problem, x, jnp.array(0.0), p, m, ()).emissions
+        return control(problem, x, Derivatives(jnp.array(0.0), p, m)).emissions
 
-    def closed(problem, x, *rest):
-        return problem.best_control(jnp.zeros(()), x, *rest)
+    def closed(problem, x, derivatives):
+        return problem.best_control(jnp.zeros(()), x, derivatives)
 
     rate = jnp.asarray(0.01)
     # the closed form ends in a loop, which is differentiated forwards
