@@ -10,7 +10,8 @@ from ...validation import Comparison
 from ...validation.comparison import Record, rows_of
 from ..words import Records, label_of, share, significant
 from ._figures import SavedFigure, store_figure
-from ._style import HEIGHT, INK, REFERENCE, dress, new_panel
+from ._plots import draw_errors
+from ._style import HEIGHT, REFERENCE, dress, new_panel
 
 # Colours can be distinguished with every type of colour vision and have a contrast above 4.5; line styles distinguish them in grey.
 COLOURS = ("#3b2a7a", "#a8480a", "#14694a", "#8a1c5c", "#1c5f94", "#6b5a00")
@@ -45,22 +46,9 @@ def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
     """A chart of policy errors with seeds as dots, medians as bars and the constant policy as a line."""
     constant = comparison.target.constant_errors()["constant_policy_error"]
     panel = new_panel(height=max(1.2, 0.26 * len(ranked) + 0.75), columns=1)
-    ax = panel.axes[0]
     panel.figure.set_figwidth(7.6 if len(ranked) > 8 else 5.6)
-    ax.grid(False)
-    ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
+    draw_errors(panel.axes[0], comparison, ranked)
     names = [label_of(row) for row in ranked]
-    for place, row in enumerate(ranked):
-        errors = np.maximum([r.row["policy_error"] for r in _records(comparison, row)], _LEAST)
-        ax.plot(errors, np.full(len(errors), place), "o", ms=4.0, mfc="none", mec=COLOURS[0], clip_on=False)
-        ax.plot([max(row["policy_error"], _LEAST)] * 2, [place - 0.32, place + 0.32], color=INK, lw=1.8)
-    ax.axvline(constant, color=COLOURS[1], lw=1.2, ls=(0, (5, 2)))
-    ax.set_xscale("log")
-    ax.margins(x=0.06)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_yticks(range(len(names)), names)
-    ax.tick_params(length=3)
-    ax.set_title("Relative error of the policy (dashed: the best constant policy)", loc="left", fontsize=8.5)
     best, last = ranked[0], ranked[-1]
     alt = f"Policy error of {len(names)} solvers and architectures, from {share(best['policy_error'])} ({names[0]})"
     alt += f" to {share(last['policy_error'])} ({names[-1]}); the error of a constant policy is {share(constant)}."

@@ -88,6 +88,7 @@ def value_and_policy(
     *,
     state: str | None = None,
     at: Mapping[str, float] | None = None,
+    shown: bool = False,
 ) -> Panel:
     """Value function, controls and social cost of carbon along one state, with ambiguity aversion and without.
 
@@ -98,6 +99,7 @@ def value_and_policy(
     - `solution`, `neutral`: solutions on their grids.
     - `state`: the state on the horizontal axis; by default the first.
     - `at`: values of the other states; by default the middle of their region.
+    - `shown`: as in [`new_panel`][].
 
     **Returns:** a figure; save it with [`save_panel`][].
 
@@ -118,7 +120,7 @@ def value_and_policy(
     other = None if neutral is None else slice_along(neutral, state, at)
     names = [str(name) for name in line.data_vars]
     columns = 1 if len(names) <= _COLUMNS else _COLUMNS
-    panel = new_panel(len(names), 0.68 * HEIGHT, columns)
+    panel = new_panel(len(names), 0.68 * HEIGHT, columns, shown=shown)
     for name, ax in zip(names, panel.axes, strict=True):
         _line(ax, line, name, state, AVERSE)
         if other is not None and name in other:

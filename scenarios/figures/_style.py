@@ -63,14 +63,15 @@ class Panel(NamedTuple):
     axes: list[Any]
 
 
-def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel:
-    """An empty figure, created without pyplot.
+def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1, *, shown: bool = False) -> Panel:
+    """An empty figure.
 
     **Arguments:**
 
     - `count`: number of axes.
     - `height`: height of each in inches.
     - `columns`: number of axes side by side; with two or more the figure has the width of the page.
+    - `shown`: whether pyplot manages the figure, so that notebooks and windows show it; otherwise it is only written to files.
 
     **Returns:** the figure and its axes, a [`Panel`][].
 
@@ -87,8 +88,17 @@ def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1) -> Panel
     from matplotlib.figure import Figure
 
     rows = -(-count // columns)
+    size: dict[str, Any] = {
+        "figsize": (WIDTH if columns == 1 else PAGE_WIDTH, height * rows),
+        "layout": "constrained",
+    }
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH if columns == 1 else PAGE_WIDTH, height * rows), layout="constrained")
+        if shown:
+            from matplotlib import pyplot
+
+            figure = pyplot.figure(**size)
+        else:
+            figure = Figure(**size)
         all_axes = list(np.ravel(figure.subplots(rows, columns, sharex=True, squeeze=False)))
         axes = all_axes[:count]
         for ax in axes[-columns:]:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -63,6 +64,29 @@ class Paths(eqx.Module):
         from ...scenarios.labels import paths_dataset
 
         return paths_dataset(self)
+
+    def plot(self, names: Sequence[str] | None = None):
+        """Draw fans of the paths: median, 17 to 83 % and 5 to 95 % by year.
+
+        **Arguments:** `names`: variables of `to_dataset`; by default the first six.
+
+        **Returns:** the matplotlib axes.
+
+        **Raises:** `ValueError` if a variable is unknown.
+
+        !!! example
+
+            ```python
+            import abatax as ab
+
+            solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+            axes = ab.simulate(solution, years=10, num_paths=100).plot(["state"])
+            assert len(axes) == 1
+            ```
+        """
+        from ...scenarios.figures import plot_paths
+
+        return plot_paths(self.to_dataset(), names)
 
 
 class _View(NamedTuple):

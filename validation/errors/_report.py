@@ -72,6 +72,15 @@ class ValidationReport(NamedTuple):
         """Plain dictionaries, for files and pages."""
         return [row._asdict() | {"passed": row.passed} for row in self.rows]
 
+    def plot(self):
+        """Draw the numbers as shares of what is allowed; those without bounds are left out.
+
+        **Returns:** the matplotlib axes.
+        """
+        from ...scenarios.figures import plot_report
+
+        return plot_report(self)
+
     def to_csv(self, path) -> None:
         """Write a CSV file with one line per number."""
         import pandas as pd

@@ -1,0 +1,50 @@
+"""The figures that solutions, paths and validations draw of themselves."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+import abatax as ab
+from abatax.validation import Row, ValidationReport
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def solution():
+    return ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+
+
+def test_a_solution_draws_its_policy_along_a_state(solution):
+    axes = solution.plot("state")
+    x, y = axes[0].lines[0].get_data()
+    data = solution.to_dataset()
+    # dimensionless controls are drawn in per cent
+    np.testing.assert_allclose(y, 100.0 * np.interp(x, data.state.values, data.control.values), rtol=1e-12)
+    assert axes[-1].get_xlabel()
+    with pytest.raises(ValueError, match="`state` is 'warmth'; the states are state"):
+        solution.plot("warmth")
+
+
+def test_paths_draw_the_median_of_their_realizations(solution):
+    paths = ab.simulate(solution, years=5, num_paths=50)
+    (ax,) = paths.plot(["state"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), np.median(np.asarray(paths.states.state), axis=0))
+    with pytest.raises(ValueError, match="`names` contains `warmth`"):
+        paths.plot(["warmth"])
+
+
+def test_a_validation_draws_what_it_exceeds_to_the_right_of_the_line():
+    rows = Row("small", 1e-6, "1", 1e-3, ""), Row("large", 2e-2, "1", 1e-2, ""), Row("other", 1.0, "1", None, "")
+    (ax,) = ValidationReport(rows).plot()
+    places = [line.get_xdata()[0] for line in ax.lines[:2]]
+    np.testing.assert_allclose(places, [1e-3, 2.0])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["small", "large"]
