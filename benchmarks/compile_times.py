@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-CASES = ("user_model", "uncertain_damages", "ak_climate", "net_zero", "main_job")
+CASES = ("user_model", "three_states", "uncertain_damages", "ak_climate", "net_zero", "main_job")
 _EVENTS = {
     "tracing": "/jax/core/compile/jaxpr_trace_duration",
     "lowering": "/jax/core/compile/jaxpr_to_mlir_module_duration",
@@ -67,10 +67,68 @@ def user_model():
     return Regulator()
 
 
+def three_states():
+    """Three states, two controls, nothing in closed form and no closures: capital, temperature and knowledge of a user."""
+    from typing import Any, ClassVar, NamedTuple
+
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    from abatax.models import AbstractModel, Ambiguity, TimeAdditive, Variable
+
+    class Economy(NamedTuple):
+        gap: Any
+        temperature: Any
+        knowledge: Any
+
+    class Choice(NamedTuple):
+        effort: Any
+        research: Any
+
+    class Transition(AbstractModel):
+        preferences: TimeAdditive = eqx.field(default_factory=lambda: TimeAdditive(0.05))
+        ambiguity: Ambiguity = eqx.field(default_factory=Ambiguity)
+        name: ClassVar[str] = "transition"
+
+        @property
+        def states(self):
+            return Economy(
+                Variable("gap", "1", -1.0, 1.0),
+                Variable("temperature", "degC", 0.5, 3.0),
+                Variable("knowledge", "1", 0.0, 2.0),
+            )
+
+        @property
+        def controls(self):
+            return Choice(Variable("effort", "1/yr", 0.0, 1.0), Variable("research", "1/yr", 0.0, 1.0))
+
+        def drift(self, t, x, u, climate):
+            emissions = jnp.exp(x.gap - 0.3 * x.knowledge) * (1.0 - 0.5 * jnp.tanh(u.effort))
+            return Economy(
+                0.05 - 0.1 * x.gap - 0.05 * u.effort**2,
+                0.03 * emissions - 0.01 * x.temperature,
+                jnp.sqrt(u.research + 1e-2) * 0.2 - 0.1 * x.knowledge,
+            )
+
+        def diffusion(self, t, x, u):
+            return Economy(*(scale * row for scale, row in zip((0.05, 0.05, 0.02), jnp.eye(3), strict=True)))
+
+        def utility(self, t, x, u):
+            return x.gap - 0.1 * x.temperature**2 - 0.5 * u.effort**2 - 0.2 * u.research
+
+        def initial_state(self):
+            return Economy(jnp.array(0.0), jnp.array(1.2), jnp.array(0.5))
+
+    return Transition()
+
+
+_OWN = {"user_model": user_model, "three_states": three_states}
+
+
 def model_of(case):
     import abatax as ab
 
-    return user_model() if case == "user_model" else ab.models.default_model(case)
+    return _OWN[case]() if case in _OWN else ab.models.default_model(case)
 
 
 class Seconds:

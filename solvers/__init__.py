@@ -14,6 +14,7 @@ from .base import (
     RESULTS as RESULTS,
     AbstractProgress as AbstractProgress,
     AbstractSolver as AbstractSolver,
+    AbstractTrainedSolver as AbstractTrainedSolver,
     Finish as Finish,
     NoProgress as NoProgress,
     RichProgress as RichProgress,

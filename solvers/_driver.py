@@ -260,16 +260,16 @@ class _Run:
 
     def _family(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> Solution:
         """Solve a family. `targets` holds, for each jump, the members of the family that it leads to, or None."""
+        exact = eqx.filter_vmap(closed_form)(problem.model)
+        if exact is None:
+            self.solver.check(problem, size, coupled=any(members is not None for members in targets))
         destinations = self.destinations(problem, size, targets, key, guess)
         continuations = tuple(unfilled(d) for d in destinations)
         problem = problem.replace(continuations=continuations)
         regime = problem.model.regime
-        exact = eqx.filter_vmap(closed_form)(problem.model)
         if exact is not None:
             self.options.progress.done(regime, "known in closed form")
-            return _in_closed_form(filled(problem, exact), exact, destinations)
-        if is_coupled(problem):
-            self.solver.check_coupled(problem, size)
+            return _in_closed_form(filled(problem, exact), exact, destinations, size)
         if guess is None:
             stacked = eqx.filter_vmap(lambda model: model.first_guess())(problem.model)
             guess = on_host(lambda leaf: leaf[0], stacked)  # one guess for the whole family
@@ -312,6 +312,7 @@ class _Run:
             stats,
             destinations,
             rule=MAXIMISER if finish.policy is None else finish.policy,
+            family=(size,),
         )
 
     def _iterate(self, solver: AbstractSolver, problem: HJBProblem, size: int, keys, guess) -> tuple[Finish, int]:
@@ -371,12 +372,12 @@ class _Clock:
         self._start += self.seconds() - before
 
 
-def _in_closed_form(problem: HJBProblem, value, destinations: tuple[After, ...]) -> Solution:
+def _in_closed_form(problem: HJBProblem, value, destinations: tuple[After, ...], size: int) -> Solution:
     """The solution of a family of regimes with a closed-form value function."""
     nodes = tuple(np.linspace(low, high, _SHOWN) for low, high in problem.region)
     attempt_stats = {"steps": 0, "guess_dropped": False, "refined": False, "continued": []}
     stats = {"exact": True, "seconds": 0.0, "compile_seconds": 0.0} | attempt_stats
-    return Solution(problem, value, nodes, RESULTS.successful, stats, destinations)
+    return Solution(problem, value, nodes, RESULTS.successful, stats, destinations, family=(size,))
 
 
 _SHOWN = 21  # nodes per state for the display of a closed form

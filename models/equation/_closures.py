@@ -7,12 +7,13 @@ depend on it. Solvers read these objects; the validation moves the faces and rep
 from collections.abc import Callable
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from ..base import Point, Scalar
 
 
 class AbstractClosure(eqx.Module):
-    """The closure of one face.
+    """The closure of one face. Solvers ask it the questions below instead of its class.
 
     `extension` is the width of the margin between the region of interest and the computational box at this face, in the unit of
     the state; the solution in the margin is discarded.
@@ -30,6 +31,44 @@ class AbstractClosure(eqx.Module):
     """
 
     extension: eqx.AbstractVar[float]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `solve` chooses the closure."""
+        return False
+
+    @property
+    def has_known_slope(self) -> bool:
+        """Whether the slope of the value function across the face is known, see `known_slope`."""
+        return False
+
+    @property
+    def has_asymptote(self) -> bool:
+        """Whether the value function beyond the face continues with the known slope."""
+        return False
+
+    @property
+    def keeps_inside(self) -> bool:
+        """Whether the planner must choose a drift that does not point outward."""
+        return False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the face is a bound of the state itself, not a truncation of the state space."""
+        return False
+
+    @property
+    def drift_points_inward(self) -> bool:
+        """Whether the drift points inward under every control, so that the equation needs no further condition."""
+        return False
+
+    def known_slope(self, t: Scalar, x: Point) -> Scalar:
+        """The slope of the value function across the face, in units of $V$ per unit of the state.
+
+        **Raises:** `ValueError` if it is not known.
+        """
+        del t, x
+        raise ValueError(f"the slope at a face with the closure {type(self).__name__} is not known.")
 
     def __check_init__(self):
         if not self.extension >= 0:
@@ -59,11 +98,15 @@ class Automatic(AbstractClosure):
 
         # an asset that cannot be negative and has no natural upper bound
         faces = ab.models.StateConstraint(), ab.models.Automatic()
-        assert faces[1].extension == 0.0
+        assert [face.is_open for face in faces] == [False, True]
         ```
     """
 
     extension: float = eqx.field(static=True, default=0.0)
+
+    @property
+    def is_open(self) -> bool:
+        return True
 
 
 class Outflow(AbstractClosure):
@@ -110,6 +153,10 @@ class Inflow(AbstractClosure):
 
     extension: float = eqx.field(static=True, default=0.0)
 
+    @property
+    def drift_points_inward(self) -> bool:
+        return True
+
 
 class StateConstraint(AbstractClosure):
     """The state must not leave: the planner has to choose a drift that points inwards.
@@ -140,8 +187,11 @@ class StateConstraint(AbstractClosure):
     truncation: bool = eqx.field(static=True, default=False)
 
     @property
+    def keeps_inside(self) -> bool:
+        return True
+
+    @property
     def is_bound(self) -> bool:
-        """Whether the face is a bound of the state itself, not a truncation."""
         return self.extension == 0.0 and not self.truncation
 
 
@@ -172,6 +222,17 @@ class Growth(AbstractClosure):
     slope: Callable[[Scalar, Point], Scalar] = eqx.field(kw_only=True)
     extension: float = eqx.field(static=True, default=0.0)
 
+    @property
+    def has_known_slope(self) -> bool:
+        return True
+
+    @property
+    def has_asymptote(self) -> bool:
+        return True
+
+    def known_slope(self, t: Scalar, x: Point) -> Scalar:
+        return self.slope(t, x)
+
 
 class Reflecting(AbstractClosure):
     """Zero slope at the face.
@@ -193,3 +254,11 @@ class Reflecting(AbstractClosure):
     """
 
     extension: float = eqx.field(static=True, default=0.0)
+
+    @property
+    def has_known_slope(self) -> bool:
+        return True
+
+    def known_slope(self, t: Scalar, x: Point) -> Scalar:
+        del t, x
+        return jnp.zeros(())

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..base import Variable, dependent_outputs, is_packaged, is_traced
-from ._closures import AbstractClosure, Growth
+from ._closures import AbstractClosure
 from ._model import AbstractModel, ClosedFormControl, Jump
 from ._value import AbstractValue
 
@@ -266,9 +266,9 @@ class _Tracing:
     def _of_closures(self) -> Iterator[str]:
         for field, pair in zip(self.x._fields, self.model.closures(), strict=True):
             for side, closure in zip(("low", "high"), pair, strict=True):
-                if isinstance(closure, Growth):
+                if closure.has_known_slope:
                     name = f"closures (slope of the {side} face of {field})"
-                    yield from self._of(name, closure.slope, (self.t, self.x), self._scalar(name))
+                    yield from self._of(name, closure.known_slope, (self.t, self.x), self._scalar(name))
 
     def _of_jumps(self) -> Iterator[str]:
         jumps = self.model.jumps()

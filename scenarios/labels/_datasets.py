@@ -16,7 +16,6 @@ from ...solvers.solution import (
     MARK,
     Return,
     Solution,
-    family_size,
     reshape_family,
     solution_fingerprint,
     stored_beside,
@@ -121,7 +120,7 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, datasets: di
     """Add the regimes after `stacked`, a family with one leading axis, and the coupled regimes that lead back to it."""
     size = int(np.prod(lead, dtype=int))
     if (beside := stored_beside(stacked)) is not None:
-        members = family_size(beside)
+        (members,) = beside.family
         fields = _evaluate(beside, beside.nodes, stacked=True)
         arrays = {name: v.reshape(members, *(len(n) for n in beside.nodes)) for name, v in fields.items()}
         way = (*path, (BESIDE, beside.problem.model.regime))

@@ -26,7 +26,12 @@ from ._progress import (
 )
 from ._ranges import flat as flat, value_ranges as value_ranges
 from ._result import RESULTS as RESULTS, result_advice as result_advice, result_name as result_name
-from ._solver import MOST_STEPS as MOST_STEPS, AbstractSolver as AbstractSolver, Finish as Finish
+from ._solver import (
+    MOST_STEPS as MOST_STEPS,
+    AbstractSolver as AbstractSolver,
+    AbstractTrainedSolver as AbstractTrainedSolver,
+    Finish as Finish,
+)
 from ._status import (
     CODES as CODES,
     CONVERGED as CONVERGED,

@@ -93,13 +93,20 @@ class AbstractSolver(eqx.Module):
     def finish(self, problem: HJBProblem, state: Any, workspace: Any) -> Finish:
         """The value function, the result code and statistics."""
 
-    def check_coupled(self, problem: HJBProblem, family: int) -> None:
-        """**Raises:** `ValueError` if the solver cannot solve regimes with jumps to each other or back to themselves."""
+    def check(self, problem: HJBProblem, family: int, coupled: bool) -> None:
+        """Refuse a problem that the solver cannot solve; `solve` asks before it solves the destinations of the jumps.
+
+        **Arguments:** `problem`: a family of problems without continuations. `family`: its size. `coupled`: whether regimes have jumps
+        to each other or back to themselves.
+
+        **Raises:** `ValueError` in one line with a remedy.
+        """
         del family
-        raise ValueError(
-            f"`solver` is {type(self).__name__}; jumps of `{problem.model.name}` lead back to a regime before them: use"
-            " FiniteDifference."
-        )
+        if coupled:
+            raise ValueError(
+                f"`solver` is {type(self).__name__}; jumps of `{problem.model.name}` lead back to a regime before them: use"
+                " FiniteDifference."
+            )
 
     @property
     def most_steps(self) -> int:
@@ -110,3 +117,21 @@ class AbstractSolver(eqx.Module):
         """A coarser solver for a first solution if this solver did not converge; None if there is none."""
         del problem
         return None
+
+
+class AbstractTrainedSolver(AbstractSolver):
+    """A solver that trains a network of a named architecture, step by step. Comparison, tuning and budgets need only this."""
+
+    architecture: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def training_steps(self, state: Any) -> int:
+        """The number of training steps that a state has behind it, without those of a start."""
+
+    @abc.abstractmethod
+    def verdict(self, problem: HJBProblem, state: Any, workspace: Any) -> RESULTS:
+        """The result code of the networks that `finish` returns; a training that was interrupted is judged as if it had ended."""
+
+    @abc.abstractmethod
+    def trained_with(self, architecture: str, network: dict[str, Any], **options: Any) -> "AbstractTrainedSolver":
+        """A copy with another architecture, options of the network by name, and options of the solver."""

@@ -52,14 +52,20 @@ class AbstractCollocation(AbstractSolver):
     def basis(self, problem: HJBProblem, family: int) -> AbstractBasis:
         """The basis functions and collocation points of a problem."""
 
+    @abc.abstractmethod
+    def check_basis(self, problem: HJBProblem) -> None:
+        """**Raises:** `ValueError` if the basis does not fit the problem or does not fit into memory."""
+
     def monotone(self, problem: HJBProblem) -> FiniteDifference | None:
         """The coarse monotone solver of the start; None for a start from the guess by implicit time steps."""
         return monotone_start(problem) if self.start else None
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
-    def check_coupled(self, problem, family):
+    def check(self, problem, family, coupled):
         """Coupled families are supported: values after such jumps are part of the Newton system."""
+        del coupled
+        self.check_basis(problem)
 
     def init(self, problem, family, key, guess):
         basis = self.basis(problem, family)

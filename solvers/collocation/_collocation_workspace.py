@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ...models import AbstractValue, Equation, Growth, HJBProblem, Reflecting, StateConstraint
+from ...models import AbstractValue, Equation, HJBProblem
 from ..base import chunks, compiled
 from ..equation import Local, after_jumps, evaluate_nodes, face_slope, with_faces_only
 from ..solution import Landing, is_coupled, landings
@@ -201,7 +201,7 @@ class CollocationWorkspace(Generic[Basis]):
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
                 on_this_face = on_face(a, side)
-                if isinstance(closure, Growth):
+                if closure.has_known_slope:
                     # the slope may be undefined elsewhere: it is evaluated only at points on the face
                     evaluated = np.where(on_this_face[:, None], points, points[np.argmax(on_this_face)])
                     pieces = [
@@ -211,8 +211,6 @@ class CollocationWorkspace(Generic[Basis]):
                         np.concatenate([np.asarray(p[n]) for p in pieces], axis=1)[:, : len(points)] for n in (0, 1)
                     )
                     slopes[a, side], bends[a, side] = slope_and_bend
-                elif isinstance(closure, Reflecting):
-                    slopes[a, side] = bends[a, side] = np.zeros((self.family, len(points)))
         return slopes, bends
 
     @functools.cached_property
@@ -246,7 +244,7 @@ class CollocationWorkspace(Generic[Basis]):
         for a, sides in enumerate(self.closures):
             face_means = []
             for side, closure in enumerate(sides):
-                if isinstance(closure, Growth):
+                if closure.has_asymptote:
                     on = self.basis.on_face(a, side)
                     face_means.append(np.mean(self.slopes[a, side][:, on] - self.known.slope[:, on, a], axis=1))
             if face_means:
@@ -368,7 +366,7 @@ class CollocationWorkspace(Generic[Basis]):
         for a, sides in enumerate(self.closures):
             low, high = self.problem.domain[a]
             for side, sign in ((0, -1.0), (1, 1.0)):
-                if isinstance(sides[side], StateConstraint):
+                if sides[side].keeps_inside:
                     speed = sign * local.drift[:, self.basis.on_face(a, side), a]
                     # a drift of zero may have either sign by rounding
                     if np.any(speed > 1e-9 * (high - low)):

@@ -80,18 +80,11 @@ class Features(AbstractCollocation):
             raise ValueError(f"`solver.start` is {self.start}; it must be 0 or 1.")
         check_tolerance(self.tolerance)
 
-    def basis(self, problem, family):
-        del family
+    def check_basis(self, problem):
         dimension = len(problem.region)
         if self.interactions > dimension:
             raise ValueError(f"`solver.interactions` is {self.interactions}; the problem has {dimension} states.")
-        degree, random = self.degree, self.random
-        if not degree and not random:
-            if self.interactions:
-                degree = 20 if self.interactions == 1 else 8
-            else:
-                degree, random = {1: (24, 0), 2: (20, 0)}.get(dimension, (2, 600))
-        degree = degree or 2  # random features are complemented by quadratic products
+        degree, random = self.sizes(dimension)
         count = random + count_products(dimension, degree, self.interactions or dimension)
         if count > _MOST:
             raise ValueError(
@@ -100,6 +93,20 @@ class Features(AbstractCollocation):
             )
         rows = math.ceil(self.oversampling * count)
         check_dense(f"{count} features at {rows} points", "a lower `solver.degree` or fewer random ones", rows, count)
+
+    def sizes(self, dimension: int) -> tuple[int, int]:
+        """The degree of the products and the number of random features."""
+        degree, random = self.degree, self.random
+        if not degree and not random:
+            if self.interactions:
+                degree = 20 if self.interactions == 1 else 8
+            else:
+                degree, random = {1: (24, 0), 2: (20, 0)}.get(dimension, (2, 600))
+        return degree or 2, random  # random features are complemented by quadratic products
+
+    def basis(self, problem, family):
+        del family
+        degree, random = self.sizes(len(problem.region))
         features = make_features(problem.region, problem.domain, degree, random, self.interactions, self.seed)
         return LeastSquares(problem, features, self.oversampling)
 

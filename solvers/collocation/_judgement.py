@@ -1,9 +1,11 @@
 """Verdict on the result of an iteration on a basis: resolution, branch, and determinacy by the equation."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ...models import Inflow, StateConstraint
+from ...models import AbstractClosure
 from ..base import CONVERGED, INFINITE, OPEN, ROUGH
 from ..equation import (
     SAFETY,
@@ -70,26 +72,37 @@ def _is_open(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChai
     """
     if chain is None:
         return _hangs_on_faces(workspace, unknowns, local) or looseness(workspace, unknowns, local) > LOOSE
-    layer = _layer(workspace, unknowns, local, chain, (StateConstraint,))
-    if layer is not None and (layer.leaves_open or not _has_face(workspace, Inflow)):
+    layer = _layer(workspace, unknowns, local, chain, _keeps_inside)
+    if layer is not None and (layer.leaves_open or not _has_face(workspace, _drift_points_inward)):
         return layer.leaves_open
     if looseness(workspace, unknowns, local) <= LOOSE:
         return False
-    layer = _layer(workspace, unknowns, local, chain, (StateConstraint, Inflow))
+    layer = _layer(workspace, unknowns, local, chain, lambda face: face.keeps_inside or face.drift_points_inward)
     return layer is None or layer.leaves_open
 
 
-def _has_face(workspace: CollocationWorkspace, *kinds: type) -> bool:
-    return any(isinstance(closure, kinds) for sides in workspace.closures for closure in sides)
+Question = Callable[[AbstractClosure], bool]
 
 
-def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, kinds: tuple) -> Layer | None:
+def _keeps_inside(face: AbstractClosure) -> bool:
+    return face.keeps_inside
+
+
+def _drift_points_inward(face: AbstractClosure) -> bool:
+    return face.drift_points_inward
+
+
+def _has_face(workspace: CollocationWorkspace, asked: Question) -> bool:
+    return any(asked(closure) for sides in workspace.closures for closure in sides)
+
+
+def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, asked: Question) -> Layer | None:
     """The boundary layer that a solution contains at faces with the given closures; None if no noise crosses them."""
-    if not _has_face(workspace, *kinds):
+    if not _has_face(workspace, asked):
         return None
     basis, local = workspace.basis.following(workspace, unknowns, local)
     hessians = workspace.basis.differentiate_at(unknowns, basis.points)[2]
-    across = noise_across(_on_faces(workspace, basis, *kinds), local.variance, hessians)
+    across = noise_across(_on_faces(workspace, basis, asked), local.variance, hessians)
     if not np.any(across):
         return None
     _, moved, bent = basis.differentiate_at(_move(workspace, basis, unknowns, local, across), chain.points)
@@ -104,16 +117,18 @@ def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
     def respond(across):
         return basis.respond(unknowns, _move(workspace, basis, unknowns, local, across))
 
-    barred = _on_faces(workspace, basis, StateConstraint)
+    barred = _on_faces(workspace, basis, _keeps_inside)
     return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
 
 
-def _on_faces(workspace: CollocationWorkspace, basis: AbstractBasis, *kinds: type) -> Bool[np.ndarray, "point state"]:
+def _on_faces(
+    workspace: CollocationWorkspace, basis: AbstractBasis, asked: Question
+) -> Bool[np.ndarray, "point state"]:
     """Whether each point of a basis lies on a face with one of the given closures, by state."""
     barred = np.zeros(basis.points.shape, dtype=bool)
     for a, sides in enumerate(workspace.closures):
         for side, closure in enumerate(sides):
-            if isinstance(closure, kinds):
+            if asked(closure):
                 barred[:, a] |= basis.on_face(a, side)
     return barred
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import qmc
 
-from ...models import Growth, HJBProblem, Reflecting
+from ...models import HJBProblem
 from ..base import value_ranges
 from ..solution import BoxMap
 from ._collocation_workspace import AbstractBasis
@@ -62,12 +62,7 @@ class AbstractScattered(AbstractBasis):
                 on_faces.append(on_this_face)
         self.points, self.on = np.concatenate(blocks), np.concatenate(on_faces)
         closures = problem.closures()
-        self.closed = [
-            (a, side)
-            for a in range(self.dimension)
-            for side in (0, 1)
-            if isinstance(closures[a][side], (Growth, Reflecting))
-        ]
+        self.closed = [(a, side) for a in range(self.dimension) for side in (0, 1) if closures[a][side].has_known_slope]
 
     def _unit(self, count: int, seed: int) -> np.ndarray:
         return qmc.Sobol(self.dimension, rng=seed).random(1 << (count - 1).bit_length())[:count]

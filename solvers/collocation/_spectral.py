@@ -91,13 +91,15 @@ class Spectral(AbstractCollocation):
             for field, region, domain, count in described
         )
 
-    def basis(self, problem, family):
-        del family
+    def check_basis(self, problem):
         counts, kinks = self.counts(problem), problem.model.breakpoints()
         elements = (1 if not kinks.get(field) else 2 for field in problem.model.states._fields)
         nodes = [count * number for count, number in zip(counts, elements, strict=True)]
         unknowns = math.prod(nodes)
         check_dense(f"`solver.points` is {','.join(map(str, counts))}", "fewer points", unknowns, unknowns)
+
+    def basis(self, problem, family):
+        del family
         return Polynomials(self.axes(problem))
 
 

@@ -1,5 +1,6 @@
 """Compiled evaluation of the HJB equation: policies, residuals and linearisations at a batch of nodes."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ...models import Derivatives, Equation, Growth, HJBProblem, Outflow
+from ...models import Derivatives, Equation, HJBProblem, Outflow
 from ..base import compiled
 from ..solution import Bracket, Near, Recurrent
 
@@ -51,7 +52,7 @@ def with_faces_only(problem: HJBProblem) -> HJBProblem:
     if problem.faces is None:
         return HJBProblem(problem.model)
     bare = [
-        tuple(Growth(slope=face.slope) if isinstance(face, Growth) else Outflow() for face in sides)
+        tuple(dataclasses.replace(face, extension=0.0) if face.has_known_slope else Outflow() for face in sides)
         for sides in problem.faces
     ]
     return HJBProblem(problem.model, faces=type(problem.faces)(*bare))
@@ -65,7 +66,7 @@ def face_slope(problem, axis: int, side: int, points):
         closure = p.closure(axis, side)
 
         def slope(x):
-            return closure.slope(jnp.asarray(_TIME), p.state(x))
+            return closure.known_slope(jnp.asarray(_TIME), p.state(x))
 
         normal = jnp.zeros(points.shape[-1]).at[axis].set(1.0)
         return jax.vmap(lambda x: jax.jvp(slope, (x,), (normal,)))(points)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ...models import Growth, HJBProblem, StateConstraint
+from ...models import HJBProblem
 from ._branch import in_region
 from ._godunov import Local
 
@@ -30,12 +30,12 @@ class Flow:
         self.points = np.stack([m.ravel() for m in np.meshgrid(*self.nodes, indexing="ij")], axis=-1)
         self.flow = flow_of(local, slopes, hessians)
         closures = problem.model.closures()  # closures of the model; slopes chosen by the solver are not given data
-        self.told = any(isinstance(closure, Growth) for sides in closures for closure in sides)
+        self.told = any(closure.has_asymptote for sides in closures for closure in sides)
         self.exits = [
             (a, side)
             for a, sides in enumerate(closures)
             for side, closure in enumerate(sides)
-            if not isinstance(closure, StateConstraint)
+            if not closure.keeps_inside
         ]
 
     def contradicts(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.stats import qmc
 
-from ...models import AbstractClosure, Automatic, Growth, HJBProblem, StateConstraint
+from ...models import AbstractClosure, Growth, HJBProblem, StateConstraint
 from ...models.base import Point, Scalar
 from ..base import RESULTS, Finish, compiled, result_name
 from ..equation import after_jumps, evaluate_nodes, sample_motion
@@ -57,7 +57,7 @@ class Closed(NamedTuple):
 
 def is_open(problem: HJBProblem) -> bool:
     """Whether the model leaves the closure of any face to the solver."""
-    return any(isinstance(face, Automatic) for sides in problem.closures() for face in sides)
+    return any(face.is_open for sides in problem.closures() for face in sides)
 
 
 def close_faces(problem: HJBProblem, family: int, progress: Callable[..., None]) -> Closed:
@@ -74,7 +74,7 @@ def close_faces(problem: HJBProblem, family: int, progress: Callable[..., None])
             f"`{model.name}` leaves `closures` to the solver, which can choose them for up to four states; it has {dimension}"
             " states: give `closures`."
         )
-    faces = [(a, s) for a, sides in enumerate(problem.closures()) for s in (0, 1) if isinstance(sides[s], Automatic)]
+    faces = [(a, s) for a, sides in enumerate(problem.closures()) for s in (0, 1) if sides[s].is_open]
     _refuse_clocks(problem, faces)
     return _Chooser(problem, family, faces, progress).choose()
 

@@ -144,8 +144,10 @@ class FiniteDifference(AbstractGridded):
         half = tuple(self.fewer(n, 2, least) for n, least in zip(counts, self.fewest(problem), strict=True))
         return None if self.order == 1 or half == counts else dataclasses.replace(self, points=half)
 
-    def check_coupled(self, problem, family):
-        """Coupled regimes are always accepted: the value after such a jump is interpolated on the grid within the Newton system."""
+    def check(self, problem, family, coupled):
+        """Coupled regimes are accepted: the value after such a jump is interpolated on the grid within the Newton system."""
+        del coupled
+        check_memory(self.counts(problem), family, self.order)
 
     def init(self, problem, family, key, guess):
         del key

@@ -19,10 +19,7 @@ from ...models import (
     ClosedFormControl,
     EpsteinZin,
     Equation,
-    Growth,
     HJBProblem,
-    Reflecting,
-    StateConstraint,
 )
 from ..base import chunks
 from ..equation import (
@@ -105,17 +102,15 @@ class Workspace:
         signs = self.transport.signs
         exits = (self.closures[a][int(sign > 0)] for a, sign in enumerate(signs))
         # marching takes the drift as given, but at a state constraint the planner must stop it
-        return tuple(0 if isinstance(exit, StateConstraint) else sign for sign, exit in zip(signs, exits, strict=True))
+        return tuple(0 if exit.keeps_inside else sign for sign, exit in zip(signs, exits, strict=True))
 
     @ft.cache  # noqa: B019
     def faces(self, level: int) -> FaceSlopes:
-        grid, slope, bend = self.grid(level), {}, {}
+        slope, bend = {}, {}
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
-                if isinstance(closure, Growth):
+                if closure.has_known_slope:
                     slope[a, side], bend[a, side] = self.known_slopes(level, a, side)
-                elif isinstance(closure, Reflecting):
-                    slope[a, side] = bend[a, side] = np.zeros((self.family, grid.size))
         return FaceSlopes(slope, bend)
 
     def known_slopes(self, level: int, axis: int, side: int) -> Float[np.ndarray, "2 family node"]:
@@ -160,7 +155,7 @@ class Workspace:
         blocked = np.zeros((grid.size, grid.dimension, 2), dtype=bool)
         for a, sides in enumerate(self.closures):
             for side, closure in enumerate(sides):
-                if isinstance(closure, StateConstraint):
+                if closure.keeps_inside:
                     blocked[:, a, side] = grid.on_face(a, side)
         return blocked
 

@@ -1,6 +1,7 @@
 """The base class of the neural solvers: coarse start, scaling of the networks, resampling, and verdict on the result."""
 
 import abc
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from ..base import (
     RESULTS,
     ROUGH,
     RUNNING,
-    AbstractSolver,
+    AbstractTrainedSolver,
     Finish,
     check_dense,
     check_tolerance,
@@ -90,7 +91,7 @@ class NeuralWorkspace(NamedTuple):
     first: Float[np.ndarray, "family point"]
 
 
-class AbstractNeural(AbstractSolver):
+class AbstractNeural(AbstractTrainedSolver):
     """Networks trained on the residual; subclasses define one training step.
 
     **Raises:** `ValueError` naming an option that is out of its range.
@@ -174,16 +175,16 @@ class AbstractNeural(AbstractSolver):
 
     # -- the driver's protocol --------------------------------------------------------------------------
 
-    def check_coupled(self, problem, family):
-        if family > 1 and not self.joint:
+    def check(self, problem, family, coupled):
+        size = f"`solver.points` is {self.points} and `solver.parameters` {self.parameters}"
+        check_dense(size, "fewer of them", max(self.points, self.parameters), self.parameters)
+        if coupled and family > 1 and not self.joint:
             raise ValueError(
                 f"`solver.joint` is False; the coupled regimes of `{problem.model.name}` must share one network: set it to"
                 " True, or use FiniteDifference."
             )
 
     def init(self, problem, family, key, guess):
-        size = f"`solver.points` is {self.points} and `solver.parameters` {self.parameters}"
-        check_dense(size, "fewer of them", max(self.points, self.parameters), self.parameters)
         labels = labels_of(problem.model, family) if self.joint and family > 1 else np.zeros((family, 0))
         basis = first_basis(problem, labels, self._networks(key), self.points, self.focus)
         workspace, start_state, start_workspace = CollocationWorkspace(problem, family, basis), (), None
@@ -337,6 +338,26 @@ class AbstractNeural(AbstractSolver):
     def terminate(self, state):
         return int(state.status) != RUNNING
 
+    def training_steps(self, state):
+        return int(state.steps[_TRAINING])
+
+    def verdict(self, problem, state, workspace):
+        del problem
+        status = int(state.status)
+        if status == RUNNING and int(state.stage) == _TRAINING:
+            with one_thread(), np.errstate(all="ignore"):
+                status = judge(self._at(state, workspace), self._returned(state))[0]
+        return CODES[status]
+
+    def trained_with(self, architecture, network, **options):
+        return dataclasses.replace(
+            self, architecture=architecture, network=self.network.with_options(network), **options
+        )
+
+    def _returned(self, state: NeuralState) -> Float[np.ndarray, "network unknown"]:
+        """The unknowns of the networks that `finish` returns."""
+        return state.best if np.isfinite(state.least) else state.unknowns
+
     def progress(self, state):
         return {"residual/delta/range": float(np.max(state.norm)), "on fresh points": float(state.left)}, _STAGES[
             int(state.stage)
@@ -360,7 +381,7 @@ class AbstractNeural(AbstractSolver):
         if coarse is not None and int(state.stage) != _TRAINING:  # training has not begun
             start_finish = coarse.finish(problem, state.start, workspace.start)
             return start_finish._replace(result=CODES[status], stats=start_finish.stats | stats)
-        unknowns = state.best if np.isfinite(state.least) else state.unknowns
+        unknowns = self._returned(state)
         result = RESULTS.untrained if status == ROUGH else CODES[status]
         return Finish(
             collocation.basis.value(unknowns),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from ...models import Jump
-from ..solution import Policy, Return, Solution, family_shape, family_size, reshape_family
+from ..solution import Policy, Return, Solution, reshape_family
 
 
 class Regime(eqx.Module):
@@ -35,7 +35,7 @@ def regimes_of(solution: Solution) -> tuple[Regime, ...]:
         if part.coupled is not None:
             place = jnp.asarray(part.place)
             numbers = [number for group, number in groups if group is part.coupled]
-            return (numbers[0] if numbers else add(part.coupled, family_size(part.coupled))[0]), place
+            return (numbers[0] if numbers else add(part.coupled, *part.coupled.family)[0]), place
         number = len(regimes)
         regimes[number] = Regime(part.policy, size, ())
         groups.append((part, number))
@@ -45,7 +45,7 @@ def regimes_of(solution: Solution) -> tuple[Regime, ...]:
                 targets.append(number)
                 members.append(destination.members)
                 continue
-            (_, outcomes) = family_shape(destination, 2)
+            (_, outcomes) = destination.family
             target, place = add(reshape_family(destination, (size * outcomes,), 2), size * outcomes)
             targets.append(target)
             members.append(None if place is None else place.reshape(size, outcomes))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import BSpline
 
-from ...models import Derivatives, Equation, Growth, HJBProblem
+from ...models import Derivatives, Equation, HJBProblem
 from ..base import compiled
 from ..equation import Local
 from ..grid import Downwind, FiniteDifference, LinearSystem, Workspace, one_thread
@@ -45,7 +45,7 @@ class RegimeAdjoint:
             return
         self.high = part.stats["order"] > 1
         self.workspace = workspace_of(part, family)
-        self.outcomes = [_leading(d.value)[1] for d in part.later]
+        self.outcomes = [d.family[1] for d in part.later]
         for destination, outcomes in zip(part.later, self.outcomes, strict=True):
             joined = family * outcomes
             self.destinations.append(RegimeAdjoint(reshape_family(destination, (joined,), 2), joined))
@@ -150,9 +150,7 @@ class RegimeAdjoint:
             down = weights * (0.0 if single_difference else np.minimum(drift[..., a], 0.0))
             for side, closure in enumerate(sides):
                 # a slope that the solver determined on a coarse grid is held fixed
-                if not (
-                    isinstance(closure, Growth) and isinstance(workspace.problem.model.closures()[a][side], Growth)
-                ):
+                if not (closure.has_asymptote and workspace.problem.model.closures()[a][side].has_asymptote):
                     continue
                 face_nodes = np.flatnonzero(grid.on_face(a, side))
                 slope = np.zeros((self.family, face_nodes.size))
@@ -237,11 +235,10 @@ def _face(problem, axis: int, side: int, points, slopes, bends):
         def weighted(diff):
             problem = HJBProblem(eqx.combine(diff, rest))
             closure = problem.closure(axis, side)
-            assert isinstance(closure, Growth)
             normal = jnp.zeros(points.shape[-1]).at[axis].set(1.0)
 
             def at_node(x):
-                return jax.jvp(lambda z: closure.slope(jnp.asarray(_TIME), problem.state(z)), (x,), (normal,))
+                return jax.jvp(lambda z: closure.known_slope(jnp.asarray(_TIME), problem.state(z)), (x,), (normal,))
 
             slope, bend = jax.vmap(at_node)(points)
             return jnp.sum(slopes * slope) + jnp.sum(bends * bend)
@@ -296,7 +293,3 @@ def _add(left: Any, right: Any) -> Any:
 
 def _reshaped(tree: Any, shape: tuple[int, ...], leading: int) -> Any:
     return on_host(lambda leaf: leaf.reshape(shape + leaf.shape[leading:]), tree)
-
-
-def _leading(tree: Any) -> tuple[int, ...]:
-    return jax.tree.leaves(eqx.filter(tree, eqx.is_array))[0].shape

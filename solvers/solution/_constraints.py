@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ...models import Derivatives, HJBProblem, StateConstraint
+from ...models import Derivatives, HJBProblem
 from ...models.base import Point, Scalar
 from ._bracket import Bracket
 from ._interpolation import TensorSpline
@@ -31,8 +31,7 @@ class Choice(NamedTuple):
 
 def bounds_of(problem: HJBProblem) -> Bool[np.ndarray, "state side"]:
     """The faces that are bounds of their state."""
-    faces = problem.closures()
-    return np.array([[isinstance(face, StateConstraint) and face.is_bound for face in sides] for sides in faces])
+    return np.array([[face.is_bound for face in sides] for sides in problem.closures()])
 
 
 def kept_within(problem: HJBProblem, x: Point) -> Point:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Int
 from scipy.sparse.csgraph import connected_components
 
-from ...models import AbstractModel, Growth, HJBProblem, Reflecting, derivatives
+from ...models import AbstractModel, HJBProblem, derivatives
 from ...models.base import Point, Scalar
 from ...models.equation import check_jump
 from ..base import compiled
@@ -82,16 +82,14 @@ class Group(NamedTuple):
     def asked(self, whole: Solution) -> Solution:
         """The solution of the requested members, from a solution of all members."""
 
-        def take(tree: Any) -> Any:
-            return on_host(lambda leaf: leaf[self.place], tree)
-
         if self.origin is not None:
             members = [whole.destinations[number].members for number, _ in self.jumps]  # pyright: ignore[reportAttributeAccessIssue]
             outcomes = [m for _, m in self.jumps]
             destinations = tuple(Return(b[self.place, :m]) for b, m in zip(members, outcomes, strict=True))
             return part_of(whole, self.origin, jnp.asarray(self.place), destinations)
-        destinations = tuple(_rows(d, take) for d in whole.destinations)
-        return part_of(whole, take(whole.problem.replace(continuations=())), jnp.asarray(self.place), destinations)
+        destinations = tuple(_rows(d, self.place) for d in whole.destinations)
+        problem = _taken(whole.problem.replace(continuations=()), self.place)
+        return part_of(whole, problem, jnp.asarray(self.place), destinations)
 
 
 def part_of(
@@ -105,7 +103,9 @@ def part_of(
     )
     problem = problem.replace(continuations=continuations)
     rule = on_host(lambda leaf: leaf[np.asarray(place)], whole.rule)
-    return Solution(problem, value, whole.nodes, whole.result, whole.stats, destinations, whole, place, rule)
+    return Solution(
+        problem, value, whole.nodes, whole.result, whole.stats, destinations, whole, place, rule, place.shape
+    )
 
 
 def returning(problem: HJBProblem, value: Any, members: Int[Array, "family outcome"]) -> Continuation:
@@ -115,19 +115,22 @@ def returning(problem: HJBProblem, value: Any, members: Int[Array, "family outco
     return Continuation(Extended(bare.replace(model=model), landed))
 
 
-def _rows(part: After, take) -> After:
-    """The members of a destination that `take` selects."""
+def _taken(tree: Any, rows: Int[np.ndarray, " member"]) -> Any:
+    return on_host(lambda leaf: leaf[rows], tree)
+
+
+def _rows(part: After, rows: Int[np.ndarray, " member"]) -> After:
+    """Some members of a destination."""
     if isinstance(part, Return):
-        return take(part)
-    deeper = tuple(_rows(d, take) for d in part.destinations)
-    place = None if part.place is None else take(part.place)
+        return _taken(part, rows)
     return dataclasses.replace(
         part,
-        problem=take(part.problem),
-        value=take(part.value),
-        rule=take(part.rule),
-        destinations=deeper,
-        place=place,
+        problem=_taken(part.problem, rows),
+        value=_taken(part.value, rows),
+        rule=_taken(part.rule, rows),
+        destinations=tuple(_rows(d, rows) for d in part.destinations),
+        place=None if part.place is None else _taken(part.place, rows),
+        family=(len(rows), *part.family[1:]),
     )
 
 
@@ -342,12 +345,7 @@ def stored_beside(part: Solution) -> Solution | None:
     """The family of coupled regimes to be stored beside `part`; None if it is `part` itself or if there is none."""
     if part.coupled is None or part.place is None:
         return None
-    return None if np.array_equal(part.place, np.arange(family_size(part.coupled))) else part.coupled
-
-
-def family_size(part: Solution) -> int:
-    """The number of members of a family with stacked leaves."""
-    return jax.tree.leaves(eqx.filter(part.problem.model, eqx.is_array))[0].shape[0]
+    return None if np.array_equal(part.place, np.arange(*part.coupled.family)) else part.coupled
 
 
 class Stored(NamedTuple):
@@ -402,6 +400,7 @@ def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: t
         stored.stats,
         tuple(destinations),
         rule=stored.rule,
+        family=(size,),
     )
 
 
@@ -451,11 +450,10 @@ def beyond(problem: HJBProblem, t: Scalar, z: Float[Array, " state"]) -> tuple[A
     distance, known = z - inside, jnp.zeros(())
     for a, sides in enumerate(problem.closures()):
         for side, closure in enumerate(sides):
-            if not isinstance(closure, (Growth, Reflecting)):
+            if not closure.has_known_slope:
                 continue
             past = distance[a] > 0.0 if side else distance[a] < 0.0
-            if isinstance(closure, Growth):
-                known = known + jnp.where(past, closure.slope(t, problem.state(inside)) * distance[a], 0.0)
+            known = known + jnp.where(past, closure.known_slope(t, problem.state(inside)) * distance[a], 0.0)
             distance = distance.at[a].set(jnp.where(past, 0.0, distance[a]))
     return inside, distance, known
 
@@ -533,7 +531,6 @@ __all__ = [
     "Regimes",
     "Stored",
     "destination_problems",
-    "family_size",
     "filled",
     "is_coupled",
     "landings",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ...models import Equation, HJBProblem, derivatives
 from ..base import compiled
 from ._interpolation import TensorSpline
-from ._solution import Solution, family_shape, on_tensor_grid, reshape_family
+from ._solution import Solution, on_tensor_grid, reshape_family
 
 
 class Near(eqx.Module):
@@ -42,14 +42,14 @@ class Near(eqx.Module):
         destination = self.solution.destinations[number]
         if not isinstance(destination, Solution):
             return None
-        members = int(np.prod(family_shape(destination, 2)))
+        members = int(np.prod(destination.family))
         return near(reshape_family(destination, (family,), 2), problem, family) if members == family else None
 
 
 def near(solution: Solution, problem: HJBProblem, family: int) -> Near | None:
     """A solution as a start of a family; None unless it has the same states and the same number of members."""
     same = solution.problem.model.states._fields == problem.model.states._fields
-    return Near(solution) if same and family_shape(solution, 1) == (family,) else None
+    return Near(solution) if same and solution.family == (family,) else None
 
 
 @compiled

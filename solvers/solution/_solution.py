@@ -149,6 +149,8 @@ class Solution(eqx.Module):
     - `rule`: the rule by which the control is chosen: the maximiser of the Hamiltonian, or a policy network trained by the solver.
     - `coupled`: if a jump leads back, the solution of all regimes that lead to each other, as one family with stacked leaves;
       otherwise None. `place` is the index of this solution in that family.
+    - `family`: the sizes of the leading axes of all array leaves: empty for one solution, (family,) or (family, outcome) for stacked
+      ones.
 
     !!! example
 
@@ -170,6 +172,7 @@ class Solution(eqx.Module):
     coupled: "Solution | None" = None
     place: Int[Array, "*family"] | None = None
     rule: AbstractRule = MAXIMISER
+    family: tuple[int, ...] = eqx.field(static=True, default=())
 
     @property
     def policy(self) -> Policy:
@@ -241,6 +244,7 @@ class Solution(eqx.Module):
             rule=take(self.rule),
             destinations=tuple(d.member(index) if isinstance(d, Solution) else take(d) for d in self.destinations),
             place=None if self.place is None else self.place[index],
+            family=self.family[1:],
         )
 
     def on_nodes_of(self, other: "Solution") -> "Solution":
@@ -256,6 +260,31 @@ class Solution(eqx.Module):
         from ...scenarios.labels import grid_dataset
 
         return grid_dataset(self, nodes)
+
+    def plot(self, state: str | None = None, *, at: dict[str, float] | None = None, neutral: "Solution | None" = None):
+        """Draw controls, social cost of carbon and value along one state.
+
+        **Arguments:** `state`: the state on the horizontal axis; by default the first. `at`: values of the others; by default the
+        middle of their regions. `neutral`: a second solution, drawn dashed, for example without ambiguity aversion.
+
+        **Returns:** the matplotlib axes.
+
+        **Raises:** `ValueError` if there is no such state.
+
+        !!! example
+
+            ```python
+            import abatax as ab
+
+            solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), ab.solvers.FiniteDifference(points=41))
+            axes = solution.plot("state")
+            assert axes[0].get_xlabel()
+            ```
+        """
+        from ...scenarios.figures import plot_solution
+
+        other = None if neutral is None else neutral.to_dataset()
+        return plot_solution(self.to_dataset(), other, state=state, at=at)
 
 
 After: TypeAlias = Solution | Return  # an entry of `Solution.destinations`
@@ -301,6 +330,7 @@ def reshape_family(solution: Any, shape: tuple[int, ...], leading: int) -> Any:
         rule=reshape_leading(solution.rule, shape, leading),
         destinations=tuple(reshape_family(d, shape, leading) for d in solution.destinations),
         place=None if solution.place is None else reshape_leading(solution.place, shape, leading),
+        family=(*shape, *solution.family[leading:]),
     )
 
 
@@ -312,24 +342,19 @@ def on_tensor_grid(
     return np.stack([spline.resample(nodes, linear=linear) for spline in members])
 
 
-def family_shape(part: Solution, axes: int) -> tuple[int, ...]:
-    """The sizes of the family axes of a stacked solution, from its value function or, if that holds no array, from its model."""
-    return jax.tree.leaves(eqx.filter((part.value, part.problem.model), eqx.is_array))[0].shape[:axes]
-
-
 def _resample(part: Solution, like: Solution, size: int) -> Solution:
     """`on_nodes_of` for a family of `size` members."""
-    from ._coupled import family_size, filled, part_of, unfilled
+    from ._coupled import filled, part_of, unfilled
 
     if part.coupled is not None and part.place is not None and like.coupled is not None:
-        whole = _resample(part.coupled, like.coupled, family_size(part.coupled))
+        whole = _resample(part.coupled, like.coupled, *part.coupled.family)
         return part_of(whole, part.problem, part.place, part.destinations)
     destinations = []
     for destination, other in zip(part.destinations, like.destinations, strict=True):
         if isinstance(destination, Return) or isinstance(other, Return):
             destinations.append(destination)
             continue
-        (_, outcomes) = family_shape(destination, 2)
+        (_, outcomes) = destination.family
         joined = (size * outcomes,)
         flat = _resample(reshape_family(destination, joined, 2), reshape_family(other, joined, 2), size * outcomes)
         destinations.append(reshape_family(flat, (size, outcomes), 1))

@@ -41,7 +41,7 @@ def _describe(part: Solution, arrays: Arrays) -> dict[str, Any]:
         if isinstance(destination, Return):
             after.append(None)
             continue
-        size, outcomes = np.asarray(destination.problem.model.preferences.discount_rate).shape[:2]
+        size, outcomes = destination.family
         after.append(_describe(reshape_family(destination, (size * outcomes,), 2), arrays))
     return about | {"destinations": after}
 

@@ -12,9 +12,9 @@ from ...models.base import fingerprint
 from ...neural_operators import ARCHITECTURES, architecture
 from ...solvers import (
     SOLVERS,
-    AbstractNeural,
     AbstractProgress,
     AbstractSolver,
+    AbstractTrainedSolver,
     make_solver,
     solver_class,
     solver_options,
@@ -74,6 +74,17 @@ class Comparison(NamedTuple):
 
         return dataset_of(self)
 
+    def plot(self):
+        """Draw the error of the policy by solver and architecture, best first: seeds as circles, medians as bars.
+
+        **Returns:** the matplotlib axes.
+
+        **Raises:** `ValueError` if no run finished.
+        """
+        from ...scenarios.figures import plot_comparison
+
+        return plot_comparison(self)
+
     def __str__(self):
         columns = ["solver", "architecture", "seed", "parameters", "seconds", "policy_error", "residual_rms", "failure"]
         return self.table[columns].to_string(index=False, float_format="{:.2e}".format)  # pyright: ignore[reportArgumentType]
@@ -105,7 +116,7 @@ def entries_of(
             raise ValueError(
                 f"solver `{name}` finds paths in discrete time; `compare` needs a solver of HJB equations."
             )
-    neural = [name for name, cls in classes.items() if issubclass(cls, AbstractNeural)]
+    neural = [name for name, cls in classes.items() if issubclass(cls, AbstractTrainedSolver)]
     _check_options(neural, options)
     entries = []
     for name in solvers:
@@ -195,7 +206,7 @@ def run_comparison(
 
 
 def _tuned(entry: Entry, budget: Budget, problem: HJBProblem, trials: int, kept, key: str, progress) -> Tuned:
-    if not isinstance(entry.solver, AbstractNeural) or not trials:
+    if not isinstance(entry.solver, AbstractTrainedSolver) or not trials:
         return UNTUNED
     if key not in kept:
 
@@ -242,7 +253,7 @@ def _check_options(neural: Sequence[str], options: Mapping[str, Any]) -> None:
         if option in _RESERVED:
             raise ValueError(f"`solver.{option}` is set by the comparison: use {_RESERVED[option]}.")
         if not neural:
-            kinds = ", ".join(n for n, c in SOLVERS.items() if issubclass(c, AbstractNeural))
+            kinds = ", ".join(n for n, c in SOLVERS.items() if issubclass(c, AbstractTrainedSolver))
             raise ValueError(
                 f"`solver.{option}` is an option of neural solvers ({kinds}), and none of them is compared."
             )

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...models import HJBProblem
 from ...solvers import (
-    AbstractNeural,
     AbstractProgress,
     AbstractSolver,
+    AbstractTrainedSolver,
     Solution,
     Watched,
     result_name,
@@ -121,7 +121,7 @@ def residual_of_trial(entry: Entry, trial: Trial, number: int, budget: Budget, p
 def _solve(entry: Entry, trial: Trial, key, budget: Budget, problem: HJBProblem, watch) -> Solution:
     seconds = math.inf if budget.seconds is None else budget.seconds
     how: dict[str, Any] = {"key": key, "throw": False, "watch": watch, "max_seconds": seconds}
-    if not isinstance(entry.solver, AbstractNeural):
+    if not isinstance(entry.solver, AbstractTrainedSolver):
         return solve(problem, entry.solver, **how)
     # learning-rate schedules end with the last step; with a budget in seconds rates do not decrease
     steps = budget.steps or UNBOUNDED

@@ -1,6 +1,5 @@
 """A small random search over the options of an architecture and a solver, which does not use the reference."""
 
-import dataclasses
 import inspect
 import math
 import time
@@ -11,7 +10,7 @@ import numpy as np
 
 from ... import neural_operators
 from ...neural_operators import SCALE
-from ...solvers import AbstractNeural
+from ...solvers import AbstractTrainedSolver
 from ...solvers.base import compile_clock
 
 SHARE = 0.25  # share of the budget for every trial
@@ -56,7 +55,7 @@ class Tuned(NamedTuple):
 UNTUNED = Tuned(Trial({}, {}), math.nan, 0.0, 0.0, 0, 0)
 
 
-def draw_trial(name: str, solver: AbstractNeural, number: int, fixed: tuple[str, ...] = ()) -> Trial:
+def draw_trial(name: str, solver: AbstractTrainedSolver, number: int, fixed: tuple[str, ...] = ()) -> Trial:
     """The options of one trial: the defaults for number 0, and otherwise random options, which are the same in every process.
 
     Depth changes by at most one layer, sizes by a third, frequencies, gains and the scale of the first weights by up to a
@@ -89,7 +88,7 @@ def draw_trial(name: str, solver: AbstractNeural, number: int, fixed: tuple[str,
 
 def tune(
     name: str,
-    solver: AbstractNeural,
+    solver: AbstractTrainedSolver,
     trials: int,
     residual_of: Callable[[Trial, int], float],
     fixed: tuple[str, ...] = (),
@@ -121,10 +120,11 @@ def tune(
     return Tuned(best, least, spent, compiled, trials, failed)
 
 
-def with_options(solver: AbstractNeural, trial: Trial, architecture: str, **budget: Any) -> AbstractNeural:
+def with_options(
+    solver: AbstractTrainedSolver, trial: Trial, architecture: str, **budget: Any
+) -> AbstractTrainedSolver:
     """The solver with the options of a trial."""
-    network = solver.network.with_options(trial.architecture)
-    return dataclasses.replace(solver, architecture=architecture, network=network, **trial.solver, **budget)
+    return solver.trained_with(architecture, trial.architecture, **trial.solver, **budget)
 
 
 def seed_of(number: int) -> int:

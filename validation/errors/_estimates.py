@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Float
 
-from ...models import AbstractClosure, HJBProblem, StateConstraint
+from ...models import HJBProblem
 from ...solvers import AbstractSolver, FiniteDifference, TensorSpline, solve
 from ...solvers.solution import Regimes, Solution, reshape_leading, splines_through
 from ._metrics import quantities, relative_errors
@@ -102,13 +102,9 @@ def enlarged(problem: HJBProblem, factor: float = 1.5) -> HJBProblem:
         return problem.replace(extension=problem.extension * factor, continuations=())
     box = {}
     for name, (low, high), faces in zip(problem.model.states._fields, problem.region, problem.closures(), strict=True):
-        below, above = (0.0 if _is_bound(face) else 0.1 * (high - low) for face in faces)
+        below, above = (0.0 if face.is_bound else 0.1 * (high - low) for face in faces)
         box[name] = low - below, high + above
     return problem.replace(box=box, continuations=())
-
-
-def _is_bound(face: AbstractClosure) -> bool:
-    return isinstance(face, StateConstraint) and face.is_bound
 
 
 def grid_errors(sample: Sample, solver: FiniteDifference) -> dict[str, Estimate]:

@@ -197,9 +197,27 @@ def test_ever_new_regimes_are_refused_in_one_line():
 def test_a_solver_without_coupled_regimes_names_one_that_has_them():
     problem, solver = ab.HJBProblem(PUSHED), ab.solvers.FiniteDifference()
     with pytest.raises(ValueError, match="jumps of `model` lead back to a regime before them: use FiniteDifference"):
-        ab.solvers.AbstractSolver.check_coupled(solver, problem, 1)
+        ab.solvers.AbstractSolver.check(solver, problem, 1, coupled=True)
     with pytest.raises(ValueError, match="`solver.joint` is False"):
         ab.solve(Switching(), ab.solvers.GaussNewton(joint=False))
+
+
+class Untried(ab.solvers.FiniteDifference):
+    """A solver that cannot solve the regime before the jump, and must not be asked to solve the one after it."""
+
+    name = ""
+
+    def check(self, problem, family, coupled):
+        raise ValueError(f"refused before `{problem.model.jumps()[0].name}`.")
+
+    def init(self, problem, family, key, guess):
+        raise AssertionError("a destination was solved")
+
+
+def test_a_problem_is_refused_before_its_destinations_are_solved():
+    model = ab.models.UncertainDamages()
+    with pytest.raises(ValueError, match="refused before `damage_jump`"):
+        ab.solve(model, Untried())
 
 
 # -- what reads solutions -------------------------------------------------------------------------------------
