@@ -21,6 +21,19 @@ class Derivatives(NamedTuple):
     - `costate`: $V_x$, by state.
     - `hessian`: $V_{xx}$.
     - `after`: for each jump the values after it, one per outcome (see `Equation.after`); empty without jumps.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+
+        import abatax as ab
+
+        problem = ab.HJBProblem(ab.models.LinearQuadratic())
+        t, x = jnp.zeros(()), problem.model.initial_state()
+        at = problem.derivatives(t, x, lambda t, x: -0.5 * x.state**2)
+        assert at.costate == -x.state and problem.best_control(t, x, at).control < 0.0
+        ```
     """
 
     value: Scalar

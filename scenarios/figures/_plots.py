@@ -95,14 +95,14 @@ def draw_errors(ax: Any, comparison: "Comparison", ranked: Records) -> None:
 
 def plot_report(report: "ValidationReport") -> list[Any]:
     """The numbers of a validation as shares of what is allowed: left of the line they are within their bounds."""
-    rows = [row for row in report.rows if row.allowed is not None]
+    rows = [(row, row.allowed) for row in report.rows if row.allowed is not None]
     panel = new_panel(height=max(1.2, 0.24 * len(rows) + 0.75), shown=True)
     panel.figure.set_figwidth(7.6)
     ax = panel.axes[0]
     ax.grid(False)
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
-    for place, row in enumerate(rows):
-        share = max(abs(row.value) / row.allowed, _LEAST) if np.isfinite(row.value) else np.nan
+    for place, (row, allowed) in enumerate(rows):
+        share = max(abs(row.value) / allowed, _LEAST) if np.isfinite(row.value) else np.nan
         colour = AVERSE if row.passed else NEUTRAL
         ax.plot([share], [place], "o", ms=4.5, mfc=colour if row.passed else "none", mec=colour)
     ax.axvline(1.0, color=REFERENCE, lw=1.2)
@@ -112,5 +112,5 @@ def plot_report(report: "ValidationReport") -> list[Any]:
         "Numbers of the validation as shares of what is allowed (open circles: beyond)", loc="left", fontsize=8.5
     )
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_yticks(range(len(rows)), [row.name[:_WORDS] for row in rows])
+    ax.set_yticks(range(len(rows)), [row.name[:_WORDS] for row, _ in rows])
     return panel.axes

@@ -120,7 +120,18 @@ class AbstractSolver(eqx.Module):
 
 
 class AbstractTrainedSolver(AbstractSolver):
-    """A solver that trains a network of a named architecture, step by step. Comparison, tuning and budgets need only this."""
+    """A solver that trains a network of a named architecture, step by step. Comparison, tuning and budgets need only this.
+
+    !!! example
+
+        ```python
+        import abatax as ab
+
+        solver = ab.solvers.GaussNewton(parameters=100)
+        deeper = solver.trained_with("mlp", {"depth": 3}, steps=50)
+        assert isinstance(solver, ab.solvers.AbstractTrainedSolver) and deeper.architecture == "mlp"
+        ```
+    """
 
     architecture: eqx.AbstractVar[str]
 

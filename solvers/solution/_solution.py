@@ -58,14 +58,14 @@ class Policy(eqx.Module):
     value: Value
     rule: AbstractRule = MAXIMISER
 
-    def __call__(self, t: Scalar, x: Point) -> Point:
+    def __call__(self, t: Scalar | float, x: Point) -> Point:
         return self.saddle(t, x)[0]
 
-    def worst_case(self, t: Scalar, x: Point) -> WorstCase:
+    def worst_case(self, t: Scalar | float, x: Point) -> WorstCase:
         """The distortions under which the policy is evaluated."""
         return self.saddle(t, x)[1]
 
-    def saddle(self, t: Scalar, x: Point) -> tuple[Point, WorstCase]:
+    def saddle(self, t: Scalar | float, x: Point) -> tuple[Point, WorstCase]:
         """The control and the worst case together."""
         return _saddle(self, *_strong((t, x)))
 
@@ -73,12 +73,12 @@ class Policy(eqx.Module):
         """The nearest state of the computational box."""
         return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
 
-    def at(self, t: Scalar, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
+    def at(self, t: Scalar | float, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
         """The evaluation at the nearest state of the box, with the control held constant for `step` years; it is not compiled."""
         inside = self.inside(x)
         return evaluate(self.problem, self.value, t, inside, rule=self.rule, additive=additive, step=step)
 
-    def social_cost_of_carbon(self, t: Scalar, x: Point, additive: Point) -> Scalar:
+    def social_cost_of_carbon(self, t: Scalar | float, x: Point, additive: Point) -> Scalar:
         """US$ per tonne of CO2, by the general definition (`HJBProblem.social_cost_of_carbon`).
 
         **Raises:** `ValueError` if the model has no carbon.
@@ -179,7 +179,7 @@ class Solution(eqx.Module):
         """The control and the worst case, as a callable of time and state."""
         return Policy(self.problem, self.value, self.rule)
 
-    def at(self, t: Scalar, x: Point, additive: Point | None = None) -> Evaluation:
+    def at(self, t: Scalar | float, x: Point, additive: Point | None = None) -> Evaluation:
         """Value, slopes, bends, controls, worst case, social cost of carbon and residual at a state, in one record.
 
         **Arguments:** `t`: years since the start (without effect in stationary problems). `x`: the state; a state outside the

@@ -19,7 +19,16 @@ BELOW = {
     "models": set(),
     "common": set(),
 }
-LABELS = "abatax.scenarios.labels"  # the one sub-package that a lower layer imports, inside functions
+LABELS, FIGURES = "abatax.scenarios.labels", "abatax.scenarios.figures"
+# Lower layers import these two inside the methods `to_dataset` and `plot`, and nothing else from above.
+THIN = {
+    "abatax.solvers": {LABELS},
+    "abatax.solvers.paths._simulate": {LABELS, FIGURES},
+    "abatax.solvers.solution._solution": {LABELS, FIGURES},
+    "abatax.solvers.solution._trajectory": {LABELS},
+    "abatax.validation.comparison._compare": {FIGURES},
+    "abatax.validation.errors._report": {FIGURES},
+}
 MOST_MODULES = 20  # in one folder, beside `__init__`
 
 
@@ -101,18 +110,15 @@ def test_layers_point_one_way():
         for name, target, lazy in PAIRS
         if _layer(name) in BELOW
         and _layer(target) not in {_layer(name), "common", *BELOW[_layer(name)]}
-        and not (lazy and _layer(name) == "solvers" and target == LABELS)
+        and not (lazy and target in THIN.get(name, ()))
     }
     assert upward == set()
 
 
-def test_only_the_data_sets_of_solutions_and_paths_reach_for_labels():
-    lazy = {name for name, target, _ in PAIRS if target == LABELS and _layer(name) == "solvers"}
-    assert lazy == {
-        "abatax.solvers",
-        "abatax.solvers.paths._simulate",
-        "abatax.solvers.solution._solution",
-        "abatax.solvers.solution._trajectory",
+def test_only_data_sets_and_figures_of_objects_reach_upward():
+    lazy = {(name, target) for name, target, _ in PAIRS if target in (LABELS, FIGURES) and _layer(name) != "scenarios"}
+    assert {pair for pair in lazy if "." in pair[0] and _layer(pair[0]) in BELOW} == {
+        (name, target) for name, targets in THIN.items() for target in targets
     }
 
 
