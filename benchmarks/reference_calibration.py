@@ -1,7 +1,7 @@
 """Estimated against true errors on 30 problems with exact solutions: is an estimate ever too small, and how generous is it?
 
 Why: a reference is only as good as the error it admits. The factor in `abatax.validation.SAFETY` comes from here, and the table in
-docs/references.md is what this prints. Usage:
+docs/accuracy.md is what this prints. Usage:
 
     python benchmarks/reference_calibration.py
 """

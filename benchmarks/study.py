@@ -30,7 +30,7 @@ MODELS = {
     # the same with capital and knowledge as states, nothing declared
     "net_zero_five_states": functools.partial(knowing, "mature"),
 }
-# Nodes of the finite-difference reference, whose errors docs/two_capital.md and docs/net_zero.md state; the others have an exact
+# Nodes of the finite-difference reference, with errors in docs/models/two_capital.md and net_zero.md; the others have an exact
 # solution, or a reference with errors from the store.
 REFERENCE = {"two_capital": (17, 25, 17), "net_zero": (17, 33, 13)}
 

@@ -7,6 +7,7 @@ Everything is read from declarations (states, controls, units, defaults, docstri
 """
 
 import dataclasses
+import functools
 import inspect
 import re
 import sys
@@ -143,57 +144,75 @@ def short(value: Any) -> str:
     return str(value)
 
 
-PAGES_OF_MODELS = {path.stem: path.name for path in DOCS.glob("*.md") if path.stem in models.MODELS} | {
-    "dice2016": "dice.md",
-    "dice2016_continuous": "dice.md",
-    "dice2023": "dice.md",
-}
+MODEL_PAGES = {"dice2016": "dice.md", "dice2016_continuous": "dice.md", "dice2023": "dice.md"}
+"""Pages of models that share one; every other model has a page of its own name."""
+
+
+def model_page(name: str) -> str:
+    return MODEL_PAGES.get(name, f"{name}.md")
 
 
 def models_page() -> str:
-    parts = [
-        NOTE,
-        "# Models at a glance\n",
-        "States, controls and parameters of the thirteen models, with units and defaults. Additive states enter the value"
-        " additively, so that solvers need no grid for them. `--set`, scenario files and `run.json` use the dotted names of the"
-        " parameters.\n".replace("thirteen", words(len(models.MODELS))),
-    ]
-    rows = []
+    """The gallery: a picture of each policy and a line on each model."""
+    cards, rows = [], []
     for name in models.MODELS:
         model = models.default_model(name)
         discrete = isinstance(model, AbstractDiscreteModel)
+        purpose = first_sentence(type(model))
+        figure = f"figures/models/{name}.svg"
+        picture = f"    [![Policy of {name}](../{figure})]({model_page(name)})\n\n" if (DOCS / figure).exists() else ""
+        cards.append(f"-   **[{name}]({model_page(name)})**\n\n{picture}    {purpose}\n")
         rows.append(
             [
-                f"[`{name}`](#{name})",
-                first_sentence(type(model)).rstrip("."),
+                f"[`{name}`]({model_page(name)})",
                 ", ".join(code(s) for s in model.states._fields),
                 ", ".join(code(c) for c in model.controls._fields),
                 "path in discrete time" if discrete else "HJB equation",
                 "yes" if not discrete and validation.has_exact_value(model) else "",
             ]
         )
-    parts.append(table(["model", "purpose", "states", "controls", "kind", "exact value"], rows))
-    for name in models.MODELS:
-        model = models.default_model(name)
-        cls = type(model)
-        more = f"; [results](../{PAGES_OF_MODELS[name]})" if name in PAGES_OF_MODELS else ""
-        parts.append(f"## {name}\n")
-        parts.append(f"{first_sentence(cls)}\n")
-        parts.append(
-            f"Equation and arguments: [`{cls.__name__}`][]{more}. Source: {getattr(model, 'source', '') or 'this package'}.\n"
-        )
-        rows = [
-            [code(key), kind, v.name, code(v.unit), number(v.low), number(v.high), code(v.iamc)]
-            for kind, group in kinds(model).items()
-            for key, v in group.items()
-        ]
-        parts.append(table(["variable", "kind", "meaning", "unit", "low", "high", "IAMC name"], rows))
-        rows = list(parameter_rows(model))
-        if rows:
-            parts.append('??? note "Parameters"\n')
-            inner = table(["parameter", "default", "unit", "meaning"], rows)
-            parts.append(textwrap.indent(inner, "    "))
+    parts = [
+        NOTE,
+        "# Models\n",
+        f"The {words(len(models.MODELS))} models of the package; each page has the equation, the parameters with units and"
+        " the measured accuracy. Figures show the optimal policy over one state, or over time, with its error where stated.\n",
+        '<div class="grid cards" markdown>\n',
+        "\n".join(cards),
+        "</div>\n",
+        "## States and controls\n",
+        "Additive states enter the value additively, so that solvers need no grid for them; the pages list them. `--set`, scenario"
+        " files and `run.json` use the dotted names of the parameters on these pages.\n",
+        table(["model", "states", "controls", "kind", "exact value"], rows),
+    ]
     return "\n".join(parts)
+
+
+def declarations(name: str) -> str:
+    """Equation, variables and parameters of a model, from its docstring and its fields: a part of its page."""
+    model = models.default_model(name)
+    rows = [
+        [code(key), kind, v.name, code(v.unit), number(v.low), number(v.high), code(v.iamc)]
+        for kind, group in kinds(model).items()
+        for key, v in group.items()
+    ]
+    parts = [
+        equation(type(model)),
+        "## Variables and parameters\n",
+        table(["variable", "kind", "meaning", "unit", "low", "high", "IAMC name"], rows),
+    ]
+    if rows := list(parameter_rows(model)):
+        parts.append('??? note "Parameters, defaults and units"\n')
+        parts.append(textwrap.indent(table(["parameter", "default", "unit", "meaning"], rows), "    "))
+    return "\n".join(parts)
+
+
+def equation(cls: type) -> str:
+    """The docstring of a model up to its arguments, with its units and references."""
+    _, text = (inspect.getdoc(cls) or "").split("\n\n", 1)
+    sections = re.split(r"\n\n(?=\*\*[A-Z][a-z ]+:\*\*)", text.split("\n\n!!! example")[0])
+    kept = [sections[0], *(part for part in sections[1:] if part.startswith(("**Units", "**Good", "**References")))]
+    heading = f"## Equation\n\nArguments and example: [`{cls.__name__}`][].\n"
+    return "\n\n".join([NOTE, heading, *kept]).replace("\n\n\n", "\n\n") + "\n"
 
 
 def words(count: int) -> str:
@@ -406,7 +425,7 @@ def settings_page() -> str:
         ),
         "Lists are written `1,2,3`; `none` leaves an optional block out. A climate ensemble is a CSV file, `published` or"
         " `assessed`. The entries of `ambiguity` are penalties, and `inf` is a planner without ambiguity aversion.\n",
-        "The parameters of each model, with defaults and units: [models at a glance](../models/index.md).\n",
+        "The parameters of each model, with defaults and units, are on the page of the model: [models](../models/index.md).\n",
         "## Exchangeable blocks\n",
         "The name of a block replaces a block by another with its default values. These fields accept several blocks:\n",
         table(["model", "field", "blocks"], fitting),
@@ -505,6 +524,8 @@ def _accepts(model: str, field: str, block: str) -> bool:
 
 PAGES = {
     DOCS / "models/index.md": models_page,
+    **{DOCS / f"models/declarations/{name}.md": functools.partial(declarations, name) for name in models.MODELS},
+    DOCS / "models/declarations/quadratic_regulator.md": functools.partial(equation, models.QuadraticRegulator),
     DOCS / "scenarios/variables.md": variables_page,
     DOCS / "scenarios/settings.md": settings_page,
     DOCS / "scenarios/command_line.md": command_page,

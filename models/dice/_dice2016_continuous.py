@@ -58,7 +58,7 @@ class Dice2016Continuous(Dice2016World, ClosedFormControl, CarbonModel):
     Depreciation is the Euler approximation of a period of DICE, which adds five years of investment without depreciation: 0.0819
     per year. With 0.1 capital would be 14 to 19 % lower. With the generator `logarithm` of the climate block (variant D) the social
     cost of carbon is 5 % below that of DICE in 2015 and 1 % below it from 2030 to 2100; with `euler` (variant A) it is 3 % below.
-    These differences come from the five-year steps of DICE. See docs/dice.md.
+    These differences come from the five-year steps of DICE. See docs/models/dice.md.
 
     First-order conditions: $\mu = (SCC/p_b)^{1/1.6}$ within its limits, with $SCC = -1000V_M/(3.666\,V_K)$ US$/tCO2, and $U_C =
     V_K$. If savings are at a bound, abatement solves one increasing equation. Abatement is clipped to its limits, which are equal

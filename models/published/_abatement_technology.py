@@ -389,7 +389,7 @@ class AbatementTechnology(ClosedFormControl, CarbonModel):
         return type(self.states)(capital, (Inflow(), Growth(slope=self._warming_slope, extension=margin)))
 
     def grid_points(self) -> dict[str, int]:
-        # emissions within 5e-5 and social cost within 4e-4 of a grid with half the cells in capital: docs/abatement_technology.md
+        # emissions within 5e-5 and social cost within 4e-4 of half the cells in capital: docs/models/abatement_technology.md
         return {"log_capital": 25, "temperature": 61}
 
     def _capital_slope(self, t: Scalar, x: Point) -> Scalar:

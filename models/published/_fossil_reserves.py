@@ -273,7 +273,7 @@ class FossilReserves(ClosedFormControl, CarbonModel):
         return price.slope(x.cumulative_emissions, bounds.low, bounds.high)
 
     def grid_points(self) -> dict[str, int]:
-        # social cost and emissions within 3e-4 of the limit of fine grids over 100 years: docs/fossil_reserves.md
+        # social cost and emissions within 3e-4 of the limit of fine grids over 100 years: docs/models/fossil_reserves.md
         return {"log_reserves": 33, "cumulative_emissions": 61, "log_capital": 7}
 
     def initial_state(self) -> Point:

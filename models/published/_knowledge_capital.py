@@ -375,7 +375,7 @@ class KnowledgeCapital(ClosedFormControl, CarbonModel):
         return type(self.states)(capital, warming, knowledge)
 
     def grid_points(self) -> dict[str, int]:
-        # emissions within 2e-5 and social cost within 5e-4 of finer grids: docs/knowledge_capital.md
+        # emissions within 2e-5 and social cost within 5e-4 of finer grids: docs/models/knowledge_capital.md
         return {"log_capital": 7, "temperature": 31, "log_knowledge": 9}
 
     def _far_out(self, x: Point) -> tuple[Scalar, ...]:

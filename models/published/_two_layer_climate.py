@@ -131,7 +131,7 @@ class TwoLayerClimate(UncertainDamages):
         return price * self.damages.bend(x.temperature) * warming
 
     def grid_points(self) -> dict[str, int]:
-        # emissions within 1e-3 and social cost within 1e-4 of spectral collocation at the start: docs/two_layer_climate.md
+        # emissions within 1e-3 and social cost within 1e-4 of spectral collocation at the start: docs/models/two_layer_climate.md
         return {"temperature": 61, "warming_rate": 25}
 
     def initial_state(self) -> Point:

@@ -18,7 +18,7 @@ _REGION = {
     "log_emitting_capital": (3.75, 6.0),
     "log_capital_ratio": (0.0, 4.0),
     "temperature": (1.0, 3.0),
-    # Finite differences do not converge for arrival rates below exp(2.3)/746.67 = 1.3 % a year (docs/net_zero.md).
+    # Finite differences do not converge for arrival rates below exp(2.3)/746.67 = 1.3 % a year (docs/models/net_zero.md).
     "log_knowledge": (2.3, 4.0),
     "log_capital": (6.5, 8.5),
 }
@@ -136,7 +136,7 @@ class NetZero(CapitalTransition):
         return type(self.additive)(**level, log_carbon_intensity=jnp.array(0.0))
 
     def grid_points(self) -> dict[str, int]:
-        # Differences along optimal paths (docs/net_zero.md): three states, social cost and controls within 1.3e-3 of a grid of
+        # Differences along optimal paths (docs/models/net_zero.md): three states, social cost and controls within 1.3e-3 of a grid of
         # 33 x 47 x 37 nodes; five states, intensity reduction within 2e-2 and other controls within 2e-3 of the best path.
         three = {"log_emitting_capital": 15, "log_capital_ratio": 17, "temperature": 25}
         five = {

@@ -62,7 +62,7 @@ class TwoCapital(CapitalTransition):
     total capital, per year.
 
     **References:** Barnett, Brock, Hansen, Hu and Huang 2023, "A Deep Learning Analysis of Climate Change, Innovation, and
-    Uncertainty", doi:10.48550/arXiv.2310.13200. Its published value function is on a false branch (docs/two_capital.md).
+    Uncertainty", doi:10.48550/arXiv.2310.13200. Its published value function is on a false branch (docs/models/two_capital.md).
 
     !!! example
 

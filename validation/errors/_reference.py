@@ -14,7 +14,7 @@ from ...solvers.solution import Solution
 from ._estimates import Estimate, NoReferenceError, Sample, domain_errors, grid_errors, method_errors, rounding_errors
 from ._metrics import quantities, region_points
 
-# Calibrated on 30 problems with exact solutions (benchmarks/reference_calibration.py, docs/references.md) such that no
+# Calibrated on 30 problems with exact solutions (benchmarks/reference_calibration.py, docs/accuracy.md) such that no
 # estimate is below the true error.
 SAFETY = 2.5
 """Factor by which estimated errors are multiplied."""
@@ -92,7 +92,7 @@ def reference(
     - method: the distance to a second method. A first-order scheme is always compared with the second-order scheme.
     - rounding: the change if the value is perturbed by its rounding error at the nodes.
 
-    The factor is calibrated on 30 problems with exact solutions (`docs/references.md`).
+    The factor is calibrated on 30 problems with exact solutions (`docs/accuracy.md`).
 
     **Main arguments:**
 

@@ -173,7 +173,7 @@ def test_abatement_satisfies_its_first_order_condition(model):
 
 @pytest.fixture(scope="module")
 def optimum(model):
-    # the optimum of DICE is near: start there; steps twice those of the table in docs/dice.md
+    # the optimum of DICE is near: start there; steps twice those of the table in docs/models/dice.md
     dice = ab.solve(Dice2016())
     near = Policy(*(np.append(z, z[-1]) for z in dice.controls))
     loop = OpenLoop(model, horizon=500.0, nodes=101, steps=200, spread=1.0, tail=False)

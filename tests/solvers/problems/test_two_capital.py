@@ -19,7 +19,7 @@ def test_research_brings_the_technology_on():
     value, costate, _ = derivatives(TIME, x, solution.value)
     slopes, u = model.published_slopes(x, type(x)(*costate)), solution.policy(TIME, x)
     price = solution.policy.social_cost_of_carbon(TIME, x, model.initial_additive())
-    # of 9 x 17 x 9 x 9 nodes, docs/two_capital.md; twice the capital buys twice the research: V_k > 1
+    # of 9 x 17 x 9 x 9 nodes, docs/models/two_capital.md; twice the capital buys twice the research: V_k > 1
     np.testing.assert_allclose(slopes["capital"], 1.0458, atol=3e-4)
     np.testing.assert_allclose(slopes["temperature"], -0.01041, rtol=5e-3)
     np.testing.assert_allclose([u.dirty_investment, u.green_investment], [0.0608, 0.0910], rtol=2e-2)
