@@ -73,7 +73,7 @@ class Policy(eqx.Module):
         """The nearest state of the computational box."""
         return type(x)(*(jnp.clip(z, *bounds) for z, bounds in zip(x, self.problem.domain, strict=True)))
 
-    def at(self, t: Scalar | float, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
+    def at(self, t: Scalar, x: Point, additive: Point | None = None, step: float | None = None) -> Evaluation:
         """The evaluation at the nearest state of the box, with the control held constant for `step` years; it is not compiled."""
         inside = self.inside(x)
         return evaluate(self.problem, self.value, t, inside, rule=self.rule, additive=additive, step=step)
