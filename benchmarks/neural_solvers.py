@@ -21,7 +21,7 @@ import abatax as ab
 from abatax.solvers import DeepGalerkin, Features, GaussNewton, PolicyIteration, result_name
 
 SOLVERS = {
-    "gauss_newton": GaussNewton(parameters=600, points=900, steps=200),
+    "gauss_newton": GaussNewton(),
     "deep_galerkin, adam": DeepGalerkin(parameters=600, points=900, steps=400, learning_rate=3e-3),
     "deep_galerkin, lbfgs": DeepGalerkin(parameters=600, points=900, steps=60, inner=20, optimizer="lbfgs"),
     "policy_iteration": PolicyIteration(parameters=600, points=900, steps=200, learning_rate=3e-3),

@@ -1,6 +1,6 @@
-"""Neural networks as value functions and policies: architectures, their layers, and networks with bounded outputs."""
+"""Neural networks as value functions and policies: architectures, their layers, and bounds of controls."""
 
-from ._policy_network import PolicyNetwork as PolicyNetwork
+from ._control_bounds import ControlBounds as ControlBounds
 from ._registry import (
     ARCHITECTURES as ARCHITECTURES,
     architecture as architecture,
@@ -8,7 +8,6 @@ from ._registry import (
     make_network as make_network,
 )
 from ._specification import SCALE as SCALE, NetworkOptions as NetworkOptions
-from ._value_network import ValueNetwork as ValueNetwork
 from .layers import (
     ACTIVATIONS as ACTIVATIONS,
     AbstractNetwork as AbstractNetwork,

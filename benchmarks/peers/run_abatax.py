@@ -25,17 +25,20 @@ problem = ab.HJBProblem(ab.models.AKClimate(productivity=None))
 solver, points = SOLVERS[p.variant], jnp.asarray(p.points)
 
 
-def watch(seen):
+class BudgetUsedError(Exception):
+    """Ends a training that has used its processor seconds, with its value function."""
+
+
+def value_of(watched):
+    with clock.stopped():
+        return on_host(lambda leaf: leaf[0], watched.finish().value)  # the one member of the family
+
+
+def watch(watched):
+    if clock.over():
+        raise BudgetUsedError(value_of(watched))
     if clock.due():
-        with clock.stopped():
-            value = on_host(lambda leaf: leaf[0], seen.finish().value)  # the one member of the family
-        clock.note(value)
-
-
-def solve(seconds, watch=None):
-    return ab.solve(
-        problem, solver, key=jr.key(p.seed), max_steps=ENDLESS, max_seconds=seconds, throw=False, watch=watch
-    )
+        clock.note(value_of(watched))
 
 
 def fields(value):
@@ -43,7 +46,14 @@ def fields(value):
     return found["value"], found["slope_temperature"], found["emissions"]
 
 
-solve(min(p.budget, 5.0))
+def solve(**options):
+    return ab.solve(problem, solver, key=jr.key(p.seed), max_steps=ENDLESS, throw=False, **options).value
+
+
+solve(max_seconds=min(p.budget, 5.0))
 clock.start()
-solution = solve(p.budget, watch)
-clock.finish(solution.value, fields, "abatax", "jax")
+try:
+    answer = solve(watch=watch)
+except BudgetUsedError as over:
+    (answer,) = over.args
+clock.finish(answer, fields, "abatax", "jax")

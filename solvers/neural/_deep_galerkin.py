@@ -8,15 +8,12 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ...models import Equation
-from ...neural_operators import NetworkOptions
-from ..base import NONFINITE, compiled
-from ._neural import AbstractNeural
-from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import asked_of, box_lengths, losses, pool_of
-
-# Largest number of restarts from the best networks after a non-finite step; each restart halves the learning rate.
-_RECOVERIES = 8
+from ..base import compiled
+from ._first_order import AbstractFirstOrder, on_device, on_host
+from ._network_parameters import with_parameters
+from ._optimizers import lifted, moved
+from ._residual_loss import losses, with_time_step
+from ._workspace import TrainingData
 
 
 class Descent(NamedTuple):
@@ -25,10 +22,10 @@ class Descent(NamedTuple):
     moments: Any
     faces: Float[np.ndarray, ""]  # weight of the loss on known slopes at faces
     rate: Float[np.ndarray, ""]  # factor on the learning rate after recoveries
-    recoveries: np.ndarray
+    recoveries: np.ndarray  # number of restarts from the best networks
 
 
-class DeepGalerkin(AbstractNeural):
+class DeepGalerkin(AbstractFirstOrder):
     r"""The deep Galerkin method: a first-order optimiser minimises the mean square residual at random points.
 
     $$\min_p\ \frac1N\sum_i\Big[\frac{H(x_i, V_p, \nabla V_p, \nabla^2V_p)}{\sqrt{\delta\rho(x_i)}\,s}\Big]^2 +
@@ -74,72 +71,34 @@ class DeepGalerkin(AbstractNeural):
 
     name: ClassVar[str] = "deep_galerkin"
 
-    architecture: str = eqx.field(static=True, default="gated_mlp")
-    parameters: int = eqx.field(static=True, default=1200)
-    network: NetworkOptions = NetworkOptions()
-    points: int = eqx.field(static=True, default=0)
-    focus: float = eqx.field(static=True, default=0.5)
-    joint: bool = eqx.field(static=True, default=True)
-    start: int = eqx.field(static=True, default=1)
-    coarse: int | tuple[int, ...] = eqx.field(static=True, default=0)
-    steps: int = eqx.field(static=True, default=200)
-    resample: int = eqx.field(static=True, default=5)
-    patience: int = eqx.field(static=True, default=1000)
-    tolerance: float = eqx.field(static=True, default=1e-6)
-    sampling: str = eqx.field(static=True, default="sobol")
-    time_step: float = eqx.field(static=True, default=0.0)
-    optimizer: str = eqx.field(static=True, default="adam")
-    schedule: str = eqx.field(static=True, default="cosine")
-    learning_rate: float = eqx.field(static=True, default=2e-3)
-    inner: int = eqx.field(static=True, default=50)
-    batch: int = eqx.field(static=True, default=256)
     balance: bool = eqx.field(static=True, default=True)
 
-    def __check_init__(self):
-        check_optimizer(self.optimizer, self.schedule)
-        check_training(self.inner, self.batch, self.learning_rate)
-
-    def prepare(self, state, workspace):
-        basis = workspace.basis
-        parameters = basis.trees(state.unknowns)
-        moments = jax.tree.map(np.asarray, lifted(self.optimizer).init(parameters))
+    def prepare(self, state, training):
+        moments = on_host(lifted(self.optimizer).init(training.basis.trees(state.unknowns)))
         return Descent(moments, np.array(1.0), np.array(1.0), np.array(0))
 
-    def improve(self, state, workspace, key):
-        basis, inner = workspace.basis, state.inner
-        pool = pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate))))
-        done = (int(state.steps[-1]) - 1) * self.inner
-        rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
-        rates = jnp.asarray(self.learning_rate * float(inner.rate) * rates)
+    def improve(self, state, training, key):
+        basis, optimizer_state = training.basis, state.optimizer_state
         size = len(basis.points) if self.optimizer == "lbfgs" else min(self.batch, len(basis.points))
         parameters, moments, faces, loss = _train(
-            asked_of(workspace),
-            basis.template,
+            training.data,
             basis.trees(state.unknowns),
-            jax.tree.map(jnp.asarray, inner.moments),
-            jnp.asarray(inner.faces),
-            pool,
-            box_lengths(workspace),
-            rates,
+            on_device(optimizer_state.moments),
+            jnp.asarray(optimizer_state.faces),
+            self.time_step_pace(state, training),
+            jnp.asarray(self.rates(state)),
             key,
             (self.optimizer, size, self.balance and bool(basis.closed)),
         )
         unknowns = basis.rows(parameters)
         if not (np.isfinite(float(loss)) and np.all(np.isfinite(unknowns))):
-            recoveries = int(inner.recoveries) + 1
-            recovered = inner._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
-            if recoveries > _RECOVERIES:
-                return state._replace(inner=recovered, status=np.array(NONFINITE))
-            fresh = self.prepare(state._replace(unknowns=state.best), workspace)
-            return state._replace(unknowns=state.best, inner=recovered._replace(moments=fresh.moments))
-        moments = jax.tree.map(np.asarray, moments)
+            return self.recovered(state, training)
         norm = np.full(len(unknowns), np.sqrt(float(loss)))
-        return state._replace(
-            unknowns=unknowns, norm=norm, inner=inner._replace(moments=moments, faces=np.asarray(faces))
-        )
+        optimizer_state = optimizer_state._replace(moments=on_host(moments), faces=np.asarray(faces))
+        return state._replace(unknowns=unknowns, norm=norm, optimizer_state=optimizer_state)
 
-    def remarks(self, state):
-        return {"recoveries": int(state.inner.recoveries), "weight_faces": float(state.inner.faces)}
+    def optimizer_stats(self, state):
+        return {"recoveries": int(state.optimizer_state.recoveries), "weight_faces": float(state.optimizer_state.faces)}
 
 
 # Relaxation of the balanced weight: the fraction of its update that is applied per step.
@@ -147,17 +106,16 @@ _BALANCING = 0.02
 
 
 @compiled
-def _train(problem: Equation, template, parameters, moments, faces, pool, lengths, rates, key, options):
+def _train(data: TrainingData, parameters, moments, faces, pace, rates, key, options):
     """Perform `inner` optimiser steps and return parameters, moments, weight of the faces and the mean loss."""
+    problem, template, pool, lengths, _ = data
     optimizer, size, balance = options
     rule = lifted(optimizer)
-    family = template.level.shape[0]
-    static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
+    if pace is not None:
+        pool = with_time_step(pool, with_parameters(template, parameters), pace)
 
     def parts(parameters, batch):
-        every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)
-        values = eqx.tree_at(lambda v: v.network, template, eqx.combine(every, static))
-        return losses(problem, values, batch, lengths)
+        return losses(problem, with_parameters(template, parameters), batch, lengths)
 
     def step(carry, now):
         parameters, moments, faces = carry

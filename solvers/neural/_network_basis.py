@@ -1,5 +1,6 @@
 """A basis of neural networks: the equation at scattered points, linearised in the parameters."""
 
+import copy
 import dataclasses
 import functools
 import math
@@ -8,7 +9,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg as sla
@@ -17,23 +17,18 @@ from jaxtyping import Float
 from ...models import HJBProblem
 from ..base import chunks, compiled
 from ..collocation import AbstractScattered, follow_layers, plain_features
+from ._levenberg_marquardt import MINIMAL_DAMPING
+from ._network_parameters import fit, network_row
 from ._network_value import AbstractBase, CoarseSolution, NetworkValue, three
 
 # Points per call of the compiled kernels. Few different shapes require few compilations.
 _CHUNK = 512
-# Smallest damping relative to the mean curvature.
-_MINIMAL_DAMPING = 1e-12
-# Levenberg-Marquardt steps: factor by which the damping falls after a successful step, factor by which it rises after a failed step,
-# and the largest number of trials. The damping must not rise more easily than it falls (Transtrum and Sethna 2012, arXiv:1201.5885):
-# with factors of 3 (down) and 4 (up) it hardly fell, and linear-quadratic problems of one and two states took three to five times as
-# many steps.
-_DAMPING_FALL, _DAMPING_RISE, _TRIES = 5.0, 2.0, 24
 # Distance from the region of interest, in units of its length, at which the weight of the equation is one half. Optimal paths leave
 # the region, and the value function outside determines the values inside: with half a length the errors of `net_zero` were up to
 # four times the errors with one length.
 _HALF_WEIGHT = 1.0
-# Largest number of steps of a fit to values, and the relative error at which the fit stops.
-_FIT, FITTED = 40, 1e-4
+# Relative error at which a fit to values stops.
+FITTED = 1e-4
 
 
 class NetworkBasis(AbstractScattered):
@@ -62,25 +57,27 @@ class NetworkBasis(AbstractScattered):
         super().__init__(problem, box, count, focus, kinks, draw)
 
     def redrawn(
-        self, draw: int, inside: Float[np.ndarray, "point state"] | None = None, base: AbstractBase | None = None
+        self, draw: int, interior: Float[np.ndarray, "point state"] | None = None, base: AbstractBase | None = None
     ) -> "NetworkBasis":
-        """The same networks at fresh points. `inside` replaces the points inside the box, `base` the base of the value function."""
+        """The same networks at fresh points. `interior` replaces the points inside the box, `base` the base of the value function."""
         template = self.template if base is None else dataclasses.replace(self.template, base=base)
         fresh = NetworkBasis(self.problem, template, self.joint, self.count, self.focus, draw)
-        if inside is not None:
-            fresh.points[: self.count] = inside
+        if interior is not None:
+            fresh.points[: self.count] = interior
         return fresh
 
     @property
-    def inside(self) -> Float[np.ndarray, "point state"]:
+    def interior(self) -> Float[np.ndarray, "point state"]:
         """The points that do not lie on faces of the box."""
         return self.points[: self.count]
 
-    def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> None:
-        """Set the known level, range and slopes of the value function of each member."""
-        self.template = dataclasses.replace(
+    def scaled(self, level: np.ndarray, scale: np.ndarray, slope: np.ndarray) -> "NetworkBasis":
+        """The same networks at the same points, with a known level, range and slopes of the value function of each member."""
+        basis = copy.copy(self)
+        basis.template = dataclasses.replace(
             self.template, level=jnp.asarray(level), scale=jnp.asarray(scale), slope=jnp.asarray(slope)
         )
+        return basis
 
     @property
     def corrects(self) -> bool:
@@ -169,10 +166,6 @@ class NetworkBasis(AbstractScattered):
             + 0.5 * np.einsum("na,nab,nb->n", distance, hessian, distance)
         )
 
-    def weighted(self, residuals, scale) -> Float[np.ndarray, "family row"]:
-        """Residuals divided by $\\delta$ and the range of the value function; their sum of squares is a weighted mean."""
-        return residuals * self._units(scale)
-
     @property
     def weights(self) -> Float[np.ndarray, " point"]:
         """Weight of the equation at each point: 1 in the region of interest, smaller outside."""
@@ -185,110 +178,53 @@ class NetworkBasis(AbstractScattered):
         rows = np.concatenate([weights, *(weights[self.on_face(a, side)] for a, side in self.closed)])
         return rows / np.linalg.norm(rows) / (scale * np.asarray(self.template.scale))[:, None]
 
-    def systems(self, local, unknowns, residuals, scale, shift) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The curvature $J^TJ$ and the gradient $J^Tr$ of half the sum of squares, for every network.
-
-        The rows are the equation and the conditions on known slopes, in the units of `weighted`.
-        """
-        value, units, systems = self.value(unknowns), self._units(scale), []
+    def correct(self, local, unknowns, residuals, scale, shift):
+        """The Gauss-Newton correction of every network from the conditions of all members that share it."""
+        value, units, joint_rows, joint_right = self.value(unknowns), self._units(scale), [], []
         for f in range(self.family):
-            blocks = [
-                self.jacobian(value, f, local.discount[f] - shift[f], local.drift[f], local.variance[f], self.points)
-            ]
-            if self.landings:  # coupled members share their parameters
-                blocks[0] = blocks[0] + np.sum(list(self.coupling(unknowns, local, f).values()), axis=0)
+            discount = local.discount[f] - shift[f]
+            rows = self.jacobian(value, f, discount, local.drift[f], local.variance[f], self.points)
+            for derivative in self.coupling(unknowns, local, f).values():  # coupled members share their parameters
+                rows = rows + derivative
+            blocks = [rows]
             for a, side in self.closed:
                 points, length = self.points[self.on_face(a, side)], np.ptp(self.problem.domain[a])
                 drift = np.zeros_like(points)
                 drift[:, a] = scale[f] * length
-                linear_operator = np.zeros(len(points)), drift, np.zeros((*points.shape, points.shape[1]))
-                blocks.append(self.jacobian(value, f, *linear_operator, points))
-            rows, right = np.concatenate(blocks) * units[f, :, None], residuals[f] * units[f]
-            systems.append((rows.T @ rows, rows.T @ right))
-        return self._joined(systems)
+                blocks.append(
+                    self.jacobian(
+                        value, f, np.zeros(len(points)), drift, np.zeros((*drift.shape, len(drift.T))), points
+                    )
+                )
+            joint_rows.append(np.concatenate(blocks) * units[f, :, None])
+            joint_right.append(residuals[f] * units[f])
+        if self.joint:
+            joint_rows, joint_right = [np.concatenate(joint_rows)], [np.concatenate(joint_right)]
+        return np.stack([_least_squares_move(*pair) for pair in zip(joint_rows, joint_right, strict=True)])
 
-    def correct(self, local, unknowns, residuals, scale, shift):
-        return np.stack([damped(system, 0.0) for system in self.systems(local, unknowns, residuals, scale, shift)])
-
-    def fit(self, values, enough: float = FITTED, damping: float = 1e-2):
+    def fit(self, values, tolerance: float = FITTED, damping: float = 1e-2):
         """Fit the networks to values at the points, starting from the parameters of the template.
 
-        The fit stops at the relative error `enough`; `damping` is the damping of the first step.
+        The fit stops at the relative error `tolerance`; `damping` is the damping of the first step.
         """
-        n, d = self.points.shape
-        one, none, flat = np.ones(n), np.zeros((n, d)), np.zeros((n, d, d))
-        unit = np.sqrt(n) * np.asarray(self.template.scale)
-
-        def errors(unknowns):
-            return (self.values_at(unknowns, self.points) - values) / unit[:, None]
-
-        def systems(unknowns):
-            value = self.value(unknowns)
-            rows = [self.jacobian(value, f, one, none, flat, self.points) / unit[f] for f in range(self.family)]
-            return self._joined([(r.T @ r, r.T @ y) for r, y in zip(rows, errors(unknowns), strict=True)])
-
-        unknowns, dampings = self.start(), np.full(1 if self.joint else self.family, damping)
-        for _ in range(_FIT):
-            unknowns, dampings, cost = descend(unknowns, dampings, systems, lambda u: self.costs(errors(u)))
-            if np.all(cost < enough**2):
-                break
-        return unknowns
+        targets = jnp.asarray(values - self.base_at(self.points)[0])
+        start = jnp.asarray(self.start())
+        return np.asarray(fit(self.template, start, jnp.asarray(self.points), targets, tolerance, damping))
 
     def start(self) -> Float[np.ndarray, "network unknown"]:
         """The parameters of the template."""
         return self.rows(eqx.filter(self.template.network, eqx.is_inexact_array))[: 1 if self.joint else None]
 
-    def costs(self, rows: np.ndarray) -> Float[np.ndarray, " network"]:
-        """The sum of squared residuals of each network."""
-        sums = np.sum(rows**2, axis=1)
-        return np.mean(sums, keepdims=True) if self.joint else sums
 
-    def _joined(self, systems: list) -> list[tuple[np.ndarray, np.ndarray]]:
-        if not self.joint:
-            return systems
-        curvature, gradient = (sum(parts) / self.family for parts in zip(*systems, strict=True))
-        return [(np.asarray(curvature), np.asarray(gradient))]
-
-
-def descend(
-    unknowns: Float[np.ndarray, "network unknown"],
-    damping: Float[np.ndarray, " network"],
-    systems: Callable,
-    costs: Callable,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Perform one Levenberg-Marquardt step of every network: the damping is raised until the cost falls.
-
-    **Returns:** unknowns, the damping of the next step, and costs. A network that no step improves keeps its unknowns and gets an
-    infinite damping.
-    """
-    before, system_of = costs(unknowns), systems(unknowns)
-    unknowns, damping, cost = unknowns.copy(), damping.copy(), before.copy()
-    unimproved = np.isfinite(damping)
-    for _ in range(_TRIES):
-        trial = unknowns.copy()
-        for k in np.flatnonzero(unimproved):
-            trial[k] += damped(system_of[k], damping[k])
-        trial_cost = costs(trial)
-        better = unimproved & np.isfinite(trial_cost) & (trial_cost < before)
-        unknowns[better], cost[better] = trial[better], trial_cost[better]
-        # after a successful step the next one is longer
-        damping = np.where(better, damping / _DAMPING_FALL, np.where(unimproved, damping * _DAMPING_RISE, damping))
-        unimproved &= ~better
-        if not unimproved.any():
-            return unknowns, np.maximum(damping, _MINIMAL_DAMPING), cost
-    return unknowns, np.where(unimproved, np.inf, np.maximum(damping, _MINIMAL_DAMPING)), cost
-
-
-def damped(system: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
-    """The Levenberg-Marquardt move $-(J^TJ + \\lambda cI)^{-1}J^Tr$ with the mean curvature $c$; NaN if the matrix is singular."""
-    curvature, gradient = system
-    matrix = curvature + max(damping, _MINIMAL_DAMPING) * np.trace(curvature) / len(gradient) * np.eye(len(gradient))
+def _least_squares_move(rows: Float[np.ndarray, "row unknown"], residuals: Float[np.ndarray, " row"]) -> np.ndarray:
+    """The move $-(J^TJ + \\lambda cI)^{-1}J^Tr$ with the mean curvature $c$ and the minimal damping; NaN if it is singular."""
+    curvature, size = rows.T @ rows, rows.shape[1]
+    curvature[np.diag_indices(size)] += MINIMAL_DAMPING * np.trace(curvature) / size
     try:
-        return -sla.cho_solve(
-            sla.cho_factor(matrix, overwrite_a=True, check_finite=False), gradient, check_finite=False
-        )
+        factor = sla.cho_factor(curvature, overwrite_a=True, check_finite=False)
     except sla.LinAlgError:
-        return np.full_like(gradient, np.nan)
+        return np.full(size, np.nan)
+    return -sla.cho_solve(factor, rows.T @ residuals, check_finite=False)
 
 
 @compiled
@@ -315,13 +251,4 @@ def _known(value, points):
 def _rows(values, member, points, discount, drift, variance):
     # the member is selected inside the compiled function: selecting it leaf by leaf took a third of the time of a step
     value = jax.tree.map(lambda leaf: leaf[member] if eqx.is_array(leaf) else leaf, values)
-    parameters, rest = eqx.partition(value.network, eqx.is_inexact_array)
-
-    def row(z, c, b, v):
-        def operate(p):
-            v0, v1, v2 = three(dataclasses.replace(value, network=eqx.combine(p, rest)).learnt, z)
-            return c * v0 + b @ v1 + jnp.sum(v * v2)
-
-        return jax.flatten_util.ravel_pytree(jax.grad(operate)(parameters))[0]
-
-    return jax.vmap(row)(points, discount, drift, variance)
+    return jax.vmap(lambda *at: network_row(value, *at))(points, discount, drift, variance)

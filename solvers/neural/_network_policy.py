@@ -9,37 +9,36 @@ from jaxtyping import Array, Float
 
 from ...models import HJBProblem
 from ...models.base import Point, Scalar
+from ...neural_operators import ControlBounds
 from ..solution import AbstractRule, Choice, Value
 from ._network_value import NetworkInputs
 
-# Smallest distance of the centre from a bound, and smallest spread, as fractions of the range of a control.
-_EDGE, _NARROW = 1e-3, 1e-3
+# Smallest standard deviation of the scores of the initial controls; a constant control has none.
+_NARROW = 1e-3
 
 
 class NetworkPolicy(AbstractRule):
-    r"""Controls between their bounds: $u = u_{\min} + (u_{\max} - u_{\min})\,\mathrm{sigmoid}(o + g\,N(b(x), \ell))$.
+    r"""Controls within their bounds: $u = c(o + g\,N(b(x), \ell))$ with the map $c$ from scores to controls.
 
-    $o$ and $g$ standardise the initial controls, so that wide bounds do not make a control hard to learn.
+    $o$ and $g$ standardise the scores of the initial controls, so that wide bounds do not make a control hard to learn.
 
     **Arguments:**
 
     - `network`: $N$, with one output per control.
     - `inputs`: $b$ and $\ell$, the inputs of the network at a state.
-    - `low`, `high`: bounds in the units of the controls.
-    - `offset`, `gain`: $o$ and $g$, mean and standard deviation of the initial logits.
+    - `bounds`: $c$, with the bounds in the units of the controls.
+    - `offset`, `gain`: $o$ and $g$, mean and standard deviation of the scores of the initial controls.
     """
 
     network: Any
     inputs: NetworkInputs
-    low: Float[Array, "*family control"]
-    high: Float[Array, "*family control"]
+    bounds: ControlBounds
     offset: Float[Array, "*family control"]
     gain: Float[Array, "*family control"]
 
     def at(self, z: Float[Array, " state"]) -> Float[Array, " control"]:
         """Controls at a coordinate vector."""
-        score = self.offset + self.gain * self.network(self.inputs(z))
-        return self.low + (self.high - self.low) * jax.nn.sigmoid(score)
+        return self.bounds(self.offset + self.gain * self.network(self.inputs(z)))
 
     def choose(
         self,
@@ -55,13 +54,20 @@ class NetworkPolicy(AbstractRule):
         return Choice(controls, problem.derivatives(t, x, value))
 
 
-def scaled_policy(
-    network: Any, inputs: NetworkInputs, bounds: tuple, controls: Float[np.ndarray, "family point control"]
-) -> NetworkPolicy:
-    """A policy network scaled so that outputs of order one represent the given controls."""
-    low, high = (np.array([getattr(v, side) for v in bounds], dtype=float) for side in ("low", "high"))
-    share = np.clip((controls - low) / (high - low), _EDGE, 1.0 - _EDGE)
-    logit = np.log(share / (1.0 - share))
-    gain = np.maximum(np.std(logit, axis=1), _NARROW)
-    low, high = (jnp.asarray(np.broadcast_to(a, gain.shape)) for a in (low, high))
-    return NetworkPolicy(network, inputs, low, high, jnp.asarray(np.mean(logit, axis=1)), jnp.asarray(gain))
+def control_bounds(problem: HJBProblem, family: int) -> ControlBounds:
+    """The bounds of the controls of a problem, repeated for every member of a family."""
+    variables = tuple(problem.model.controls)
+    bounds = ControlBounds([v.low for v in variables], [v.high for v in variables])
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (family, *leaf.shape)), bounds)
+
+
+def score_scales(
+    bounds: ControlBounds, controls: Float[np.ndarray, "family point control"]
+) -> tuple[Float[np.ndarray, "family control"], Float[np.ndarray, "family control"]]:
+    """Offset and gain with which network outputs of order one represent given controls."""
+    scores = np.stack([_member(bounds, f).scores(u) for f, u in enumerate(controls)])
+    return np.mean(scores, axis=1), np.maximum(np.std(scores, axis=1), _NARROW)
+
+
+def _member(bounds: ControlBounds, member: int) -> ControlBounds:
+    return jax.tree.map(lambda leaf: leaf[member], bounds)

@@ -1,6 +1,5 @@
 """First-order optimisers and learning-rate schedules, by name."""
 
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +8,6 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..base import check_whole
 from ._soap import soap
 
 OPTIMIZERS = ("adam", "adamw", "muon", "soap", "lbfgs")
@@ -27,17 +25,6 @@ def check_optimizer(optimizer: str, schedule: str) -> None:
     for field, value, names in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
         if value not in names:
             raise ValueError(f"`solver.{field}` is {value!r}; it must be one of {', '.join(names)}.")
-
-
-def check_training(inner: int, batch: int, learning_rate: float) -> None:
-    """Check the options of first-order training.
-
-    **Raises:** `ValueError` if a number is out of its range.
-    """
-    for name, value in (("inner", inner), ("batch", batch)):
-        check_whole(name, value, 1)
-    if not 0.0 < learning_rate < math.inf:
-        raise ValueError(f"`solver.learning_rate` is {learning_rate}; it must be > 0 and finite.")
 
 
 def learning_rates(schedule: str, steps: int, first: int, count: int) -> Float[np.ndarray, " step"]:

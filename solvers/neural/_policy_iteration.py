@@ -8,29 +8,29 @@ import numpy as np
 from jaxtyping import Float
 
 from ...models import Equation
-from ...neural_operators import NetworkOptions
-from ..base import NONFINITE, compiled
-from ._network_policy import NetworkPolicy, scaled_policy
-from ._neural import AbstractNeural
-from ._optimizers import check_optimizer, check_training, learning_rates, lifted, moved
-from ._residual_loss import asked_of, at_point, box_lengths, greedy, losses, over_members, pool_of, with_landings
+from ..base import compiled
+from ._first_order import AbstractFirstOrder, on_device, on_host
+from ._network_parameters import with_parameters
+from ._network_policy import NetworkPolicy, control_bounds, score_scales
+from ._optimizers import lifted, moved
+from ._residual_loss import at_point, greedy, losses, over_members, with_landings, with_time_step
+from ._workspace import TrainingData, TrainingSet
 
 METHODS = ("dgm_pia", "actor_critic")
-_RECOVERIES = 8
 
 
 class Turns(NamedTuple):
     """The policy network and the state of both optimisers."""
 
     policy: Any  # trainable parameters, as numpy arrays
-    scaling: tuple[np.ndarray, ...]  # bounds, offset and gain of the policy
+    scales: tuple[np.ndarray, np.ndarray]  # offset and gain of the scores of the policy
     moments: tuple[Any, Any]  # optimiser moments of value and policy
     rate: Float[np.ndarray, ""]
     recoveries: np.ndarray
     gap: Float[np.ndarray, ""]  # mean distance of the policy from the maximiser, relative to the range of the controls
 
 
-class PolicyIteration(AbstractNeural):
+class PolicyIteration(AbstractFirstOrder):
     r"""Policy iteration with two networks, one for the value function and one for the policy.
 
     Policy evaluation minimises the mean square of $H(x, u_q(x), V_p, \ldots)$ over $p$ with the policy fixed; policy improvement
@@ -61,7 +61,7 @@ class PolicyIteration(AbstractNeural):
         import abatax as ab
 
         solver = ab.solvers.PolicyIteration(parameters=100, steps=5, inner=20)
-        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver, throw=False)
+        solution = ab.solve(ab.Equation(ab.models.LinearQuadratic()), solver, throw=False)
         assert solution.stats["policy_gap"] < 0.5
         ```
     """
@@ -69,134 +69,95 @@ class PolicyIteration(AbstractNeural):
     name: ClassVar[str] = "policy_iteration"
 
     method: str = eqx.field(static=True, default="dgm_pia")
-    architecture: str = eqx.field(static=True, default="gated_mlp")
-    parameters: int = eqx.field(static=True, default=1200)
-    network: NetworkOptions = NetworkOptions()
-    points: int = eqx.field(static=True, default=0)
-    focus: float = eqx.field(static=True, default=0.5)
-    joint: bool = eqx.field(static=True, default=True)
-    start: int = eqx.field(static=True, default=1)
-    coarse: int | tuple[int, ...] = eqx.field(static=True, default=0)
-    steps: int = eqx.field(static=True, default=200)
-    resample: int = eqx.field(static=True, default=5)
-    patience: int = eqx.field(static=True, default=1000)
-    tolerance: float = eqx.field(static=True, default=1e-6)
-    sampling: str = eqx.field(static=True, default="sobol")
-    time_step: float = eqx.field(static=True, default=0.0)
-    optimizer: str = eqx.field(static=True, default="adam")
-    schedule: str = eqx.field(static=True, default="cosine")
-    learning_rate: float = eqx.field(static=True, default=2e-3)
-    inner: int = eqx.field(static=True, default=50)
-    batch: int = eqx.field(static=True, default=256)
 
     def __check_init__(self):
-        check_optimizer(self.optimizer, self.schedule)
         if self.method not in METHODS:
             raise ValueError(f"`solver.method` is {self.method!r}; it must be one of {', '.join(METHODS)}.")
         if self.optimizer == "lbfgs":
             raise ValueError(
                 "`solver.optimizer` is 'lbfgs'; two networks that take turns need adam, adamw, muon or soap."
             )
-        check_training(self.inner, self.batch, self.learning_rate)
 
-    def prepare(self, state, workspace):
-        basis = workspace.basis
-        basis.scaled(state.level, state.scale, state.slope)
-        local = workspace.evaluate(state.unknowns)
-        network = self._network(workspace)
-        bounds, controls = tuple(workspace.problem.model.controls), np.stack(local.control, axis=-1)
-        policy = scaled_policy(network, basis.template.inputs, bounds, controls)
-        parameters = _first(eqx.filter(network, eqx.is_inexact_array), len(state.unknowns))
+    def prepare(self, state, training):
+        basis = training.basis
+        local = training.collocation.evaluate(state.unknowns)
+        network = self._policy_network(training)
+        controls = np.stack(local.control, axis=-1)
+        scales = score_scales(control_bounds(training.problem, training.family), controls)
+        networks = len(state.unknowns)
+        parameters = jax.tree.map(lambda leaf: leaf[:networks], eqx.filter(network, eqx.is_inexact_array))
         rule = lifted(self.optimizer)
         moments = rule.init(basis.trees(state.unknowns)), rule.init(parameters)
-        arrays = jax.tree.map(np.asarray, (parameters, (policy.low, policy.high, policy.offset, policy.gain), moments))
-        policies, scaling, moments = arrays
-        return Turns(policies, scaling, moments, np.array(1.0), np.array(0), np.array(np.nan))
+        policies, moments = on_host((parameters, moments))
+        return Turns(policies, scales, moments, np.array(1.0), np.array(0), np.array(np.nan))
 
-    def _network(self, workspace) -> Any:
-        """The policy networks, one per value network, with leaves stacked over the family."""
-        value = workspace.basis.template
-        size = len(workspace.problem.model.controls)
-        network = self.network.make(
-            self.architecture, value.inputs.size, size, parameters=self.parameters, key=jr.key(size)
-        )
-        family = workspace.family
-        stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * family), eqx.filter(network, eqx.is_array))
+    def _policy_network(self, training: TrainingSet) -> Any:
+        """The initial policy networks, one per member, with stacked leaves."""
+        inputs, size = training.basis.template.inputs.size, len(training.problem.model.controls)
+        network = self.network.make(self.architecture, inputs, size, parameters=self.parameters, key=jr.key(size))
+        stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * training.family), eqx.filter(network, eqx.is_array))
         return eqx.combine(stack, eqx.filter(network, eqx.is_array, inverse=True))
 
-    def improve(self, state, workspace, key):
-        basis, inner = workspace.basis, state.inner
-        if not np.isfinite(float(inner.gap)):
+    def improve(self, state, training, key):
+        if not np.isfinite(float(state.optimizer_state.gap)):
             # first step: the controls of the fitted value function scale the policy
-            inner = self.prepare(state, workspace)
-        done = (int(state.steps[-1]) - 1) * self.inner
-        rates = learning_rates(self.schedule, self.steps * self.inner, done, self.inner)
-        rates = self.learning_rate * float(inner.rate) * rates
+            fresh = self.prepare(state, training)
+            optimizer_state = fresh._replace(
+                rate=state.optimizer_state.rate, recoveries=state.optimizer_state.recoveries
+            )
+            state = state._replace(optimizer_state=optimizer_state)
+        basis, optimizer_state, rates = training.basis, state.optimizer_state, self.rates(state)
         blocks = self.method == "dgm_pia"
         turns = np.repeat([0, 1], self.inner) if blocks else np.tile([0, 1], self.inner)
         rates = np.tile(rates, 2) if blocks else np.repeat(rates, 2)
-        policy = self._policy(workspace, inner)
-        trained = jax.tree.map(jnp.asarray, (basis.trees(state.unknowns), inner.policy, inner.moments))
-        training = _take_turns(
-            asked_of(workspace),
-            (basis.template, policy),
-            trained,
-            pool_of(workspace, state.unknowns, self.pace(state, float(np.max(workspace.discount_rate)))),
-            box_lengths(workspace),
+        parameters, policies, moments, loss, gap = _take_turns(
+            training.data,
+            self._policy(training, optimizer_state),
+            on_device((basis.trees(state.unknowns), optimizer_state.policy, optimizer_state.moments)),
+            self.time_step_pace(state, training),
             (jnp.asarray(turns), jnp.asarray(rates)),
             key,
             (self.optimizer, min(self.batch, len(basis.points))),
         )
-        parameters, policies, moments, loss, gap = training
         unknowns = basis.rows(parameters)
         if not (np.isfinite(float(loss)) and np.isfinite(float(gap)) and np.all(np.isfinite(unknowns))):
-            recoveries = int(inner.recoveries) + 1
-            restored = state._replace(unknowns=state.best)
-            fresh = self.prepare(restored, workspace)
-            recovered = fresh._replace(rate=0.5 * inner.rate, recoveries=np.array(recoveries))
-            restored = restored._replace(inner=recovered)
-            return restored._replace(status=np.array(NONFINITE)) if recoveries > _RECOVERIES else restored
-        arrays = jax.tree.map(np.asarray, (policies, moments))
-        inner = inner._replace(policy=arrays[0], moments=arrays[1], gap=np.asarray(gap))
-        return state._replace(unknowns=unknowns, norm=np.full(len(unknowns), np.sqrt(float(loss))), inner=inner)
-
-    def _policy(self, workspace, inner: Turns) -> NetworkPolicy:
-        """The policy networks with initial parameters and the scaling of this state."""
-        return NetworkPolicy(
-            self._network(workspace), workspace.basis.template.inputs, *map(jnp.asarray, inner.scaling)
+            return self.recovered(state, training)
+        policies, moments, gap = on_host((policies, moments, gap))
+        optimizer_state = optimizer_state._replace(policy=policies, moments=moments, gap=gap)
+        return state._replace(
+            unknowns=unknowns, norm=np.full(len(unknowns), np.sqrt(float(loss))), optimizer_state=optimizer_state
         )
 
-    def trained_policy(self, state, workspace):
-        return _with_parameters(self._policy(workspace, state.inner), jax.tree.map(jnp.asarray, state.inner.policy))
+    def _policy(self, training: TrainingSet, optimizer_state: Turns) -> NetworkPolicy:
+        """The policy networks with initial parameters and the scaling of this state."""
+        return NetworkPolicy(
+            self._policy_network(training),
+            training.basis.template.inputs,
+            control_bounds(training.problem, training.family),
+            *map(jnp.asarray, optimizer_state.scales),
+        )
 
-    def remarks(self, state):
-        return {"recoveries": int(state.inner.recoveries), "policy_gap": float(state.inner.gap)}
+    def trained_policy(self, state, training):
+        return with_parameters(self._policy(training, state.optimizer_state), on_device(state.optimizer_state.policy))
 
-
-def _first(tree: Any, networks: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[:networks], tree)
-
-
-def _with_parameters(template: Any, parameters: Any) -> Any:
-    """The value functions or policies of all members with trained parameters, which members may share."""
-    family = template.inputs.label.shape[0]
-    every = jax.tree.map(lambda a: jnp.broadcast_to(a, (family, *a.shape[1:])), parameters)
-    static = eqx.filter(template.network, eqx.is_inexact_array, inverse=True)
-    return eqx.tree_at(lambda v: v.network, template, eqx.combine(every, static))
+    def optimizer_stats(self, state):
+        return {"recoveries": int(state.optimizer_state.recoveries), "policy_gap": float(state.optimizer_state.gap)}
 
 
 @compiled
-def _take_turns(problem: Equation, templates, trained, pool, lengths, schedule, key, options):
+def _take_turns(data: TrainingData, policy: NetworkPolicy, trained, pace, schedule, key, options):
     """Perform steps of both optimisers; return parameters, moments, the mean evaluation loss and the final policy gap."""
-    (value, policy), (optimizer, size) = templates, options
+    (problem, value, pool, lengths, _), (optimizer, size) = data, options
     rule = lifted(optimizer)
+    if pace is not None:
+        pool = with_time_step(pool, with_parameters(value, trained[0]), pace)
 
     def controls(p: Equation, both, row):
         return type(p.model.controls)(*both[1].at(row.points))
 
     def evaluation(parameters, policies, batch):
-        values = _with_parameters(value, parameters)
-        u = over_members(controls, problem, jax.lax.stop_gradient((values, _with_parameters(policy, policies))), batch)
+        values = with_parameters(value, parameters)
+        u = over_members(controls, problem, jax.lax.stop_gradient((values, with_parameters(policy, policies))), batch)
         terms = losses(problem, values, batch, lengths, u)
         return terms.equation + terms.faces
 
@@ -209,12 +170,12 @@ def _take_turns(problem: Equation, templates, trained, pool, lengths, schedule, 
             h = p.hamiltonian(t, x, controls(p, (v, acts), row), at)
             return -row.weights * h / (p.model.preferences.discount_rate * v.scale)
 
-        values = _with_parameters(value, parameters)
+        values = with_parameters(value, parameters)
         return jnp.mean(
             over_members(
                 negative_hamiltonian,
                 problem,
-                (values, _with_parameters(policy, policies)),
+                (values, with_parameters(policy, policies)),
                 with_landings(problem, values, batch),
             )
         )
@@ -239,7 +200,7 @@ def _take_turns(problem: Equation, templates, trained, pool, lengths, schedule, 
 
     keys = jr.split(key, schedule[0].shape[0])
     (parameters, policies, moments), step_losses = jax.lax.scan(step, trained, (schedule, keys))
-    values, acts = _with_parameters(value, parameters), _with_parameters(policy, policies)
+    values, acts = with_parameters(value, parameters), with_parameters(policy, policies)
 
     def gap(p, both, row):
         best = jnp.stack(greedy(p, both[0], row))

@@ -25,9 +25,9 @@ class Pool(NamedTuple):
     slopes: Float[Array, "point family state"]  # known normal slopes, else 0
     bends: Float[Array, "point family state"]  # normal derivatives of the known slopes, else 0
     after: tuple[Float[Array, "point family outcome"], ...]  # values after the jumps
-    before: Float[Array, "point family"]  # values one time step ago
     known: tuple[Array, ...]  # value, slopes and hessian of the base: leading axes point, family
-    pace: Float[Array, " point"]  # reciprocal of that time step (1/yr), 0 for none
+    before: Float[Array, "point family"]  # values one time step ago
+    pace: Float[Array, " point"]  # reciprocal of that time step (1/yr), 0 for the stationary equation
     # landings of jumps within the family (see `Landing`), leading axis point
     landed: tuple[tuple[Array, Array, Array], ...] = ()
 
@@ -46,8 +46,8 @@ class Losses(NamedTuple):
     faces: Float[Array, ""]  # error of the slopes at faces with a known slope
 
 
-def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, pace: float = 0.0) -> Pool:
-    """The points of a workspace. With a `pace` (1/yr), networks take an implicit time step from the values of `unknowns`."""
+def pool_of(workspace: CollocationWorkspace[NetworkBasis]) -> Pool:
+    """The points of a workspace with all data there that training does not change."""
     basis = workspace.basis
     n, d = basis.points.shape
     closed, slopes, bends = np.zeros((n, d)), np.zeros((n, workspace.family, d)), np.zeros((n, workspace.family, d))
@@ -58,18 +58,24 @@ def pool_of(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray,
     after = tuple(jnp.asarray(np.swapaxes(values, 0, 1)) for values in workspace.known_after)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     points, weights, closed, slopes, bends = map(jnp.asarray, (basis.points, weights, closed, slopes, bends))
-    before = jnp.asarray(basis.values_at(unknowns, basis.points).T if pace else np.zeros((n, workspace.family)))
     known = tuple(jnp.asarray(np.swapaxes(leaf, 0, 1)) for leaf in basis.base_at(basis.points))
 
     def points_first(part):
         return jnp.asarray(np.moveaxis(part, 2, 0))
 
     landed = tuple((points_first(a.inside), points_first(a.distance), points_first(a.known)) for a in basis.landings)
-    return Pool(points, weights, closed, slopes, bends, after, before, known, jnp.full(n, pace), landed)
+    before, pace = jnp.zeros((n, workspace.family)), jnp.zeros(n)
+    return Pool(points, weights, closed, slopes, bends, after, known, before, pace, landed)
 
 
-def asked_of(workspace: CollocationWorkspace[NetworkBasis]) -> Equation:
-    """The problem with which losses are computed. For a coupled family it includes the members that jumps lead to."""
+def with_time_step(pool: Pool, values: NetworkValue, pace: Float[Array, ""]) -> Pool:
+    """The pool for an implicit time step of length 1/`pace` (yr) from the values of the given networks."""
+    learnt = eqx.filter_vmap(lambda v: jax.vmap(v.learnt)(pool.points))(values)
+    return pool._replace(before=pool.known[0] + learnt.T, pace=jnp.broadcast_to(pace, pool.pace.shape))
+
+
+def equation_of_losses(workspace: CollocationWorkspace[NetworkBasis]) -> Equation:
+    """The equation with which losses are computed. For a coupled family it includes the members that jumps lead to."""
     return workspace.followed if workspace.coupled else workspace.bare
 
 

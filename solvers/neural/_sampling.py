@@ -1,4 +1,4 @@
-"""Sampling of new collocation points."""
+"""The distribution of collocation points."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...models import HJBProblem
+from ..base import check_whole
 from ..collocation import CollocationWorkspace
 from ._network_basis import NetworkBasis
 
@@ -20,57 +21,78 @@ _STEPS, _YEARS = 20, 4.0
 _FAR = 0.1  # largest drift of a step relative to the region: longer explicit steps of fast states would overshoot
 
 
-def check_sampling(sampling: str) -> None:
-    """Check the name of a sampling method.
+class Sampler(eqx.Module):
+    """The distribution of the collocation points.
 
-    **Raises:** `ValueError` if the name is unknown.
+    **Arguments:**
+
+    - `method`: `sobol`, `uniform`, `residual` or `trajectories`.
+    - `points`: number of points inside the box; 0 for a default by number of states.
+    - `focus`: fraction of the points that is distributed over the region of interest.
+    - `resample`: number of training steps between draws.
+
+    **Raises:** `ValueError` if an option is out of its range.
     """
-    if sampling not in SAMPLING:
-        raise ValueError(f"`solver.sampling` is {sampling!r}; it must be one of {', '.join(SAMPLING)}.")
 
+    method: str = eqx.field(static=True)
+    points: int = eqx.field(static=True)
+    focus: float = eqx.field(static=True)
+    resample: int = eqx.field(static=True)
 
-def fresh_points(
-    sampling: str,
-    at: CollocationWorkspace[NetworkBasis],
-    unknowns: Float[np.ndarray, "network unknown"],
-    draw: int,
-) -> Float[np.ndarray, "point state"]:
-    """Points inside the box for a draw; two of the methods depend on the current networks."""
-    basis, problem = at.basis, at.problem
-    rng = np.random.default_rng(draw)
-    fresh = basis.redrawn(draw).inside
-    low, high = np.array(problem.domain).T
-    if sampling == "uniform":
-        return rng.uniform(low, high, fresh.shape)
-    if sampling == "residual":
-        draws = [fresh, *(basis.redrawn(_APART + draw * _CANDIDATES + k).inside for k in range(1, _CANDIDATES))]
-        candidates = np.concatenate(draws)
-        size = np.sqrt(np.mean(_equation(at, unknowns, candidates).residual ** 2, axis=0))
-        density = size / np.mean(size) + 1.0
-        return candidates[rng.choice(len(candidates), len(fresh), replace=False, p=density / np.sum(density))]
-    if sampling == "trajectories":
-        fresh[::2] = _travelled(at, unknowns, len(fresh[::2]), rng)
-    return fresh
+    def __check_init__(self):
+        check_whole("points", self.points, 0)
+        check_whole("resample", self.resample, 1)
+        if not 0.0 <= self.focus < 1.0:
+            raise ValueError(f"`solver.focus` is {self.focus}; it must be in [0, 1).")
+        if self.method not in SAMPLING:
+            raise ValueError(f"`solver.sampling` is {self.method!r}; it must be one of {', '.join(SAMPLING)}.")
+
+    def is_due(self, steps: int) -> bool:
+        """Whether new points are drawn after so many training steps."""
+        return steps % self.resample == 0
+
+    def fresh_points(
+        self,
+        workspace: CollocationWorkspace[NetworkBasis],
+        unknowns: Float[np.ndarray, "network unknown"],
+        draw: int,
+    ) -> Float[np.ndarray, "point state"]:
+        """Points inside the box for a draw; two of the methods depend on the current networks."""
+        basis, problem = workspace.basis, workspace.problem
+        rng = np.random.default_rng(draw)
+        fresh = basis.redrawn(draw).interior
+        low, high = np.array(problem.domain).T
+        if self.method == "uniform":
+            return rng.uniform(low, high, fresh.shape)
+        if self.method == "residual":
+            draws = [fresh, *(basis.redrawn(_APART + draw * _CANDIDATES + k).interior for k in range(1, _CANDIDATES))]
+            candidates = np.concatenate(draws)
+            size = np.sqrt(np.mean(_equation(workspace, unknowns, candidates).residual ** 2, axis=0))
+            density = size / np.mean(size) + 1.0
+            return candidates[rng.choice(len(candidates), len(fresh), replace=False, p=density / np.sum(density))]
+        if self.method == "trajectories":
+            fresh[::2] = _travelled(workspace, unknowns, len(fresh[::2]), rng)
+        return fresh
 
 
 def _travelled(
-    at: CollocationWorkspace[NetworkBasis],
+    workspace: CollocationWorkspace[NetworkBasis],
     unknowns: Float[np.ndarray, "network unknown"],
     count: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "point state"]:
     """Positions of optimally controlled states of the members after a random time."""
-    problem, index = at.problem, np.arange(count)
+    problem, index = workspace.problem, np.arange(count)
     (region_low, region_high), (low, high) = np.array(problem.region).T, np.array(problem.domain).T
-    member = index % at.family
+    member = index % workspace.family
     initial_states, x = _starts(problem)[member], rng.uniform(region_low, region_high, (count, len(low)))
-    from_initial_state = (index // at.family % 2 == 0) & np.all(
+    from_initial_state = (index // workspace.family % 2 == 0) & np.all(
         (initial_states >= low) & (initial_states <= high), axis=1
     )
     x = np.where(from_initial_state[:, None], initial_states, x)
     stop = rng.integers(0, _STEPS, count)
     for step in range(_STEPS):
-        local = _equation(at, unknowns, x)
+        local = _equation(workspace, unknowns, x)
         # the linearisation stores half the variance
         variance = 2.0 * np.maximum(np.einsum("naa->na", local.variance[member, index]), 0.0)
         drift = local.drift[member, index]
@@ -86,5 +108,6 @@ def _starts(problem: HJBProblem) -> Float[np.ndarray, "family state"]:
     return np.asarray(eqx.filter_vmap(lambda model: jnp.stack(model.initial_state()))(problem.model))
 
 
-def _equation(at: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, points: np.ndarray):
-    return at.equation(points, at.basis.differentiate_at(unknowns, points), at.after_at(points, unknowns))
+def _equation(workspace: CollocationWorkspace[NetworkBasis], unknowns: np.ndarray, points: np.ndarray):
+    derivatives = workspace.basis.differentiate_at(unknowns, points)
+    return workspace.equation(points, derivatives, workspace.after_at(points, unknowns))

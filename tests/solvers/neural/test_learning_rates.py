@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import abatax as ab
-from abatax.solvers.neural import _deep_galerkin, learning_rates
+from abatax.solvers.neural import _first_order, learning_rates
 from abatax.validation.comparison import UNBOUNDED
 
 
@@ -16,7 +16,7 @@ def test_learning_rates_rise_and_fall_within_the_budget(monkeypatch):
         seen.append(learning_rates(schedule, steps, first, count))
         return seen[-1]
 
-    monkeypatch.setattr(_deep_galerkin, "learning_rates", noting)
+    monkeypatch.setattr(_first_order, "learning_rates", noting)
     asked = {"solvers": ["deep_galerkin"], "architectures": ["mlp"], "seeds": 1, "parameters": 30, "steps": 4}
     ab.compare(ab.models.LinearQuadratic(), options={"inner": 60, "batch": 8}, **asked)
     rates = np.concatenate(seen)

@@ -72,7 +72,7 @@ def test_what_is_left_is_told_of_the_networks_returned():
         solver,
         max_steps=solver.most_steps,
         throw=False,
-        watch=lambda w: looks.append((float(w.finish.args[1].left), w.finish().stats["unresolved"])),
+        watch=lambda w: looks.append((float(w.finish.args[1].error), w.finish().stats["unresolved"])),
     )
     found = np.array([look for look in looks if np.isfinite(look[0])])
     np.testing.assert_array_equal(found[:-1, 1], np.minimum.accumulate(found[:-1, 0]))
@@ -100,7 +100,9 @@ def test_networks_that_became_infinite_are_taken_back():
 def test_points_stay_in_the_box_and_change(sampling):
     solver = dataclasses.replace(GAUSS, steps=4, resample=2, sampling=sampling)
     seen = []
-    solution = ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].inside))
+    solution = ab.solve(
+        ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].interior)
+    )
     (low, high), first, last = solution.problem.domain[0], seen[0], seen[-1]
     assert np.all((last >= low) & (last <= high)) and not np.array_equal(first, last)
     assert errors(solution)["control"] < 0.01
@@ -108,7 +110,7 @@ def test_points_stay_in_the_box_and_change(sampling):
 
 def test_half_of_the_trajectories_begin_where_simulations_do():
     solver, seen = dataclasses.replace(GAUSS, points=512, steps=1, resample=1, sampling="trajectories"), []
-    ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].inside))
+    ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].interior))
     travelled, start = np.ravel(seen[-1][::2]), float(MODEL.initial_state().state)
     resting = np.mean(travelled == start)  # those that stop at once, one of twenty
     assert 0.01 < resting < 0.05
@@ -273,7 +275,7 @@ def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
     np.testing.assert_allclose(weighed.residual, local.residual * expected, rtol=1e-10)
     np.testing.assert_allclose(weighed.drift, local.drift * expected[:, None], rtol=1e-10)
     lengths = jnp.asarray(np.ptp(problem.domain, axis=1))
-    found = eqx.filter_jit(losses)(at.bare, basis.value(unknowns), pool_of(at, unknowns), lengths)
+    found = eqx.filter_jit(losses)(at.bare, basis.value(unknowns), pool_of(at), lengths)
     weights = basis.weights / np.sqrt(np.mean(basis.weights**2))
     square = np.mean((weights * weighed.residual / delta) ** 2)
     np.testing.assert_allclose(found.equation, square, rtol=1e-10)
@@ -309,7 +311,7 @@ def test_what_is_not_known_before_the_technology_counts_until_it_comes():
     values = at.known.value + scale * 3.0
     np.testing.assert_allclose(at.known.left[0], scale, rtol=1e-12)
     np.testing.assert_allclose(at.remainder(values) - at.remainder(at.known.value), 3.0, rtol=1e-9)
-    basis.scaled(np.array([3.0]), np.array([0.0]), np.zeros((1, 5)))
+    basis = basis.scaled(np.array([3.0]), np.array([0.0]), np.zeros((1, 5)))
     np.testing.assert_allclose(basis.values_at(basis.start(), basis.points), values, rtol=1e-12)
 
 
