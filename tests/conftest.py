@@ -115,11 +115,14 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_compiled_programs():
-    """Kept until there are too many: many modules solve the same small problems."""
+    """Programs are kept until there are too many, because many modules solve the same small problems.
+
+    Linux allows 65 530 memory maps; the tests of one module add less than 10 000.
+    """
     from abatax.solvers.base import release_programs  # jaxtyping's hook must be in place before abatax is imported
 
     yield
-    release_programs()
+    release_programs(30_000)
 
 
 @pytest.fixture

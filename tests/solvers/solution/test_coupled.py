@@ -108,6 +108,14 @@ def test_two_states_that_jump_together(solver):
 
 
 def test_regimes_that_differ_in_static_fields_are_one_family():
+    group = group_of(Labelled())
+    assert group is not None and group.size == 2
+    # the storm leads from calm, member 0, to wild, member 1, and the lull back
+    np.testing.assert_array_equal([group.targets[0][0], group.targets[1][1]], [[1], [0]])
+
+
+@pytest.mark.slow
+def test_regimes_that_differ_in_static_fields_are_solved_together():
     solution = ab.solve(Labelled(), FINITE)
     p, c = switching_value(Switching())
     assert solution.problem.model.regime == "calm" and isinstance(solution.problem.model, Labelled)
