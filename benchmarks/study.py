@@ -6,7 +6,7 @@ the folders it leaves. Usage:
 
     python benchmarks/study.py FOLDER [--models ak_climate,two_capital] [--solvers gauss_newton,features] [--architectures all]
         [--seeds 3] [--steps 40 | --budget SECONDS] [--parameters 300] [--tune TRIALS] [--options optimizer=soap,learning_rate=3e-3]
-        [--tables-only]
+        [--tables-only] [--data docs/data]
 """
 
 import argparse
@@ -107,6 +107,11 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def write_csv(table: pd.DataFrame, path: Path):
+    """The table with the digits that are printed, as the pages of docs/data."""
+    table.map(_cell).to_csv(path, index=False)
+
+
 def _cell(value) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.1e}" if abs(value) < 0.1 else f"{value:.3g}"
@@ -169,6 +174,7 @@ def main():
     parser.add_argument("--parameters", type=int, default=300)
     parser.add_argument("--tune", type=int, default=0, help="trials of a search for each architecture")
     parser.add_argument("--options", type=_options, default={}, help="of the neural solvers: NAME=VALUE,...")
+    parser.add_argument("--data", type=Path, help="folder for study_MODEL.csv, such as docs/data")
     parser.add_argument("--tables-only", action="store_true", help="of what is there, without running anything")
     asked = parser.parse_args()
     asked.architectures = (
@@ -186,6 +192,8 @@ def main():
         print(
             f"\n{name}: constant policy {constant(tables[name]):.1e}\n\n{markdown(medians(tables[name]))}", flush=True
         )
+        if asked.data is not None:
+            write_csv(medians(tables[name]), asked.data / f"study_{'tuned_' if asked.tune else ''}{name}.csv")
     if tables:
         figure(tables, asked.folder / "study.png")
 

@@ -1,11 +1,12 @@
-"""Write the generated pages of the site: models at a glance, the dictionary of variables, settings, commands.
+"""Write the generated pages of the site: models, tables of measured results, the dictionary of variables, settings, commands.
 
     python docs/generate.py            # write the pages
     python docs/generate.py --check    # exit with 1 if a page differs from what would be written
 
-Everything is read from declarations (states, controls, units, defaults, docstrings); nothing is solved.
+Everything is read from declarations (states, controls, units, defaults, docstrings) and from docs/data; nothing is solved.
 """
 
+import csv
 import dataclasses
 import functools
 import inspect
@@ -203,7 +204,8 @@ def declarations(name: str) -> str:
     if rows := list(parameter_rows(model)):
         parts.append('??? note "Parameters, defaults and units"\n')
         parts.append(textwrap.indent(table(["parameter", "default", "unit", "meaning"], rows), "    "))
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    return text.replace("\n## ", "\n### ") if name in MODEL_PAGES else text  # the page has a section for each model
 
 
 def equation(cls: type) -> str:
@@ -522,7 +524,70 @@ def _accepts(model: str, field: str, block: str) -> bool:
     return True
 
 
+# -- tables of measured results -------------------------------------------------------------------------------
+
+
+def measured(name: str) -> list[dict[str, str]]:
+    """The rows of docs/data/<name>.csv."""
+    with (DOCS / f"data/{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def data_table(name: str) -> str:
+    """A table of docs/data as it is; names of solvers, architectures and models are code."""
+    rows = measured(name)
+    words = {"solver", "architecture", "model"}
+    cells = [[code(v) if k in words and re.fullmatch(r"\w+", v) else v for k, v in row.items()] for row in rows]
+    return "\n".join([NOTE, table(list(rows[0]), cells)])
+
+
+def solvers_table() -> str:
+    """Measured errors and times by problem, smallest errors first; the script of each row links to the page with its table."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in measured("solvers"):
+        groups.setdefault(row["problem"], []).append(row)
+    cells = [
+        [
+            "" if place else problem,
+            code(row["solver"]),
+            row["settings"],
+            f"{row['error']} ({row['of']})",
+            row["seconds"],
+            f"[{row['command'].split()[1].removeprefix('benchmarks/')}]({_from_solvers(row['source'])})",
+        ]
+        for problem, rows in groups.items()
+        for place, row in enumerate(sorted(rows, key=lambda row: float(row["error"])))
+    ]
+    heads = ["problem", "solver", "settings", "error of the policy", "CPU s", "script, table"]
+    return "\n".join([NOTE, table(heads, cells)])
+
+
+def _from_solvers(page: str) -> str:
+    return page.removeprefix("solvers/") if page.startswith("solvers/") else f"../{page}"
+
+
+def published_table() -> str:
+    """Published tables reproduced and published errors found, each with a link to the numbers."""
+    cells = [
+        [
+            row["source"],
+            f"[{code(row['model']) if row['model'].isidentifier() else row['model']}]({row['section']})",
+            row["what was reproduced"],
+            row["agreement"],
+            row["error found in the publication"],
+        ]
+        for row in measured("published")
+    ]
+    heads = ["publication", "model and numbers", "reproduced", "agreement", "error found in the publication"]
+    return "\n".join([NOTE, table(heads, cells)])
+
+
+STUDY = sorted(path.stem for path in (DOCS / "data").glob("study_*.csv"))
+
 PAGES = {
+    DOCS / "data/solvers.md": solvers_table,
+    DOCS / "data/published.md": published_table,
+    **{DOCS / f"data/{name}.md": functools.partial(data_table, name) for name in STUDY},
     DOCS / "models/index.md": models_page,
     **{DOCS / f"models/declarations/{name}.md": functools.partial(declarations, name) for name in models.MODELS},
     DOCS / "models/declarations/quadratic_regulator.md": functools.partial(equation, models.QuadraticRegulator),

@@ -7,6 +7,7 @@ Each model is solved on two small grids, or on one if its solution is exact. The
 between both policies, or between policy and exact solution, relative to the largest value of the control.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from abatax.solvers import FiniteDifference, fields_at
 from abatax.validation import exact_value
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import dice as dice_cases
 import net_zero as net_zero_cases
 import two_capital as two_capital_cases
 
@@ -90,17 +92,17 @@ CASES = {
         averse("two_layer_climate", 1.0, 0.01), "temperature", ("emissions",), ((31, 13), (61, 25))
     ),
     "abatement_technology": Case(
-        default("abatement_technology"), "temperature", ("emissions", "investment"), ((13, 31), (25, 61))
+        default("abatement_technology"), "temperature", ("emissions", "investment"), ((13, 61), (25, 61))
     ),
     "knowledge_capital": Case(
         default("knowledge_capital"), "temperature", ("emissions", "research"), ((7, 13, 7), (7, 31, 9))
     ),
     "fossil_reserves": Case(
-        default("fossil_reserves"),
+        lambda: ab.models.configure("fossil_reserves", {"ambiguity.climate": 1 / 4000}),
         "cumulative_emissions",
-        ("emissions", "exploration"),
+        ("emissions",),
         ((25, 21, 7), (25, 41, 7)),
-        lambda: ab.models.configure("fossil_reserves", {"ambiguity.climate": np.inf}),
+        default("fossil_reserves"),
         PLANNERS,
     ),
     "two_capital": Case(
@@ -113,8 +115,8 @@ CASES = {
     "net_zero": Case(
         net_zero_cases.settled,
         "log_capital_ratio",
-        ("dirty_investment", "green_investment", "intensity_reduction"),
-        ((11, 13, 11), (13, 17, 13)),
+        ("green_investment", "intensity_reduction"),
+        ((13, 17, 13), (17, 33, 13)),
         options={"leaning": True},
     ),
 }
@@ -169,37 +171,46 @@ def draw(name: str, case: Case) -> None:
     store(panel, name)
 
 
-def draw_paths(name: str, paths: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]) -> None:
-    """Abatement over time, for models of a single path."""
+def draw_paths(name: str, paths: dict[str, tuple[np.ndarray, np.ndarray]], label: str) -> None:
+    """A quantity over time, for models of a single path."""
     panel = new_panel(1, HEIGHT)
     styles = ((AVERSE, "solid"), (NEUTRAL, (0, (5, 2))))
-    for (label, (years, controls)), (colour, style) in zip(paths.items(), styles, strict=False):
+    for (words, (years, values)), (colour, style) in zip(paths.items(), styles, strict=False):
         shown = years <= 2120
-        panel.axes[0].plot(years[shown], controls["abatement"][shown], color=colour, ls=style, label=label)
-    dress(panel.axes[0], LABELS["abatement"])
+        panel.axes[0].plot(years[shown], values[shown], color=colour, ls=style, label=words)
+    dress(panel.axes[0], label)
     panel.axes[0].set_xlabel("year", fontsize=8.5)
-    panel.axes[0].legend(frameon=False, fontsize=7.5)
+    if len(paths) > 1:
+        panel.axes[0].legend(frameon=False, fontsize=7.5)
     store(panel, name)
 
 
-def dice_path(model: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def abatement(model: Any) -> tuple[np.ndarray, np.ndarray]:
     data = ab.solve(model).to_dataset()
-    return data.year.values, {"abatement": data.abatement.values}
+    return data.year.values, data.abatement.values
 
 
-def continuous_path() -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The best path without noise of the continuous model, with the settings of benchmarks/dice.py."""
-    import dice as dice_cases
-
-    abatement = dice_cases.continuous("logarithm")[1]
-    return 2015 + 5 * np.arange(len(abatement)), {"abatement": abatement}
+def without_time_steps(generator: str) -> tuple[np.ndarray, np.ndarray]:
+    """Social cost of carbon of the continuous model relative to the model in periods, in %, at the years of the periods."""
+    periods = ab.solve(ab.models.Dice2016()).to_dataset()
+    cost = dice_cases.continuous(generator)[0, : len(periods.year)]
+    return periods.year.values, 100.0 * (cost / periods.scc.values - 1.0)
 
 
 def store(panel: Any, name: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     _, raster = save_panel(panel, FOLDER, name)
     raster.unlink()  # the site uses the vector graphic
+    shorten(FOLDER / f"{name}.svg")
     print(f"{name}: {(FOLDER / f'{name}.svg').stat().st_size / 1024:.0f} kB", flush=True)
+
+
+def shorten(path: Path) -> None:
+    """Coordinates of curves with two decimals, which is finer than a pixel."""
+    text = path.read_text(encoding="utf-8")
+    curve = re.compile(r'(?<= d=")[^"]*')
+    decimals = re.compile(r"-?\d+\.\d{3,}")
+    path.write_text(curve.sub(lambda d: decimals.sub(lambda x: f"{float(x[0]):.2f}", d[0]), text), encoding="utf-8")
 
 
 def main() -> None:
@@ -208,13 +219,15 @@ def main() -> None:
         if name in CASES:
             draw(name, CASES[name])
         elif name == "dice2016":
-            draw_paths(name, {"DICE-2016R": dice_path(ab.models.Dice2016())})
+            draw_paths(name, {"optimum": abatement(ab.models.Dice2016())}, LABELS["abatement"])
         elif name == "dice2023":
-            scenarios = {"cbopt": "optimum", "t2c": "at most 2 °C"}
-            draw_paths(name, {words: dice_path(ab.models.Dice2023(scenario=key)) for key, words in scenarios.items()})
+            limits = {"cbopt": "optimum", "t2c": "at most 2 °C"}
+            lines = {words: abatement(ab.models.Dice2023(scenario=key)) for key, words in limits.items()}
+            draw_paths(name, lines, LABELS["abatement"])
         else:
-            in_steps, between = dice_path(ab.models.Dice2016()), continuous_path()
-            draw_paths(name, {"continuous time": between, "steps of five years": in_steps})
+            variants = {"variant D (logarithm)": "logarithm", "variant A (euler)": "euler"}
+            lines = {words: without_time_steps(generator) for words, generator in variants.items()}
+            draw_paths(name, lines, "social cost of carbon,\ndifference from steps of five years, %")
 
 
 if __name__ == "__main__":
