@@ -54,19 +54,19 @@ class Attempts(NamedTuple):
         guess_dropped, refined, shares = guess is not None and name not in _NOT_THE_GUESS, False, ()
         if guess_dropped:
             self.report(f"{name} from the guess: starting again from a flat value function")
-            flat_finish, ended = attempt(solver, problem, None)
-            if ended == "successful":
-                finish, name = flat_finish, ended
+            flat_finish, result = attempt(solver, problem, None)
+            if result == "successful":
+                finish, name = flat_finish, result
         coarser = solver.coarser(problem) if name in _DIVERGED else None
         if coarser is not None:
             self.report(f"{name}: trying half the cells first")
-            coarse_finish, ended = attempt(coarser, problem, None)
-            if ended in _DIVERGED and _is_averse(problem):
-                self.report(f"{ended} on half the cells: continuing from milder aversion to ambiguity")
-                coarse_finish, ended, shares = self._continue(attempt, coarser, problem)
-            if ended == "successful":
-                refined_finish, ended = attempt(solver, problem, self._near(problem, coarse_finish))
-                refined = ended == "successful"
+            coarse_finish, result = attempt(coarser, problem, None)
+            if result in _DIVERGED and _is_averse(problem):
+                self.report(f"{result} on half the cells: continuing from milder aversion to ambiguity")
+                coarse_finish, result, shares = self._continue(attempt, coarser, problem)
+            if result == "successful":
+                refined_finish, result = attempt(solver, problem, self._near(problem, coarse_finish))
+                refined = result == "successful"
                 finish = refined_finish if refined else finish
         return finish, {
             "steps": sum(steps),

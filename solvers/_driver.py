@@ -256,7 +256,7 @@ class _Run:
         if group_solution is None:
             group_solution = self._family(group.problem, group.size, group.targets, key, near_group(guess, group))
             self.solved.append((group.problem, group_solution))
-        return group.asked(group_solution)
+        return group.members_from(group_solution)
 
     def _family(self, problem: HJBProblem, size: int, targets: tuple, key, guess) -> Solution:
         """Solve a family. `targets` holds, for each jump, the members of the family that it leads to, or None."""

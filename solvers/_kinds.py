@@ -16,7 +16,7 @@ _KINDS: dict[type, tuple[type, type, str]] = {
 
 
 @functools.singledispatch
-def pose(asked: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
+def pose(problem: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
     """The problem that a model poses, in a box of its states for HJB equations. Problems are returned unchanged without a box.
 
     **Arguments:**
@@ -38,29 +38,29 @@ def pose(asked: Any, box: dict[str, tuple[float, float]] | None = None) -> Any:
         ```
     """
     del box
-    raise ValueError(f"`problem` is {type(asked).__name__}; give an HJBProblem, a DiscreteProblem or a model.")
+    raise ValueError(f"`problem` is {type(problem).__name__}; give an HJBProblem, a DiscreteProblem or a model.")
 
 
 @pose.register
-def _(asked: HJBProblem, box: Any = None) -> HJBProblem:
-    return asked.replace(box=box) if box else asked
+def _(problem: HJBProblem, box: Any = None) -> HJBProblem:
+    return problem.replace(box=box) if box else problem
 
 
 @pose.register
-def _(asked: AbstractModel, box: Any = None) -> HJBProblem:
-    return HJBProblem(asked, box=box)
+def _(problem: AbstractModel, box: Any = None) -> HJBProblem:
+    return HJBProblem(problem, box=box)
 
 
 @pose.register
-def _(asked: DiscreteProblem, box: Any = None) -> DiscreteProblem:
-    _no_box(asked.model, box)
-    return asked
+def _(problem: DiscreteProblem, box: Any = None) -> DiscreteProblem:
+    _no_box(problem.model, box)
+    return problem
 
 
 @pose.register
-def _(asked: AbstractDiscreteModel, box: Any = None) -> DiscreteProblem:
-    _no_box(asked, box)
-    return DiscreteProblem(asked)
+def _(problem: AbstractDiscreteModel, box: Any = None) -> DiscreteProblem:
+    _no_box(problem, box)
+    return DiscreteProblem(problem)
 
 
 def _no_box(model: AbstractDiscreteModel, box: dict[str, tuple[float, float]] | None) -> None:

@@ -111,9 +111,9 @@ def regime_datasets(solution: Solution) -> dict[str, xr.Dataset]:
     return datasets
 
 
-def group_name(way: tuple) -> str:
+def group_name(path_to_family: tuple) -> str:
     """The NetCDF group of a family: the names of the regimes that lead to it."""
-    return "/".join(BESIDE if number == BESIDE else regime for number, regime in way)
+    return "/".join(BESIDE if number == BESIDE else regime for number, regime in path_to_family)
 
 
 def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, datasets: dict[str, xr.Dataset]) -> None:
@@ -123,9 +123,9 @@ def _collect(stacked: Solution, lead: tuple[int, ...], path: tuple, datasets: di
         (members,) = beside.family
         fields = _evaluate(beside, beside.nodes, stacked=True)
         arrays = {name: v.reshape(members, *(len(n) for n in beside.nodes)) for name, v in fields.items()}
-        way = (*path, (BESIDE, beside.problem.model.regime))
-        datasets[group_name(way)] = _label(beside, beside.nodes, arrays, ("regime",))
-        _collect(beside, (members,), way, datasets)
+        path_to_family = (*path, (BESIDE, beside.problem.model.regime))
+        datasets[group_name(path_to_family)] = _label(beside, beside.nodes, arrays, ("regime",))
+        _collect(beside, (members,), path_to_family, datasets)
         return
     jumps = eqx.filter_vmap(lambda model: model.jumps())(stacked.problem.model)
     for number, (jump, destination) in enumerate(zip(jumps, stacked.destinations, strict=True)):

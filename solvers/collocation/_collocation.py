@@ -39,7 +39,7 @@ class CollocationState(NamedTuple):
     shift: np.ndarray  # reciprocal time step in units of delta
     status: np.ndarray  # status code
     steps: np.ndarray  # number of steps taken in each stage
-    left: np.ndarray  # estimated relative error of the basis
+    estimated_error: np.ndarray  # estimated relative error of the basis
 
 
 class AbstractCollocation(AbstractSolver):
@@ -88,7 +88,7 @@ class AbstractCollocation(AbstractSolver):
             shift=np.array(1.0 / _FIRST_TIME_STEP if coarse is None else 0.0),
             status=np.array(RUNNING),
             steps=np.zeros(3, dtype=int),
-            left=np.array(np.inf),
+            estimated_error=np.array(np.inf),
         ), workspace
 
     def step(self, problem, state, workspace, key):
@@ -180,7 +180,7 @@ class AbstractCollocation(AbstractSolver):
     def _believe(self, workspace, state):
         """Set the status and the error estimate at the end of the iteration."""
         status, error = judge(workspace, state.unknowns)
-        return state._replace(status=np.array(status), left=np.asarray(error))
+        return state._replace(status=np.array(status), estimated_error=np.asarray(error))
 
     def terminate(self, state):
         return int(state.status) != RUNNING
@@ -199,7 +199,7 @@ class AbstractCollocation(AbstractSolver):
             "steps_newton": int(state.steps[_NEWTON]),
             "change": float(state.change),
             "unknowns": int(basis.size * len(state.unknowns)),
-            "unresolved": float(state.left),
+            "unresolved": float(state.estimated_error),
         }
         coarse = self.monotone(problem)
         unfinished = int(state.stage) == _MONOTONE or status in (STALLED, NONFINITE)

@@ -168,7 +168,7 @@ class Known(NamedTuple):
 
     value: Float[np.ndarray, "family point"]
     slope: Float[np.ndarray, "family point state"]
-    left: Float[np.ndarray, "family point"]  # relative magnitude of the remainder V − asymptote
+    remainder_scale: Float[np.ndarray, "family point"]  # relative magnitude of the remainder V − asymptote
 
 
 Basis = TypeVar("Basis", bound=AbstractBasis)
@@ -228,11 +228,11 @@ class CollocationWorkspace(Generic[Basis]):
         Its marginal values have the right sign. From a flat guess, controls start at their bounds, and polynomials may stay on the
         wrong branch.
         """
-        return self.known.value + self.known.left * self._sloping()
+        return self.known.value + self.known.remainder_scale * self._sloping()
 
     def remainder(self, values: Float[np.ndarray, "family point"]) -> Float[np.ndarray, "family point"]:
         """Remainder of values at the points after the asymptote and the known slopes, divided by its declared magnitude."""
-        return (values - self.known.value) / self.known.left - self._sloping()
+        return (values - self.known.value) / self.known.remainder_scale - self._sloping()
 
     def _sloping(self) -> Float[np.ndarray, "family point"]:
         middle = np.mean(self.problem.region, axis=1)

@@ -92,17 +92,19 @@ def _drift_points_inward(face: AbstractClosure) -> bool:
     return face.drift_points_inward
 
 
-def _has_face(workspace: CollocationWorkspace, asked: Question) -> bool:
-    return any(asked(closure) for sides in workspace.closures for closure in sides)
+def _has_face(workspace: CollocationWorkspace, has_property: Question) -> bool:
+    return any(has_property(closure) for sides in workspace.closures for closure in sides)
 
 
-def _layer(workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, asked: Question) -> Layer | None:
+def _layer(
+    workspace: CollocationWorkspace, unknowns, local, chain: MarkovChain, has_property: Question
+) -> Layer | None:
     """The boundary layer that a solution contains at faces with the given closures; None if no noise crosses them."""
-    if not _has_face(workspace, asked):
+    if not _has_face(workspace, has_property):
         return None
     basis, local = workspace.basis.following(workspace, unknowns, local)
     hessians = workspace.basis.differentiate_at(unknowns, basis.points)[2]
-    across = noise_across(_on_faces(workspace, basis, asked), local.variance, hessians)
+    across = noise_across(_on_faces(workspace, basis, has_property), local.variance, hessians)
     if not np.any(across):
         return None
     _, moved, bent = basis.differentiate_at(_move(workspace, basis, unknowns, local, across), chain.points)
@@ -117,20 +119,20 @@ def _hangs_on_faces(workspace: CollocationWorkspace, unknowns, local) -> bool:
     def respond(across):
         return basis.respond(unknowns, _move(workspace, basis, unknowns, local, across))
 
-    barred = _on_faces(workspace, basis, _keeps_inside)
-    return left_open(workspace.problem, basis.points, barred, local.variance, slopes, hessians, respond)
+    constrained = _on_faces(workspace, basis, _keeps_inside)
+    return left_open(workspace.problem, basis.points, constrained, local.variance, slopes, hessians, respond)
 
 
 def _on_faces(
-    workspace: CollocationWorkspace, basis: AbstractBasis, asked: Question
+    workspace: CollocationWorkspace, basis: AbstractBasis, has_property: Question
 ) -> Bool[np.ndarray, "point state"]:
     """Whether each point of a basis lies on a face with one of the given closures, by state."""
-    barred = np.zeros(basis.points.shape, dtype=bool)
+    constrained = np.zeros(basis.points.shape, dtype=bool)
     for a, sides in enumerate(workspace.closures):
         for side, closure in enumerate(sides):
-            if asked(closure):
-                barred[:, a] |= basis.on_face(a, side)
-    return barred
+            if has_property(closure):
+                constrained[:, a] |= basis.on_face(a, side)
+    return constrained
 
 
 def _move(workspace: CollocationWorkspace, basis: AbstractBasis, unknowns, local, source) -> np.ndarray:

@@ -118,7 +118,7 @@ def false_branch(
 def left_open(
     problem: HJBProblem,
     points: Float[np.ndarray, "node state"],
-    barred: Bool[np.ndarray, "node state"],
+    constrained: Bool[np.ndarray, "node state"],
     variance: Float[np.ndarray, "family node state state"],
     slopes: Float[np.ndarray, "family node state"],
     hessians: Float[np.ndarray, "family node state state"],
@@ -134,7 +134,7 @@ def left_open(
     """
     across = np.zeros(slopes.shape[:2])
     for a in range(points.shape[1]):
-        on = barred[:, a]
+        on = constrained[:, a]
         across[:, on] += variance[:, on, a, a] * hessians[:, on, a, a]
     if not np.any(across):
         return False

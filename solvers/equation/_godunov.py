@@ -99,11 +99,11 @@ def lowest_after(
 def missed_gains(equation: Equation, points, control, derivatives: tuple) -> Float[jax.Array, "family node"]:
     """The gain of the Hamiltonian from a finer scan of the controls, at a batch of nodes of all members."""
 
-    def of_member(p, *own):
+    def of_member(p, *of_members):
         def gain(x, u, at):
             return p.missed_gain(jnp.asarray(_TIME), p.state(x), u, Derivatives(*at))
 
-        return jax.vmap(gain)(points, *own)
+        return jax.vmap(gain)(points, *of_members)
 
     return eqx.filter_vmap(of_member)(equation, control, derivatives)
 
@@ -134,39 +134,39 @@ class Upwind(NamedTuple):
         return cls(jnp.asarray(sign_array), jnp.asarray(order), jnp.asarray(sweeps))
 
 
-def evaluate_nodes(problem, shared, own, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
+def evaluate_nodes(problem, shared, of_members, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
     `upwind` selects the monotone scheme: for each state the sign of its drift, 0 if it must be determined. `coupled` requests the
     derivatives in the values after the jumps.
     """
-    return _evaluate(problem, shared, own, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
+    return _evaluate(problem, shared, of_members, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
 
 
 @compiled
-def _evaluate(problem, shared, own, after, upwind: Upwind, coupled: bool) -> Local:
-    def of_member(p, own, after):
-        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, own, after)
+def _evaluate(problem, shared, of_members, after, upwind: Upwind, coupled: bool) -> Local:
+    def of_member(p, of_members, after):
+        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, of_members, after)
 
-    return eqx.filter_vmap(of_member)(problem, own, after)
+    return eqx.filter_vmap(of_member)(problem, of_members, after)
 
 
-def at_node(problem: Equation, shared, own, after, upwind: Upwind, coupled: bool = False) -> Local:
+def at_node(problem: Equation, shared, of_members, after, upwind: Upwind, coupled: bool = False) -> Local:
     """Policy, residual and linearisation at one node."""
-    (x, blocked), (value, forward, backward, hessian) = shared, own
+    (x, blocked), (value, forward, backward, hessian) = shared, of_members
     t, state = jnp.asarray(_TIME), problem.state(x)
 
     def hamiltonian(u, v, p, m, then=after):
         return problem.hamiltonian(t, state, u, Derivatives(v, p, m, then))
 
-    def look(costate, along) -> _Look:
+    def evaluate(costate, along) -> Evaluated:
         u = problem.best_control(t, state, Derivatives(value, costate, hessian, after))
         h, drift = jax.jvp(lambda p: hamiltonian(u, value, p, hessian), (costate,), (along,))
-        return _Look(u, h, drift)
+        return Evaluated(u, h, drift)
 
     zero = jnp.zeros(())
-    placeholder = _Look(type(problem.model.controls)(*(zero for _ in problem.model.controls)), zero, zero)
-    costate, stuck, u = _godunov(look, placeholder, forward, backward, blocked, upwind)
+    placeholder = Evaluated(type(problem.model.controls)(*(zero for _ in problem.model.controls)), zero, zero)
+    costate, stuck, u = _godunov(evaluate, placeholder, forward, backward, blocked, upwind)
     residual, (ascent, discount, drift, variance) = jax.value_and_grad(hamiltonian, argnums=(0, 1, 2, 3))(
         u, value, costate, hessian
     )
@@ -178,7 +178,7 @@ def at_node(problem: Equation, shared, own, after, upwind: Upwind, coupled: bool
     return Local(residual, discount, drift, variance, u, ascent, value, costate, jnp.any(stuck), -flow, then)
 
 
-class _Look(NamedTuple):
+class Evaluated(NamedTuple):
     """The optimal control for a costate, the Hamiltonian, and its derivative in one costate, which is a drift."""
 
     control: Any
@@ -186,7 +186,7 @@ class _Look(NamedTuple):
     drift: Any
 
 
-def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
+def _godunov(evaluate, placeholder: Evaluated, forward, backward, blocked, upwind: Upwind):
     r"""The costate that maximises the discrete Hamiltonian, determined state by state, and the optimal control there.
 
     $\max_u H$ is convex in the costate, and its derivative is the optimal drift. The monotone choice is the forward slope if its
@@ -206,17 +206,19 @@ def _godunov(look, nothing: _Look, forward, backward, blocked, upwind: Upwind):
         is_current = states == upwind.order[n]
 
         def at(p):
-            return look(jnp.where(is_current, p, costate), jnp.where(is_current, 1.0, 0.0))
+            return evaluate(jnp.where(is_current, p, costate), jnp.where(is_current, 1.0, 0.0))
 
         def of(leaf):
             return jnp.sum(jnp.where(is_current, leaf, 0.0))
 
         searched = n < upwind.sweeps
         blocked_sides = jnp.any(is_current[:, None] & blocked, axis=0)
-        chosen, out, control = _one_state(at, nothing, of(costate), of(forward), of(backward), blocked_sides, searched)
+        chosen, out, control = _one_state(
+            at, placeholder, of(costate), of(forward), of(backward), blocked_sides, searched
+        )
         return jnp.where(is_current, chosen, costate), jnp.where(is_current & searched, out, stuck), control
 
-    carry = start, jnp.zeros(forward.shape, dtype=bool), nothing.control
+    carry = start, jnp.zeros(forward.shape, dtype=bool), placeholder.control
     return jax.lax.fori_loop(0, upwind.sweeps + 1, sweep, carry)
 
 
@@ -227,7 +229,7 @@ _MOST_DOUBLINGS, _MOST_STEPS = 40, 60
 _FORWARD, _BACKWARD, _SEARCH, _ONCE, _DONE = range(5)
 
 
-def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched):
+def _one_state(evaluate, placeholder: Evaluated, given, forward, backward, blocked, searched):
     """The slope in one state for given slopes in the others, whether an outward drift cannot be stopped, and the last control.
 
     A single loop evaluates the forward slope, the backward slope and, if the drift vanishes between them, the search for that
@@ -238,20 +240,22 @@ def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched
     step = 1.0 + 0.5 * jnp.abs(jnp.where(out_high, backward, forward))
     first = jnp.where(searched, jnp.where(out_high, backward - step, forward), given)
 
-    def is_between(up: _Look, down: _Look):
+    def is_between(up: Evaluated, down: Evaluated):
         return ~(up.drift > 0.0) & ~(down.drift < 0.0)
 
     def body(carry):
         phase, count, p, bracket, up, down, _ = carry
-        seen = look(p)
-        up = jax.tree.map(lambda new, old: jnp.where(phase == _FORWARD, new, old), seen._replace(control=()), up)
-        down = jax.tree.map(lambda new, old: jnp.where(phase == _BACKWARD, new, old), seen._replace(control=()), down)
+        evaluated = evaluate(p)
+        up = jax.tree.map(lambda new, old: jnp.where(phase == _FORWARD, new, old), evaluated._replace(control=()), up)
+        down = jax.tree.map(
+            lambda new, old: jnp.where(phase == _BACKWARD, new, old), evaluated._replace(control=()), down
+        )
         # the bracket starts at the slopes that were evaluated last
-        low_side = (phase == _FORWARD) | ((phase == _SEARCH) & (seen.drift < 0.0))
-        high_side = (phase == _BACKWARD) | ((phase == _SEARCH) & (seen.drift >= 0.0))
-        bracket = bracket.narrowed(p, seen.drift, low_side, high_side)
-        more_high = (phase == _FORWARD) & out_high & (seen.drift > 0.0)
-        more_low = (phase == _BACKWARD) & out_low & (seen.drift < 0.0)
+        low_side = (phase == _FORWARD) | ((phase == _SEARCH) & (evaluated.drift < 0.0))
+        high_side = (phase == _BACKWARD) | ((phase == _SEARCH) & (evaluated.drift >= 0.0))
+        bracket = bracket.narrowed(p, evaluated.drift, low_side, high_side)
+        more_high = (phase == _FORWARD) & out_high & (evaluated.drift > 0.0)
+        more_low = (phase == _BACKWARD) & out_low & (evaluated.drift < 0.0)
         again = (more_high | more_low) & (count < _MOST_DOUBLINGS)
         bracket = bracket.started((phase == _BACKWARD) & ~again)
         # the search starts with a count of zero
@@ -270,12 +274,12 @@ def _one_state(look, nothing: _Look, given, forward, backward, blocked, searched
             bracket,
             up,
             down,
-            seen.control,
+            evaluated.control,
         )
 
-    zero, unseen = jnp.zeros(()), nothing._replace(control=())
+    zero, unseen = jnp.zeros(()), placeholder._replace(control=())
     bracket = Bracket(first, backward, zero, zero, zero)
-    carry = jnp.where(searched, _FORWARD, _ONCE), jnp.array(0), first, bracket, unseen, unseen, nothing.control
+    carry = jnp.where(searched, _FORWARD, _ONCE), jnp.array(0), first, bracket, unseen, unseen, placeholder.control
     _, _, _, bracket, up, down, control = jax.lax.while_loop(lambda carry: carry[0] != _DONE, body, carry)
     goes_up, goes_down = up.drift > 0.0, down.drift < 0.0
     side = jnp.where(goes_up & (~goes_down | (up.hamiltonian >= down.hamiltonian)), forward, backward)

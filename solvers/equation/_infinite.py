@@ -30,7 +30,7 @@ class Flow:
         self.points = np.stack([m.ravel() for m in np.meshgrid(*self.nodes, indexing="ij")], axis=-1)
         self.flow = flow_of(local, slopes, hessians)
         closures = problem.model.closures()  # closures of the model; slopes chosen by the solver are not given data
-        self.told = any(closure.has_asymptote for sides in closures for closure in sides)
+        self.has_asymptote = any(closure.has_asymptote for sides in closures for closure in sides)
         self.exits = [
             (a, side)
             for a, sides in enumerate(closures)
@@ -45,7 +45,7 @@ class Flow:
         face, because a given slope accounts for flows outside.
         """
         inside = in_region(self.problem, self.points)
-        if self.told or not inside.any():
+        if self.has_asymptote or not inside.any():
             return False
         for f, flow in enumerate(self.flow):
             sign, value = self._sign(flow), self.local.value[f]
@@ -68,7 +68,7 @@ class Flow:
             for a, side in self.exits:
                 on = self._on_face(a, side)
                 out = (2 * side - 1) * self.local.drift[f, on, a] > 0.0
-                if not self.told and np.all(out) and np.all(fast[on]):
+                if not self.has_asymptote and np.all(out) and np.all(fast[on]):
                     return True
         return False
 

@@ -16,24 +16,24 @@ _LAYER, _FELT = 1.5e-3, 0.2
 class Layer(NamedTuple):
     """The possible and the actual effect of noise across state constraints on a solution, by member of a family."""
 
-    felt: Float[np.ndarray, " family"]  # possible change of the slopes, relative to their size
+    response: Float[np.ndarray, " family"]  # possible change of the slopes, relative to their size
     share: Float[np.ndarray, " family"]  # share of the slopes that belongs to a layer
 
     @property
     def leaves_open(self) -> bool:
         """Whether the solution contains a layer of undetermined amplitude, so that it is one of many."""
-        return bool(np.any((self.felt > _FELT) & (self.share > _LAYER) | ~np.isfinite(self.felt + self.share)))
+        return bool(np.any((self.response > _FELT) & (self.share > _LAYER) | ~np.isfinite(self.response + self.share)))
 
 
 def noise_across(
-    barred: Bool[np.ndarray, "node state"],
+    constrained: Bool[np.ndarray, "node state"],
     variance: Float[np.ndarray, "family node state state"],
     hessians: Float[np.ndarray, "family node state state"],
 ) -> Float[np.ndarray, "family node"]:
     """The noise term of the equation at the constraints, with root-mean-square second derivatives of the interior."""
     across = np.zeros(variance.shape[:2])
-    for a in range(barred.shape[1]):
-        on, size = barred[:, a], np.sqrt(np.mean(hessians[:, :, a, a] ** 2, axis=1, keepdims=True))
+    for a in range(constrained.shape[1]):
+        on, size = constrained[:, a], np.sqrt(np.mean(hessians[:, :, a, a] ** 2, axis=1, keepdims=True))
         across[:, on] += variance[:, on, a, a] * size
     return across
 
@@ -55,8 +55,8 @@ def layer_in(
     on those of this change, on each half of the grid.
     """
     size = np.sqrt(np.mean(slopes**2, axis=(1, 2)))
-    felt = np.sqrt(np.mean(moved**2, axis=(1, 2))) / np.maximum(size, 1e-300)
-    shape, share = tuple(len(x) for x in nodes), np.zeros_like(felt)
+    response = np.sqrt(np.mean(moved**2, axis=(1, 2))) / np.maximum(size, 1e-300)
+    shape, share = tuple(len(x) for x in nodes), np.zeros_like(response)
     for a, x in enumerate(nodes):
         solution, layer = (
             np.gradient(h[:, :, a, a].reshape(-1, *shape), x, axis=a + 1).reshape(len(h), *shape)
@@ -66,5 +66,5 @@ def layer_in(
         for half in (slice(None, len(x) // 2), slice(-(len(x) // 2), None)):
             common = np.sum(solution[:, half] * layer[:, half], axis=(1, 2))
             norm = np.sum(layer[:, half] ** 2, axis=(1, 2))
-            share = np.maximum(share, np.abs(common) / np.maximum(norm, 1e-300) * felt)
-    return Layer(felt, share)
+            share = np.maximum(share, np.abs(common) / np.maximum(norm, 1e-300) * response)
+    return Layer(response, share)

@@ -141,40 +141,45 @@ class _Chooser:
     def choose(self) -> Closed:
         # a state never crosses a face where neither a control nor noise moves it outward
         movable = [face for face in self.faces if not is_shut(self.problem, face)]
-        held = self.solve(None, order=1)
-        self.leaving = {face for face in movable if held.leaves[face]}
-        self.growing = [face for face in movable if face in self.leaving or held.noisy[face]]
-        answer, change = self.finish(held), math.inf if self.growing else 0.0
-        best, margins, leaving = (answer, held), dict(self.margins), set(self.leaving)
-        while self.growing and change > AIM and held.converged:
-            wider = self.grow(held)
+        monotone = self.solve(None, order=1)
+        self.leaving = {face for face in movable if monotone.leaves[face]}
+        self.growing = [face for face in movable if face in self.leaving or monotone.noisy[face]]
+        answer, change = self.finish(monotone), math.inf if self.growing else 0.0
+        best, margins, leaving = (answer, monotone), dict(self.margins), set(self.leaving)
+        while self.growing and change > AIM and monotone.converged:
+            wider = self.grow(monotone)
             if wider is None:
                 break
-            box_change = self.change(wider, held)
-            held = wider
-            newly_leaving = {face for face in movable if held.leaves[face]} - self.leaving
+            box_change = self.change(wider, monotone)
+            monotone = wider
+            newly_leaving = {face for face in movable if monotone.leaves[face]} - self.leaving
             self.leaving |= newly_leaving
             self.growing += [face for face in newly_leaving if face not in self.growing]
             if box_change > _FAR or newly_leaving:
                 continue
-            trial = self.finish(held)
+            trial = self.finish(monotone)
             # on few nodes the high-order scheme may fail; the monotone scheme is then used for the comparison
             closure_change = self.change(trial, answer) if trial.converged and answer.converged else box_change
             if self.leaving and closure_change <= ACCEPTED:
-                loose = self.solve(trial if trial.converged else held, order=1, inside=held)
-                closure_change = max(closure_change, self.change(loose, held))
+                loose = self.solve(trial if trial.converged else monotone, order=1, inside=monotone)
+                closure_change = max(closure_change, self.change(loose, monotone))
             answer = trial
             if closure_change < change:
-                best, change, margins, leaving = (trial, held), closure_change, dict(self.margins), set(self.leaving)
-        self.margins, self.leaving, (answer, held) = margins, leaving, best
-        problem = self.problem.replace(faces=self.closures(held))
-        start = answer if answer.converged else held
-        return Closed(problem, Near(start.solution) if start.converged else None, self.report(held, change))
+                best, change, margins, leaving = (
+                    (trial, monotone),
+                    closure_change,
+                    dict(self.margins),
+                    set(self.leaving),
+                )
+        self.margins, self.leaving, (answer, monotone) = margins, leaving, best
+        problem = self.problem.replace(faces=self.closures(monotone))
+        start = answer if answer.converged else monotone
+        return Closed(problem, Near(start.solution) if start.converged else None, self.report(monotone, change))
 
-    def finish(self, held: _Trial) -> _Trial:
+    def finish(self, monotone: _Trial) -> _Trial:
         """The high-order solution in the same box with the final closures."""
         while True:
-            trial = self.solve(held, order=4, inside=held)
+            trial = self.solve(monotone, order=4, inside=monotone)
             closer_shares = [share for share in _INSIDE if share > self.inside]
             if trial.converged or not self.leaving or not closer_shares:
                 return trial
@@ -304,7 +309,7 @@ class _Chooser:
         scales = np.concatenate([np.full(dimension, floor), np.sqrt(np.mean(controls**2, axis=(1, 2)))])
         return np.concatenate([costates, controls]), np.where(scales > 0.0, scales, 1.0)
 
-    def controls_at(self, workspace: Workspace, points, own) -> Float[np.ndarray, "control family point"]:
+    def controls_at(self, workspace: Workspace, points, of_members) -> Float[np.ndarray, "control family point"]:
         """The optimal controls for given values and derivatives, from the kernel that is compiled for the solve."""
         pieces = []
         for index, keep in workspace.chunks(len(points)):
@@ -312,7 +317,7 @@ class _Chooser:
             local = evaluate_nodes(
                 workspace.bare,
                 (states, jnp.zeros((len(index), points.shape[1], 2), dtype=bool)),
-                tuple(jnp.asarray(z[:, index]) for z in own),
+                tuple(jnp.asarray(z[:, index]) for z in of_members),
                 after_jumps(workspace.followed, states),
                 None,
                 False,
@@ -327,7 +332,7 @@ class _Chooser:
         gap = np.sqrt(np.mean((trial.fields - other.fields) ** 2, axis=(1, 2)))
         return float(np.max(gap / trial.scales))
 
-    def report(self, held: _Trial, change: float) -> dict[str, Any]:
+    def report(self, monotone: _Trial, change: float) -> dict[str, Any]:
         """The closures chosen for every face as text, the remaining change, and the face that still decides the solution, if any."""
         fields, closure_words = self.problem.model.states._fields, {}
         for a, (name, sides) in enumerate(zip(fields, self.problem.closures(), strict=True)):
@@ -335,7 +340,7 @@ class _Chooser:
         finite_change = change if math.isfinite(change) else None
         report: dict[str, Any] = {"chosen": closure_words, "change": finite_change, "open": "", "advice": ""}
         if not change <= ACCEPTED:
-            a, side = self._culprit(held)
+            a, side = self._culprit(monotone)
             report |= {"open": f"{fields[a]} {('low', 'high')[side]}", "advice": self._advice((a, side), change)}
         return report
 
@@ -346,15 +351,15 @@ class _Chooser:
         ends = ", beyond which no solution exists" if face in self.limited else ""
         return f"{kind}, margin {margin:.3g}{ends}" if margin else kind
 
-    def _culprit(self, held: _Trial) -> Face:
+    def _culprit(self, monotone: _Trial) -> Face:
         """The face with the largest influence of its closure on the solution."""
         suspects = sorted(self.leaving) or sorted(self.margins)
-        if len(suspects) == 1 or not held.converged:
+        if len(suspects) == 1 or not monotone.converged:
             return suspects[-1]
         all_leaving, changes = self.leaving, {}
         for face in suspects:
             self.leaving = {face}
-            changes[face] = self.change(self.solve(held, order=1, inside=held), held)
+            changes[face] = self.change(self.solve(monotone, order=1, inside=monotone), monotone)
         self.leaving = all_leaving
         return max(changes, key=lambda face: changes[face])
 

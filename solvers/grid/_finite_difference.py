@@ -177,9 +177,9 @@ class FiniteDifference(AbstractGridded):
             fraction=np.ones(family),
             change=np.array(np.inf),
             nearest=np.array(np.inf),
-            astray=np.array(0),
+            steps_without_progress=np.array(0),
             monotone=values,
-            left=np.array(np.inf),
+            estimated_error=np.array(np.inf),
             status=np.array(RUNNING),
             steps=np.zeros((self.levels, 2), dtype=int),
         ), workspace
@@ -226,14 +226,14 @@ class FiniteDifference(AbstractGridded):
             fraction=np.ones_like(norm),
             change=np.asarray(change),
             nearest=np.minimum(change, state.nearest),
-            astray=np.where(change < 0.5 * state.nearest, 0, state.astray + 1),
+            steps_without_progress=np.where(change < 0.5 * state.nearest, 0, state.steps_without_progress + 1),
             steps=steps,
         )
-        diverges = self._may_lean(workspace, state) and int(new.astray) >= _PATIENCE
+        diverges = self._may_lean(workspace, state) and int(new.steps_without_progress) >= _PATIENCE
         diverges |= high and bool(np.any(np.ptp(new.values, axis=1) > _BLOWN_UP * value_ranges(state.monotone)))
         if high and (diverges or steps[level, 1] >= _MOST_NEWTON):
             return self._lean(workspace, new, STALLED)
-        if not high and int(new.astray) >= _ENDLESS:
+        if not high and int(new.steps_without_progress) >= _ENDLESS:
             return self._stall(workspace, new)
         return self._advance(workspace, new, previous=float(state.change))
 
@@ -247,7 +247,7 @@ class FiniteDifference(AbstractGridded):
         floor = change < 1e-8 and change > 0.3 * previous
         # before the Newton stage a few nodes may alternate between two policies
         coarse = not high and (self.order > 1 or not last)
-        enough = coarse and change < _TO_AND_FRO and int(state.astray) >= _PATIENCE
+        enough = coarse and change < _TO_AND_FRO and int(state.steps_without_progress) >= _PATIENCE
         if change > (self.tolerance if high else loose) and not floor and not enough:
             return state
         if not last:
@@ -261,7 +261,7 @@ class FiniteDifference(AbstractGridded):
                 monotone=values,
                 change=np.array(np.inf),
                 nearest=np.array(np.inf),
-                astray=np.array(0),
+                steps_without_progress=np.array(0),
             )
         if not high and self.order > 1:
             infinity = np.array(np.inf)
@@ -271,10 +271,10 @@ class FiniteDifference(AbstractGridded):
                 monotone=state.values,
                 change=infinity,
                 nearest=infinity,
-                astray=np.array(0),
+                steps_without_progress=np.array(0),
             )
         status, path_error = self._judge(workspace, state)
-        return self._lean(workspace, state._replace(left=np.asarray(path_error)), status)
+        return self._lean(workspace, state._replace(estimated_error=np.asarray(path_error)), status)
 
     def _may_lean(self, workspace, state) -> bool:
         """Whether the differences are centred and biased differences are available."""
@@ -296,7 +296,7 @@ class FiniteDifference(AbstractGridded):
             fraction=np.ones_like(state.fraction),
             change=np.array(np.inf),
             nearest=np.array(np.inf),
-            astray=np.array(0),
+            steps_without_progress=np.array(0),
         )
 
     def _stall(self, workspace, state):
@@ -376,7 +376,7 @@ class FiniteDifference(AbstractGridded):
             "unknowns": int(grid.size * values.shape[0]),
             "order": self.order if status in (CONVERGED, ROUGH) else 1,
             # relative error estimated from the residuals between the nodes; infinite if it was not estimated
-            "unresolved": SAFETY * float(state.left),
+            "unresolved": SAFETY * float(state.estimated_error),
             # with correlated shocks the centred mixed differences of the first stage are not monotone
             "monotone_start": not workspace.has_mixed,
         }

@@ -16,8 +16,8 @@ class FiniteDifferenceState(NamedTuple):
     fraction: Float[np.ndarray, " family"]  # share of the last correction that was applied
     change: np.ndarray  # largest correction over the range of V
     nearest: np.ndarray  # smallest such correction of the current stage
-    astray: np.ndarray  # steps since the correction last halved
+    steps_without_progress: np.ndarray  # steps since the correction last halved
     monotone: Float[np.ndarray, "family node"]  # the converged first-order solution of the finest grid
-    left: np.ndarray  # relative error estimated from the residuals between the nodes
+    estimated_error: np.ndarray  # relative error estimated from the residuals between the nodes
     status: np.ndarray  # status code of the iteration
     steps: np.ndarray  # number of first-order and high-order steps on each level

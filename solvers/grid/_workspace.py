@@ -214,14 +214,14 @@ class Workspace:
             after=tuple(np.where(on_kink[:, None], 0.0, weights) for weights in local.after),
         )
 
-    def equation(self, shared, own, after, signs: tuple[int, ...] | None) -> Local:
+    def equation(self, shared, of_members, after, signs: tuple[int, ...] | None) -> Local:
         """Policies, residuals and linearisations at the given points; `signs` as in `evaluate_nodes`."""
         size, pieces = len(shared[0]), []
         for index, _ in self.chunks(size):
             out = evaluate_nodes(
                 self.bare,
                 tuple(jnp.asarray(a[index]) for a in shared),
-                tuple(jnp.asarray(a[:, index]) for a in own),
+                tuple(jnp.asarray(a[:, index]) for a in of_members),
                 tuple(jnp.asarray(a[:, index]) for a in after),
                 signs,
                 self.coupled,

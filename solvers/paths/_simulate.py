@@ -15,6 +15,7 @@ from ..base import compiled
 from ..solution import Policy, Solution, kept_within
 from ._regimes import MOST_OUTCOMES, jump_numbers, landing_room, leading_back, members_of, regimes_of, targets_of
 from ._simulation_size import check_paths
+from ._step import euler_step
 
 MEASURES = ("baseline", "worst-case")
 
@@ -310,7 +311,7 @@ def _view(policy: Policy, walker: _Walker, t, dt, dw, distorted, numbers: dict[s
     shocks = jnp.where(distorted, worst.shocks, 0.0)
     mean = jax.tree.map(lambda d: weights @ d, jax.vmap(drifts)(model.climates))
     before = walker.states, walker.additive
-    moved = jax.tree.map(lambda z, d, s: z + (d + s @ shocks) * dt + s @ dw, before, mean, loadings)
+    moved = euler_step(before, mean, loadings, shocks, dt, dw)
     # the control keeps the mean of a step within the bounds; the noise is truncated there
     moved = kept_within(problem, moved[0]), moved[1]
     intensity = jnp.zeros(len(numbers))

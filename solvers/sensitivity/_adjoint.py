@@ -208,23 +208,23 @@ def _transposed(system: LinearSystem, right: Float[np.ndarray, " n"]) -> LinearS
 
 
 @compiled
-def _equation(problem, points, own):
-    def of_member(p, own):
+def _equation(problem, points, of_members):
+    def of_member(p, of_members):
         diff, rest = eqx.partition(p.model, eqx.is_inexact_array)
 
         def weighted(diff, after):
             equation = Equation(eqx.combine(diff, rest))
 
-            def at_node(x, own, after):
-                value, costate, hessian, control, _, weight = own
+            def at_node(x, of_members, after):
+                value, costate, hessian, control, _, weight = of_members
                 t, at = jnp.asarray(_TIME), Derivatives(value, costate, hessian, after)
                 return weight * equation.hamiltonian(t, equation.state(x), control, at)
 
-            return jnp.sum(jax.vmap(at_node)(points, own, after))
+            return jnp.sum(jax.vmap(at_node)(points, of_members, after))
 
-        return jax.grad(weighted, argnums=(0, 1))(diff, own[4])
+        return jax.grad(weighted, argnums=(0, 1))(diff, of_members[4])
 
-    return eqx.filter_vmap(of_member)(problem, own)
+    return eqx.filter_vmap(of_member)(problem, of_members)
 
 
 @compiled

@@ -91,11 +91,11 @@ def best_within(
         a = jnp.asarray(axes)[n % axes.size]
         allowed = jnp.asarray(bounded)[a]
 
-        def look(z, shift):
+        def evaluate_at(z, shift):
             choice = evaluate(z, shift)
             return choice, drift_of(z, choice, shift)[a]
 
-        price, choice = _one_bound(look, z, shift, a, edges[a], layers[a], allowed, step, before)
+        price, choice = _one_bound(evaluate_at, z, shift, a, edges[a], layers[a], allowed, step, before)
         return shift.at[a].add(price), choice
 
     # the drift of one state may depend on the costates of the others, so that all bounds are visited twice
@@ -128,7 +128,7 @@ class _Search(NamedTuple):
     at_high: Point
 
 
-def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
+def _one_bound(evaluate_at, z, shift, a, edges, layers, allowed, step, placeholder):
     """The shadow price of the bound of one state, as a change of its costate, and the constrained choice.
 
     A single loop evaluates the state itself, the end of the layer beside it, and the trial prices, so that the maximiser is compiled
@@ -143,7 +143,7 @@ def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
         evaluation_point, costate_shift = jax.lax.optimization_barrier(
             (evaluation_point, shift.at[a].add(-search.sign * search.price))
         )
-        choice, drift = jax.lax.optimization_barrier(look(evaluation_point, costate_shift))
+        choice, drift = jax.lax.optimization_barrier(evaluate_at(evaluation_point, costate_shift))
         later = _pick(search.phase == _BESIDE, _looked_beside(search, drift), _tried(search, choice, drift))
         return _pick(search.phase == _HERE, _looked_here(search, choice, drift), later)
 
@@ -199,24 +199,24 @@ def _one_bound(look, z, shift, a, edges, layers, allowed, step, nothing):
         phase=jnp.array(_HERE),
         count=jnp.array(0),
         price=zero,
-        here=nothing,
+        here=placeholder,
         sign=zero + 1.0,
         towards=zero,
         share=zero,
         reach=zero,
         limit=zero,
         bracket=Bracket(zero, zero + jnp.inf, zero, zero, zero),
-        at_low=nothing.control,
-        at_high=nothing.control,
+        at_low=placeholder.control,
+        at_high=placeholder.control,
     )
     end = jax.lax.while_loop(lambda search: search.phase != _DONE, body, start)
-    held, bracket = end.bracket.high < jnp.inf, end.bracket
+    is_bracketed, bracket = end.bracket.high < jnp.inf, end.bracket
     # if the optimal control jumps with the price, a mixture of the two controls keeps the state at the bound
-    weight = jnp.clip(bracket.at_high / jnp.where(held, bracket.at_high - bracket.at_low, 1.0), 0.0, 1.0)
+    weight = jnp.clip(bracket.at_high / jnp.where(is_bracketed, bracket.at_high - bracket.at_low, 1.0), 0.0, 1.0)
     mixed = jax.tree.map(lambda low, high: high + weight * (low - high), end.at_low, end.at_high)
     # if no control stops the drift, the control of the largest trial price is used
-    price = jnp.where(held, -end.sign * bracket.high, 0.0)
-    return price, end.here._replace(control=_pick(held, mixed, end.at_low))
+    price = jnp.where(is_bracketed, -end.sign * bracket.high, 0.0)
+    return price, end.here._replace(control=_pick(is_bracketed, mixed, end.at_low))
 
 
 def _pick(condition, this, other):

@@ -74,12 +74,12 @@ class Group(NamedTuple):
     targets: tuple[
         Int[Array, "member outcome"] | None, ...
     ]  # by jump: member after each outcome; None for other regimes
-    place: Int[np.ndarray, " asked"]  # indices of the requested members
+    place: Int[np.ndarray, " member"]  # indices of the requested members
     origin: HJBProblem | None = None  # the requested problem, if members are of different kinds
     # for each jump of `origin`: its number among the jumps of all kinds, and its number of outcomes
     jumps: tuple[tuple[int, int], ...] = ()
 
-    def asked(self, whole: Solution) -> Solution:
+    def members_from(self, whole: Solution) -> Solution:
         """The solution of the requested members, from a solution of all members."""
 
         if self.origin is not None:
@@ -378,7 +378,7 @@ def _rebuilt(regimes: Regimes, problem: HJBProblem, size: int, read, path: tuple
         return _rebuilt_family(regimes, problem, size, (), read, path)
     beside = not np.array_equal(group.place, np.arange(group.size))
     where = (*path, (BESIDE, problem.model.regime)) if beside else path
-    return group.asked(_rebuilt_family(regimes, group.problem, group.size, group.targets, read, where))
+    return group.members_from(_rebuilt_family(regimes, group.problem, group.size, group.targets, read, where))
 
 
 def _rebuilt_family(regimes: Regimes, problem: HJBProblem, size: int, targets: tuple, read, path: tuple[Key, ...]):

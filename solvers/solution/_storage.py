@@ -55,10 +55,10 @@ def restore(problem: HJBProblem, about: dict[str, Any], arrays: Arrays) -> Solut
 
 
 def _reader(root: dict[str, Any], arrays: Arrays) -> Callable[[tuple, HJBProblem, int], Stored]:
-    def read(way: tuple, problem: HJBProblem, size: int) -> Stored:
+    def read(path: tuple, problem: HJBProblem, size: int) -> Stored:
         del size
         about = root
-        for number, _ in way:
+        for number, _ in path:
             about = about["beside"] if number == BESIDE else about["destinations"][number]
         faces = decode(about["faces"], arrays, problem)
         if about["value"] is None:

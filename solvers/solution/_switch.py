@@ -236,10 +236,10 @@ def _picked(parts: list[Any], which: np.ndarray, what: str) -> Any:
     return jax.tree.unflatten(jax.tree.structure(parts[0]), leaves)
 
 
-def _by_name(ambiguity: Ambiguity, own: list[str], names: tuple[str, ...]) -> Ambiguity:
+def _by_name(ambiguity: Ambiguity, jump_names: list[str], names: tuple[str, ...]) -> Ambiguity:
     """Aversions to all jumps by name, zero for jumps that a kind does not have; leaves are stacked over the members."""
     aversions = np.asarray(ambiguity.jumps)
     all_aversions = np.zeros((aversions.shape[0], len(names)))
-    for j, name in enumerate(own):
+    for j, name in enumerate(jump_names):
         all_aversions[:, names.index(name)] = aversions if aversions.ndim == 1 else aversions[:, j]
     return eqx.tree_at(lambda a: a.jumps, ambiguity, jnp.asarray(all_aversions))

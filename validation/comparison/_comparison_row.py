@@ -158,17 +158,17 @@ class _Watcher:
         self.seconds = self.compile_seconds = 0.0
         self._next = _FIRST
 
-    def __call__(self, seen: Watched) -> None:
-        if seen.regime != self.regime or seen.seconds < self._next:
+    def __call__(self, watched: Watched) -> None:
+        if watched.regime != self.regime or watched.seconds < self._next:
             return
         start, compiled = time.perf_counter(), compile_clock()
-        while self._next <= seen.seconds:
+        while self._next <= watched.seconds:
             self._next *= _GROWTH
-        finish = seen.finish()
+        finish = watched.finish()
         policy = MAXIMISER if finish.policy is None else finish.policy
-        errors = self.target.errors_of(*on_host(lambda leaf: leaf[0], (seen.problem, finish.value, policy)))
-        self.note(seen.seconds, seen.step, errors)
-        self.progress.update(self.label, "", seen.step, {"policy error": errors["policy_error"]})
+        errors = self.target.errors_of(*on_host(lambda leaf: leaf[0], (watched.problem, finish.value, policy)))
+        self.note(watched.seconds, watched.step, errors)
+        self.progress.update(self.label, "", watched.step, {"policy error": errors["policy_error"]})
         compiling = compile_clock() - compiled
         self.seconds += time.perf_counter() - start - compiling
         self.compile_seconds += compiling

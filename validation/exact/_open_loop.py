@@ -233,11 +233,11 @@ class OpenLoop(eqx.Module):
         times = self._knots
 
         @eqx.filter_jit
-        def look(start, path, kicks):
+        def simulated_path(start, path, kicks):
             return jax.value_and_grad(lambda k: self._follow(start, path, k), has_aux=True)(kicks)
 
         point, kicks = jnp.stack(start), jnp.zeros((self.nodes, len(start)))
-        (value, nodes), slopes = look(point, jnp.stack(controls, axis=1), kicks)
+        (value, nodes), slopes = simulated_path(point, jnp.stack(controls, axis=1), kicks)
         *states, survival = nodes.T
         present = jnp.exp(survival - self.model.preferences.discount_rate * jnp.asarray(times))
         named = type(self.model.states)

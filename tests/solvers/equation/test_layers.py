@@ -27,7 +27,7 @@ def test_the_share_of_a_layer_is_its_part_of_the_slopes(amplitude, side):
     layer = measured(amplitude, felt=3.0, side=side)
     # to first order: the layer is also part of the slopes by which both are measured
     np.testing.assert_allclose(layer.share, amplitude, rtol=2.0 * amplitude + 1e-9, atol=1e-13)
-    np.testing.assert_allclose(layer.felt, 3.0, rtol=2.0 * amplitude + 1e-9)
+    np.testing.assert_allclose(layer.response, 3.0, rtol=2.0 * amplitude + 1e-9)
 
 
 @pytest.mark.parametrize(
