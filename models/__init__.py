@@ -8,6 +8,7 @@ from ._configuration import (
     parameters_of as parameters_of,
     portable_parameters as portable_parameters,
 )
+from ._family import ProblemFamily as ProblemFamily, Range as Range
 from ._own_classes import class_label as class_label, imported_class as imported_class, without_init as without_init
 from ._parameter_units import parameter_units as parameter_units
 from ._registry import BLOCKS as BLOCKS, MODELS as MODELS, default_model as default_model, model_class as model_class

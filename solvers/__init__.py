@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ._driver import SolverError as SolverError, Watched as Watched, reshape_leading as reshape_leading, solve as solve
+from ._families import FamilySolution as FamilySolution, solve_family as solve_family
 from ._kinds import check_kind as check_kind, default_solver as default_solver, pose as pose
 from ._registry import (
     SOLVERS as SOLVERS,

@@ -158,7 +158,7 @@ def solve(
         ```
     """
     posed = pose(problem)
-    options = _Options(
+    options = SolveOptions(
         jr.key(0) if key is None else key,
         guess,
         max_steps,
@@ -173,14 +173,16 @@ def solve(
     return solution
 
 
-class _Options(NamedTuple):
+class SolveOptions(NamedTuple):
+    """The options of `solve` in checked form."""
+
     key: PRNGKeyArray
     guess: Any
     max_steps: int | None
     progress: AbstractProgress
     folder: Path | None
-    max_seconds: float
-    watch: Callable[["Watched"], None] | None
+    max_seconds: float = math.inf
+    watch: Callable[["Watched"], None] | None = None
 
 
 class Watched(NamedTuple):
@@ -209,17 +211,17 @@ class Watched(NamedTuple):
 
 
 @functools.singledispatch
-def _answer(problem: Any, solver: Any, options: _Options) -> Any:
+def _answer(problem: Any, solver: Any, options: SolveOptions) -> Any:
     """Solve one kind of problem."""
     raise TypeError(f"`problem` is {type(problem).__name__}; what can be solved is an HJBProblem or a DiscreteProblem.")
 
 
 @_answer.register
-def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solution:
+def _(problem: HJBProblem, solver: AbstractSolver, options: SolveOptions) -> Solution:
     check_posed(problem)
     problem.check_start()
     family, guess = reshape_leading(problem.replace(), (1,), 0), options.guess
-    run = _Run(solver, options, [], Regimes(family, 1))
+    run = FamilyRun(solver, options, [], Regimes(family, 1))
     if isinstance(guess, Solution):
         guess = near(reshape_family(guess, (1,), 0), family, 1)
         if guess is None:
@@ -229,21 +231,21 @@ def _(problem: HJBProblem, solver: AbstractSolver, options: _Options) -> Solutio
 
 
 @_answer.register
-def _(problem: DiscreteProblem, solver: AbstractPathSolver, options: _Options) -> Trajectory:
+def _(problem: DiscreteProblem, solver: AbstractPathSolver, options: SolveOptions) -> Trajectory:
     return solver.optimise(problem, options.guess, _most(solver, options), options.progress)
 
 
-def _most(solver: Any, options: _Options) -> int:
+def _most(solver: Any, options: SolveOptions) -> int:
     """The largest number of iterations per regime."""
     return solver.most_steps if options.max_steps is None else options.max_steps
 
 
 @dataclasses.dataclass(frozen=True)
-class _Run:
+class FamilyRun:
     """One call of `solve`: its options and the families that are already solved."""
 
     solver: AbstractSolver
-    options: _Options
+    options: SolveOptions
     solved: list[tuple[HJBProblem, Solution]]
     regimes: Regimes
 

@@ -21,12 +21,12 @@ def pose(problem: Any, box: dict[str, tuple[float, float]] | None = None) -> Any
 
     **Arguments:**
 
-    - `asked`: a model or a problem.
+    - `problem`: a model or a problem.
     - `box`: for some states a pair (low, high) that replaces the region of interest, in the unit of the state.
 
     **Returns:** an `HJBProblem` or a `DiscreteProblem`.
 
-    **Raises:** `ValueError` if `asked` is neither a model nor a problem, or if a problem in discrete time is given a box.
+    **Raises:** `ValueError` if `problem` is neither a model nor a problem, or if a problem in discrete time is given a box.
 
     !!! example
 

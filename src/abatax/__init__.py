@@ -32,9 +32,15 @@ if TYPE_CHECKING:
         solvers as solvers,
         validation as validation,
     )
-    from .models import DiscreteProblem as DiscreteProblem, HJBProblem as HJBProblem
+    from .models import DiscreteProblem as DiscreteProblem, HJBProblem as HJBProblem, ProblemFamily as ProblemFamily
     from .scenarios import compare as compare, load as load, save as save
-    from .solvers import Solution as Solution, sensitivities as sensitivities, simulate as simulate, solve as solve
+    from .solvers import (
+        Solution as Solution,
+        sensitivities as sensitivities,
+        simulate as simulate,
+        solve as solve,
+        solve_family as solve_family,
+    )
     from .validation import validate as validate
 
     __version__: str
@@ -43,6 +49,7 @@ _FOLDERS = ("models", "neural_operators", "scenarios", "solvers", "validation")
 _VERBS = {
     "DiscreteProblem": "models",
     "HJBProblem": "models",
+    "ProblemFamily": "models",
     "Solution": "solvers",
     "compare": "scenarios",
     "load": "scenarios",
@@ -50,11 +57,13 @@ _VERBS = {
     "sensitivities": "solvers",
     "simulate": "solvers",
     "solve": "solvers",
+    "solve_family": "solvers",
     "validate": "validation",
 }
 __all__ = [
     "DiscreteProblem",
     "HJBProblem",
+    "ProblemFamily",
     "Solution",
     "compare",
     "load",
@@ -65,6 +74,7 @@ __all__ = [
     "sensitivities",
     "simulate",
     "solve",
+    "solve_family",
     "solvers",
     "use_compilation_cache",
     "validate",
