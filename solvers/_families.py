@@ -104,7 +104,7 @@ def solve_family(
         check_posed(problem)
         problem.check_start()
     stacked = _stacked(problems)
-    solver = default_solver(problems[0]) if solver is None else check_kind(problems[0], solver)
+    chosen: Any = default_solver(problems[0]) if solver is None else check_kind(problems[0], solver)
     options = SolveOptions(
         jr.key(0) if key is None else key,
         guess=None,
@@ -113,7 +113,7 @@ def solve_family(
         folder=None if checkpoint is None else Path(checkpoint),
     )
     size = len(problems)
-    solution = FamilyRun(solver, options, [], Regimes(stacked, size)).family(stacked, size, options.key, None)
+    solution = FamilyRun(chosen, options, [], Regimes(stacked, size)).family(stacked, size, options.key, None)
     if throw and not solution.converged:
         raise SolverError(solution.advice, solution)
     return FamilySolution(family, theta, solution)
