@@ -192,14 +192,15 @@ def declarations(name: str) -> str:
     """Equation, variables and parameters of a model, from its docstring and its fields: a part of its page."""
     model = models.default_model(name)
     rows = [
-        [code(key), kind, v.name, code(v.unit), number(v.low), number(v.high), code(v.iamc)]
+        [code(key), kind, v.name, code(v.unit), number(v.low), number(v.high)]
         for kind, group in kinds(model).items()
         for key, v in group.items()
     ]
     parts = [
         equation(type(model)),
         "## Variables and parameters\n",
-        table(["variable", "kind", "meaning", "unit", "low", "high", "IAMC name"], rows),
+        "Names in exported files: [variables](../scenarios/variables.md).\n",
+        table(["variable", "kind", "meaning", "unit", "low", "high"], rows),
     ]
     if rows := list(parameter_rows(model)):
         parts.append('??? note "Parameters, defaults and units"\n')
@@ -559,7 +560,21 @@ def solvers_table() -> str:
         for place, row in enumerate(sorted(rows, key=lambda row: float(row["error"])))
     ]
     heads = ["problem", "solver", "settings", "error of the policy", "CPU s", "script, table"]
-    return "\n".join([NOTE, table(heads, cells)])
+    best = [
+        [problem, *_cells_of(min(rows, key=lambda row: float(row["error"]))), *_cells_of(_fastest(rows))]
+        for problem, rows in groups.items()
+    ]
+    names = ["problem", "most accurate", "error", "CPU s", "fastest with an error below 1 %", "error", "CPU s"]
+    return "\n".join([NOTE, table(names, best), "All rows, smallest errors of a problem first:\n", table(heads, cells)])
+
+
+def _fastest(rows: list[dict[str, str]]) -> dict[str, str]:
+    timed = [row for row in rows if row["seconds"] and float(row["error"]) < 0.01]
+    return min(timed, key=lambda row: float(row["seconds"])) if timed else dict.fromkeys(rows[0], "")
+
+
+def _cells_of(row: dict[str, str]) -> list[str]:
+    return [code(row["solver"]), row["error"], row["seconds"]]
 
 
 def _from_solvers(page: str) -> str:
