@@ -92,7 +92,7 @@ def value_and_policy(
 ) -> Panel:
     """Value function, controls and social cost of carbon along one state, with ambiguity aversion and without.
 
-    Margins of the grid, which lie outside the region of interest, are not drawn.
+    Margins of the grid, which lie outside the region of interest, are not drawn, nor are worst-case drifts that are zero.
 
     **Arguments:**
 
@@ -118,7 +118,7 @@ def value_and_policy(
     state = states_of(solution)[0] if state is None else state
     line = slice_along(solution, state, at)
     other = None if neutral is None else slice_along(neutral, state, at)
-    names = [str(name) for name in line.data_vars]
+    names = [str(name) for name in line.data_vars if not _neutral_shock(line[name])]
     columns = 1 if len(names) <= _COLUMNS else _COLUMNS
     panel = new_panel(len(names), 0.68 * HEIGHT, columns, shown=shown)
     for name, ax in zip(names, panel.axes, strict=True):
@@ -131,6 +131,11 @@ def value_and_policy(
     if other is not None:
         panel.axes[0].legend(panel.axes[0].lines, ["averse", "neutral"], frameon=False, fontsize=7.5, handlelength=2.6)
     return panel
+
+
+def _neutral_shock(line: xr.DataArray) -> bool:
+    """Whether this is the worst-case drift of a shock about which the planner has no ambiguity."""
+    return str(line.name).startswith("worst_case_shock_") and not line.values.any()
 
 
 def axis_name(solution: xr.Dataset, state: str) -> str:

@@ -92,13 +92,15 @@ def new_panel(count: int = 1, height: float = HEIGHT, columns: int = 1, *, shown
         "figsize": (WIDTH if columns == 1 else PAGE_WIDTH, height * rows),
         "layout": "constrained",
     }
-    with matplotlib.rc_context(_SETTINGS):
-        if shown:
-            from matplotlib import pyplot
+    if shown:
+        from matplotlib import pyplot
 
-            figure = pyplot.figure(**size)
-        else:
-            figure = Figure(**size)
+        # The first figure loads the backend of a notebook, which switches interactive mode on; within the context below that
+        # would be undone, and no later figure would be shown.
+        figure = pyplot.figure(**size)
+    else:
+        figure = Figure(**size)
+    with matplotlib.rc_context(_SETTINGS):
         all_axes = list(np.ravel(figure.subplots(rows, columns, sharex=True, squeeze=False)))
         axes = all_axes[:count]
         for ax in axes[-columns:]:

@@ -34,6 +34,28 @@ def test_a_solution_draws_its_policy_along_a_state(solution):
         solution.plot("warmth")
 
 
+def test_drifts_of_the_worst_case_are_drawn_if_there_is_ambiguity(solution):
+    averse = ab.models.LinearQuadratic(ambiguity=ab.models.Ambiguity.from_penalties(shocks=1.0))
+    other = ab.solve(ab.HJBProblem(averse), ab.solvers.FiniteDifference(points=41))
+    titles = [[ax.get_title(loc="left").lower() for ax in s.plot("state")] for s in (solution, other)]
+    assert [sum("worst-case" in title for title in each) for each in titles] == [0, 1]
+
+
+def test_a_backend_that_turns_interactive_mode_on_keeps_it(monkeypatch):
+    from matplotlib import pyplot
+
+    def loading(*args, original=pyplot.figure, **kwargs):
+        matplotlib.interactive(True)  # as the backend of notebooks, which the first figure loads
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(pyplot, "figure", loading)
+    try:
+        ab.scenarios.new_panel(shown=True)
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(False)
+
+
 def test_paths_draw_the_median_of_their_realizations(solution):
     paths = ab.simulate(solution, years=5, num_paths=50)
     (ax,) = paths.plot(["state"])
