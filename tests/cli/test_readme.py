@@ -27,20 +27,19 @@ def expected_after(code):
     return following[1]
 
 
+def test_the_readme_has_at_most_120_lines():
+    assert len(README.splitlines()) <= 120
+
+
+@pytest.mark.slow
 def test_the_ten_line_example_prints_what_the_readme_says():
     assert len(EXAMPLES[0].strip().splitlines()) <= 10
     assert run(EXAMPLES[0]) == expected_after(EXAMPLES[0])
 
 
-@pytest.mark.slow
-def test_the_validation_example_prints_errors_within_bounds():
-    table = run(EXAMPLES[1])
-    assert "error_emissions" in table and "domain_change_emissions" in table and "CHECK" not in table
-
-
 def test_a_model_of_ones_own_takes_forty_lines_and_runs():
-    assert len([line for line in EXAMPLES[2].splitlines() if line.strip()]) <= 40
-    assert run(EXAMPLES[2]) == expected_after(EXAMPLES[2])
+    assert len([line for line in EXAMPLES[1].splitlines() if line.strip()]) <= 40
+    assert run(EXAMPLES[1]) == expected_after(EXAMPLES[1])
 
 
 @pytest.mark.parametrize("target", ["run", "test"])
