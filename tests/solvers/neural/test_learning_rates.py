@@ -1,4 +1,4 @@
-"""Learning rates rise and fall within what a training may use."""
+"""Learning rates rise and fall within the budget of a training."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,19 @@ from abatax.validation.comparison import UNBOUNDED
 
 @pytest.mark.slow
 def test_learning_rates_rise_and_fall_within_the_budget(monkeypatch):
-    seen = []
+    recorded = []
 
-    def noting(schedule, steps, first, count):
-        seen.append(learning_rates(schedule, steps, first, count))
-        return seen[-1]
+    def recording(schedule, steps, first, count):
+        recorded.append(learning_rates(schedule, steps, first, count))
+        return recorded[-1]
 
-    monkeypatch.setattr(_first_order, "learning_rates", noting)
-    asked = {"solvers": ["deep_galerkin"], "architectures": ["mlp"], "seeds": 1, "parameters": 30, "steps": 4}
-    ab.compare(ab.models.LinearQuadratic(), options={"inner": 60, "batch": 8}, **asked)
-    rates = np.concatenate(seen)
+    monkeypatch.setattr(_first_order, "learning_rates", recording)
+    settings = {"solvers": ["deep_galerkin"], "architectures": ["mlp"], "seeds": 1, "parameters": 30, "steps": 4}
+    ab.compare(ab.models.LinearQuadratic(), options={"inner": 60, "batch": 8}, **settings)
+    rates = np.concatenate(recorded)
     assert len(rates) == 240 and np.max(rates) > 0.99 and rates[-1] < 0.01
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "exponential", "constant"])
-def test_where_seconds_decide_learning_rates_rise_soon_and_stay(schedule):
+def test_with_a_budget_in_seconds_learning_rates_rise_soon_and_stay(schedule):
     assert np.all(learning_rates(schedule, 50 * UNBOUNDED, 1000, 200) > 0.99)

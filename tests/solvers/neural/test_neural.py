@@ -1,4 +1,4 @@
-"""Neural solvers: the closed form, the stabilising root, exact resumption, recovery, what is not believed."""
+"""Neural solvers: closed form, stabilising root, exact resumption, recovery, rejection of false roots."""
 
 import dataclasses
 
@@ -64,30 +64,30 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_is_left_is_told_of_the_networks_returned():
-    looks = []
+def test_the_estimated_error_belongs_to_the_returned_networks():
+    errors_by_step = []
     solver = dataclasses.replace(ADAM, learning_rate=0.1, schedule="constant", resample=1, steps=8, tolerance=1e-12)
     solution = ab.solve(
         ab.HJBProblem(MODEL),
         solver,
         max_steps=solver.most_steps,
         throw=False,
-        watch=lambda w: looks.append((float(w.finish.args[1].error), w.finish().stats["unresolved"])),
+        watch=lambda w: errors_by_step.append((float(w.finish.args[1].error), w.finish().stats["unresolved"])),
     )
-    found = np.array([look for look in looks if np.isfinite(look[0])])
+    found = np.array([pair for pair in errors_by_step if np.isfinite(pair[0])])
     np.testing.assert_array_equal(found[:-1, 1], np.minimum.accumulate(found[:-1, 0]))
     # at the end all residuals in the box count, and add up along the paths
     assert solution.stats["unresolved"] == found[-1, 1] >= found[:-1, 0].min() < found[:-1, 0].max()
 
 
-def test_long_trainings_are_not_cut(monkeypatch):
+def test_long_trainings_take_all_their_steps(monkeypatch):
     monkeypatch.setattr("abatax.solvers.base._solver.MOST_STEPS", 8)
     long = dataclasses.replace(ADAM, steps=15, start=0, tolerance=1e-12)
     solution = ab.solve(ab.HJBProblem(MODEL), long, throw=False)
     assert solution.stats["steps_training"] == 15 and long.most_steps == 23
 
 
-def test_networks_that_became_infinite_are_taken_back():
+def test_training_recovers_from_infinite_networks():
     wild = dataclasses.replace(ADAM, learning_rate=1e200, steps=4, resample=1)
     solution = ab.solve(ab.HJBProblem(MODEL), wild, throw=False)
     assert solution.stats["recoveries"] == 4
@@ -108,13 +108,13 @@ def test_points_stay_in_the_box_and_change(sampling):
     assert errors(solution)["control"] < 0.01
 
 
-def test_half_of_the_trajectories_begin_where_simulations_do():
+def test_half_of_the_trajectories_start_at_the_initial_state_of_simulations():
     solver, seen = dataclasses.replace(GAUSS, points=512, steps=1, resample=1, sampling="trajectories"), []
     ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].interior))
-    travelled, start = np.ravel(seen[-1][::2]), float(MODEL.initial_state().state)
-    resting = np.mean(travelled == start)  # those that stop at once, one of twenty
+    positions, start = np.ravel(seen[-1][::2]), float(MODEL.initial_state().state)
+    resting = np.mean(positions == start)  # trajectories of length zero, one of twenty
     assert 0.01 < resting < 0.05
-    assert np.mean(np.abs(travelled - start) < 0.5) > np.mean(np.abs(np.ravel(seen[0][::2]) - start) < 0.5)
+    assert np.mean(np.abs(positions - start) < 0.5) > np.mean(np.abs(np.ravel(seen[0][::2]) - start) < 0.5)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_every_optimizer_lowers_the_residual(optimizer):
     assert trained.stats["unresolved"] < 0.6 * fitted.stats["unresolved"]
 
 
-def test_soap_solves_in_the_eigenbasis_what_adam_does_not():
+def test_soap_is_more_accurate_than_adam_in_a_rotated_problem():
     # the mean square of A W B - T with A and B turned and of condition 300: diagonal in the bases that SOAP finds
     turns = [np.linalg.qr(np.random.default_rng(k).normal(size=(6, 6)))[0] for k in range(4)]
     left, right = (turns[k] * np.logspace(0, -2.5, 6) @ turns[k + 1].T for k in (0, 2))
@@ -139,7 +139,7 @@ def test_soap_solves_in_the_eigenbasis_what_adam_does_not():
     def loss(w):
         return jnp.mean(jnp.square(left @ w @ right - target))
 
-    def left_over(name):
+    def final_loss(name):
         rule, w = make_optimizer(name), jnp.zeros((6, 6))
         moments = rule.init(w)
 
@@ -152,10 +152,10 @@ def test_soap_solves_in_the_eigenbasis_what_adam_does_not():
         with jax.numpy_dtype_promotion("standard"):
             return float(jax.lax.scan(step, (w, moments), jnp.linspace(0.05, 0.0, 400))[1][-1])
 
-    assert left_over("soap") < 0.1 * left_over("adam")
+    assert final_loss("soap") < 0.1 * final_loss("adam")
 
 
-def test_a_short_time_step_moves_little():
+def test_a_short_time_step_changes_the_value_little():
     solver, problem = dataclasses.replace(GAUSS, steps=1, resample=1), ab.HJBProblem(MODEL)
 
     def moved(time_step):
@@ -178,13 +178,13 @@ def test_false_transients_end_at_the_closed_form(name):
     assert errors(solution)["control"] < 2.0 * most
 
 
-def test_the_budget_in_seconds_ends_the_training():
+def test_the_limit_in_seconds_ends_the_training():
     solution = ab.solve(ab.HJBProblem(MODEL), GAUSS, max_seconds=0.0, throw=False)
     assert solution.stats["steps"] == 0 and result_name(solution.result) == "max_seconds_reached"
 
 
 @pytest.mark.slow
-def test_without_a_start_a_false_root_is_not_believed():
+def test_without_a_start_a_false_root_is_not_accepted():
     # from a flat value the residual may lead to the second root of the Riccati equation, whose drift leaves the box
     for seed in range(4):
         solution = ab.solve(ab.HJBProblem(MODEL), dataclasses.replace(GAUSS, start=0), key=jr.key(seed), throw=False)
@@ -199,14 +199,14 @@ class _Uphill(eqx.Module):
         return 20.0 * x.state**2
 
 
-def test_the_guess_of_a_false_root_is_flagged():
+def test_a_guess_on_a_false_root_is_not_accepted():
     solver = dataclasses.replace(GAUSS, start=0)
     solution = ab.solve(ab.HJBProblem(MODEL), solver, guess=_Uphill(), throw=False)
     assert errors(solution)["control"] < 0.01 or result_name(solution.result) != "successful"
 
 
 @pytest.mark.slow
-def test_one_network_serves_a_family():
+def test_one_network_represents_a_family():
     model = ab.models.UncertainDamages(damage_jump=ab.models.DamageJump(jnp.array([0.0, 0.1, 0.3])))
     solver = GaussNewton(parameters=100, points=48, steps=25)
     problem = ab.HJBProblem(model)
@@ -219,14 +219,14 @@ def test_one_network_serves_a_family():
         assert relative_errors(one, other)["emissions"][0] < 0.03
 
 
-def test_labels_tell_members_apart():
+def test_labels_distinguish_members():
     rates = jnp.array([0.1, 0.2, 0.4])
     family = eqx.filter_vmap(lambda r: ab.models.LinearQuadratic(control_cost=r))(rates)
     labels = labels_of(family, 3)
     np.testing.assert_allclose(labels[:, 0], [-1.0, -1.0 / 3.0, 1.0], atol=1e-12)
 
 
-def test_a_network_knows_the_kinks_of_the_model():
+def test_kinks_of_the_model_are_inputs_of_the_network():
     problem = ab.HJBProblem(ab.models.UncertainDamages())
     axes, places = kinks_of(problem, box_map(problem.region, problem.domain))
     (low, high), kink = problem.domain[0], problem.model.breakpoints()["temperature"][0]
@@ -234,7 +234,7 @@ def test_a_network_knows_the_kinks_of_the_model():
 
 
 @pytest.mark.slow
-def test_a_basis_adds_the_asymptote_to_what_is_learnt():
+def test_a_value_is_the_asymptote_plus_the_network():
     # before damages are revealed what is known is what comes after, here a paraboloid for each of two outcomes
     jump = ab.models.DamageJump([0.0, 0.2], highest_rate=4.0)
     ambiguity = ab.models.Ambiguity.from_penalties(jumps=0.1)
@@ -260,7 +260,7 @@ def test_a_basis_adds_the_asymptote_to_what_is_learnt():
 
 
 @pytest.mark.slow
-def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
+def test_residuals_have_less_weight_where_jumps_are_likely():
     """By the root of the discount rate over it and the intensity; both kinds of training weigh the equation alike."""
     jump = ab.models.DamageJump([0.0, 0.2], highest_rate=4.0)
     model = ab.models.UncertainDamages(damage_jump=jump)
@@ -285,7 +285,7 @@ def test_where_a_jump_is_sure_to_come_a_residual_counts_less():
     np.testing.assert_allclose(step.discount, (local.discount - 3.0) * expected, rtol=1e-10)
 
 
-def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
+def test_the_asymptote_before_the_technology_is_the_discounted_value_after_it():
     """Where nothing moves until it comes, $0 = \\delta(b - a) + \\lambda(V - a)$."""
     model = ab.models.NetZero(technology=ab.models.FixedHazard(rate=0.03), damage_jump=None)
     x, delta = model.initial_state(), model.preferences.discount_rate
@@ -299,7 +299,7 @@ def test_what_is_known_before_the_technology_is_what_it_leads_to_discounted():
 
 
 @pytest.mark.slow
-def test_what_is_not_known_before_the_technology_counts_until_it_comes():
+def test_the_remainder_before_the_technology_matters_until_its_arrival():
     """$V - a = \\delta(\\tilde b - b)/(\\delta + \\lambda)$ with $\\tilde b$ instead of $b$, and networks learn $\\tilde b - b$."""
     model, delta = ab.models.NetZero(technology=ab.models.NetZero.knowledge(), damage_jump=None), 0.01
     problem = ab.HJBProblem(model, continuations=(lambda t, x: jnp.stack([_bowls(t, x)[0]]),))
@@ -336,6 +336,6 @@ def _bowls(t, x):
         (PolicyIteration, {"optimizer": "lbfgs"}, "take turns"),
     ],
 )
-def test_bad_options_are_named(cls, options, message):
+def test_invalid_options_are_named(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(**options)
