@@ -1,6 +1,7 @@
 # make run    creates .venv, installs abatax, runs the built-in net-zero scenario, says where the report is
 # make test   the same environment with the developers' tools: lint, types, tests
 # make docs   the documentation site in site/, built without a warning and with its links checked
+# make notebooks  executes the notebooks and stores them with their outputs
 # make slow   the tests marked slow, which `make test` leaves out: studies of accuracy and the longer runs
 # Every other target is a part of these or a helper: venv lint format types pytest spelling pages benchmarks clean
 
@@ -14,6 +15,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DOCS := $(VENV)/.installed-docs
+INSTALLED_NOTEBOOKS := $(VENV)/.installed-notebooks
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 # Tests run on the CPU, which is one device per process, with one thread per worker in BLAS.
@@ -24,7 +26,7 @@ DISTRIBUTION := --dist loadfile --no-loadscope-reorder
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: run test slow docs venv lint format types pytest spelling pages benchmarks clean
+.PHONY: run test slow docs notebooks venv lint format types pytest spelling pages benchmarks clean
 
 run: $(INSTALLED)
 	$(BIN)/abatax run $(RUN_ARGS)
@@ -38,6 +40,9 @@ venv: $(INSTALLED_DEV)
 docs: $(INSTALLED_DOCS) spelling
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Site: site/index.html"
+
+notebooks: $(INSTALLED_NOTEBOOKS)
+	$(BIN)/python notebooks/execute.py
 
 spelling: $(INSTALLED_DOCS)
 	$(BIN)/python -m codespell_lib
@@ -83,4 +88,8 @@ $(INSTALLED_DEV): pyproject.toml | $(BIN)/python
 
 $(INSTALLED_DOCS): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[docs]"
+	@touch $(INSTALLED) $@
+
+$(INSTALLED_NOTEBOOKS): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[notebooks]"
 	@touch $(INSTALLED) $@

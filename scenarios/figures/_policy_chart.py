@@ -13,6 +13,7 @@ from ..words import on_screen, warming_unit
 from ._charts import sentence
 from ._style import AVERSE, HEIGHT, LINES, NEUTRAL, Panel, dress, new_panel
 
+_CONSTANT = 1e-3  # relative range of a quantity that is drawn as constant
 _COLUMNS, _LETTERS = 3, 34  # axes side by side if there are more than this number, and characters in a title
 
 
@@ -125,12 +126,22 @@ def value_and_policy(
         _line(ax, line, name, state, AVERSE)
         if other is not None and name in other:
             _line(ax, other, name, state, NEUTRAL)
+        _widen(ax)
         dress(ax, f"{textwrap.fill(sentence(line, name), _LETTERS)}\n{on_screen(line, name)[1]}", whole=False)
     for ax in panel.axes[-columns:]:
         ax.set_xlabel(axis_name(line, state))
     if other is not None:
         panel.axes[0].legend(panel.axes[0].lines, ["averse", "neutral"], frameon=False, fontsize=7.5, handlelength=2.6)
     return panel
+
+
+def _widen(ax: Any) -> None:
+    """Draw a quantity that is constant up to small errors as a straight line, instead of magnifying the errors."""
+    values = np.concatenate([np.asarray(line.get_ydata()) for line in ax.lines])
+    size = float(np.max(np.abs(values)))
+    if 0.0 < np.ptp(values) < _CONSTANT * size:
+        middle = 0.5 * float(np.min(values) + np.max(values))
+        ax.set_ylim(middle - 0.05 * size, middle + 0.05 * size)
 
 
 def _neutral_shock(line: xr.DataArray) -> bool:

@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
+import xarray as xr
 
 import abatax as ab
 from abatax.validation import Row, ValidationReport
@@ -39,6 +40,15 @@ def test_drifts_of_the_worst_case_are_drawn_if_there_is_ambiguity(solution):
     other = ab.solve(ab.HJBProblem(averse), ab.solvers.FiniteDifference(points=41))
     titles = [[ax.get_title(loc="left").lower() for ax in s.plot("state")] for s in (solution, other)]
     assert [sum("worst-case" in title for title in each) for each in titles] == [0, 1]
+
+
+def test_errors_of_a_constant_policy_are_not_magnified():
+    x = np.linspace(0.0, 1.0, 21)
+    for deviation, least in ((1e-6, 0.5), (0.1, 0.1)):
+        control = "x", 5.0 + 0.5 * deviation * np.cos(9.0 * x), {"units": "GtC/yr"}
+        data = xr.Dataset({"control": control, "value": ("x", x)}, {"x": x})
+        low, high = ab.scenarios.value_and_policy(data).axes[0].get_ylim()
+        assert least <= (high - low) / (44.0 / 12.0) < 1.5 * least
 
 
 def test_a_backend_that_turns_interactive_mode_on_keeps_it(monkeypatch):
