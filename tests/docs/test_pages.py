@@ -44,3 +44,9 @@ def test_pages_print_what_the_code_prints(page, tmp_path, monkeypatch):
         with contextlib.redirect_stdout(shown):
             exec(compile(code, page.name, "exec"), namespace)
         assert expected is None or shown.getvalue() == expected
+
+
+def test_the_glossary_is_alphabetical_and_has_each_term_once():
+    terms = re.findall(r"^\*\*(.+?)\*\*", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    folded = [term.lower() for term in terms]
+    assert len(terms) >= 60 and folded == sorted(set(folded))
