@@ -68,7 +68,7 @@ def user_model():
 
 
 def three_states():
-    """Three states, two controls, nothing in closed form and no closures: capital, temperature and knowledge of a user."""
+    """Three states, one control, nothing in closed form and no closures: output gap, temperature and knowledge of a user."""
     from typing import Any, ClassVar, NamedTuple
 
     import equinox as eqx
@@ -83,7 +83,6 @@ def three_states():
 
     class Choice(NamedTuple):
         effort: Any
-        research: Any
 
     class Transition(AbstractModel):
         preferences: TimeAdditive = eqx.field(default_factory=lambda: TimeAdditive(0.05))
@@ -100,21 +99,21 @@ def three_states():
 
         @property
         def controls(self):
-            return Choice(Variable("effort", "1/yr", 0.0, 1.0), Variable("research", "1/yr", 0.0, 1.0))
+            return Choice(Variable("effort", "1/yr", 0.0, 1.0))
 
         def drift(self, t, x, u, climate):
             emissions = jnp.exp(x.gap - 0.3 * x.knowledge) * (1.0 - 0.5 * jnp.tanh(u.effort))
             return Economy(
                 0.05 - 0.1 * x.gap - 0.05 * u.effort**2,
                 0.03 * emissions - 0.01 * x.temperature,
-                jnp.sqrt(u.research + 1e-2) * 0.2 - 0.1 * x.knowledge,
+                jnp.sqrt(u.effort + 1e-2) * 0.2 - 0.1 * x.knowledge,
             )
 
         def diffusion(self, t, x, u):
             return Economy(*(scale * row for scale, row in zip((0.05, 0.05, 0.02), jnp.eye(3), strict=True)))
 
         def utility(self, t, x, u):
-            return x.gap - 0.1 * x.temperature**2 - 0.5 * u.effort**2 - 0.2 * u.research
+            return x.gap - 0.1 * x.temperature**2 - 0.5 * u.effort**2
 
         def initial_state(self):
             return Economy(jnp.array(0.0), jnp.array(1.2), jnp.array(0.5))

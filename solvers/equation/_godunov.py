@@ -222,7 +222,9 @@ def _godunov(evaluate, placeholder: Evaluated, forward, backward, blocked, upwin
     return jax.lax.fori_loop(0, upwind.sweeps + 1, sweep, carry)
 
 
-_MOST_DOUBLINGS, _MOST_STEPS = 40, 60
+# At a constrained face the shift of the slope grows by a factor, up to a total of 10^12 of the first shift. Where no control stops the
+# drift all steps are taken, by all nodes of a batch, so that few large steps are faster than many small ones.
+_GROWTH, _MOST_SHIFTS, _MOST_STEPS = 8.0, 14, 60
 
 # Phases of the search for the slope in one state: evaluate the forward slope, evaluate the backward slope, search for a vanishing
 # drift, evaluate the given slope once, stop.
@@ -233,7 +235,7 @@ def _one_state(evaluate, placeholder: Evaluated, given, forward, backward, block
     """The slope in one state for given slopes in the others, whether an outward drift cannot be stopped, and the last control.
 
     A single loop evaluates the forward slope, the backward slope and, if the drift vanishes between them, the search for that
-    slope, so that the Hamiltonian is compiled once. At a constrained face the outward slope is shifted in doubling steps until the
+    slope, so that the Hamiltonian is compiled once. At a constrained face the outward slope is shifted in growing steps until the
     drift no longer points outward. Unless `searched` holds, only the given slope is evaluated.
     """
     out_high, out_low = blocked[1], blocked[0] & ~blocked[1]
@@ -256,21 +258,21 @@ def _one_state(evaluate, placeholder: Evaluated, given, forward, backward, block
         bracket = bracket.narrowed(p, evaluated.drift, low_side, high_side)
         more_high = (phase == _FORWARD) & out_high & (evaluated.drift > 0.0)
         more_low = (phase == _BACKWARD) & out_low & (evaluated.drift < 0.0)
-        again = (more_high | more_low) & (count < _MOST_DOUBLINGS)
+        again = (more_high | more_low) & (count < _MOST_SHIFTS)
         bracket = bracket.started((phase == _BACKWARD) & ~again)
         # the search starts with a count of zero
         search_count, count = jnp.where(phase == _SEARCH, count, 0), jnp.where(again | (phase == _SEARCH), count + 1, 0)
         open_still = is_between(up, down) & ~bracket.found & (count < _MOST_STEPS)
         after_both = jnp.where((phase == _ONCE) | ~open_still, _DONE, _SEARCH)
         following = jnp.where(phase == _FORWARD, _BACKWARD, after_both)
-        doubled = jnp.where(more_high, backward + 2.0 * (p - backward), forward + 2.0 * (p - forward))
+        shifted = jnp.where(more_high, backward + _GROWTH * (p - backward), forward + _GROWTH * (p - forward))
         onward = jnp.where(
             phase == _FORWARD, jnp.where(out_low, forward + step, backward), bracket.next_point(search_count)
         )
         return (
             jnp.where(again, phase, following),
             count,
-            jnp.where(again, doubled, onward),
+            jnp.where(again, shifted, onward),
             bracket,
             up,
             down,

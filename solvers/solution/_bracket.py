@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-# Relative tolerance of the slope at which a drift vanishes; the error of the Hamiltonian there is of second order.
-_ROOT_TOLERANCE = 1e-9
+# Tolerance of the slope at which a drift vanishes, relative to the slopes; the error of the Hamiltonian there is of second order.
+_ROOT_TOLERANCE = 1e-8
 
 
 class Bracket(NamedTuple):
@@ -23,7 +23,8 @@ class Bracket(NamedTuple):
 
     @property
     def _tolerance(self):
-        return _ROOT_TOLERANCE * (jnp.abs(self.low) + jnp.abs(self.high)) + 1e-300
+        # the width at the start is the scale of a root near zero, which a relative tolerance would never reach
+        return _ROOT_TOLERANCE * (jnp.abs(self.low) + jnp.abs(self.high) + self.width) + 1e-300
 
     @property
     def found(self):
