@@ -552,7 +552,7 @@ def solvers_table() -> str:
             "" if place else problem,
             code(row["solver"]),
             row["settings"],
-            f"{row['error']} ({row['of']})",
+            f"{_unbroken(row['error'])} ({row['of']})",
             row["seconds"],
             f"[{row['command'].split()[1].removeprefix('benchmarks/')}]({_from_solvers(row['source'])})",
         ]
@@ -574,7 +574,12 @@ def _fastest(rows: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _cells_of(row: dict[str, str]) -> list[str]:
-    return [code(row["solver"]), row["error"], row["seconds"]]
+    return [code(row["solver"]), _unbroken(row["error"]), row["seconds"]]
+
+
+def _unbroken(number: str) -> str:
+    """A number whose exponent stays on its line."""
+    return number.replace("-", "\u2011")
 
 
 def _from_solvers(page: str) -> str:
