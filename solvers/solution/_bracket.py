@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 # Tolerance of the slope at which a drift vanishes, relative to the slopes; the error of the Hamiltonian there is of second order.
-_ROOT_TOLERANCE = 1e-8
+_ROOT_TOLERANCE, _ROUNDING = 1e-9, 1e-13
 
 
 class Bracket(NamedTuple):
@@ -23,8 +23,8 @@ class Bracket(NamedTuple):
 
     @property
     def _tolerance(self):
-        # the width at the start is the scale of a root near zero, which a relative tolerance would never reach
-        return _ROOT_TOLERANCE * (jnp.abs(self.low) + jnp.abs(self.high) + self.width) + 1e-300
+        # a root near zero is found to rounding of the interval at the start, because a relative tolerance would never be reached
+        return _ROOT_TOLERANCE * (jnp.abs(self.low) + jnp.abs(self.high)) + _ROUNDING * self.width + 1e-300
 
     @property
     def found(self):
