@@ -65,7 +65,8 @@ class Ambiguity(AbstractBlock):
     **Raises:** `ValueError` if an aversion is negative or not a number.
 
     **Good values:** penalties of shocks and jumps are in units of the value function of the model, that of the climate in units of the
-    value per year. With a flow utility that is not multiplied by the discount rate, penalties of 0.3 to 5 for shocks and jumps, 0.0025 to 0.02 for climate.
+    value per year. With a flow utility that is not multiplied by the discount rate, penalties of 0.3 to 5 for shocks and jumps,
+    0.0025 to 0.02 for climate.
 
     **References:** Hansen and Sargent 2001, doi:10.1257/aer.91.2.60; Barnett, Brock and Hansen 2020,
     doi:10.1093/rfs/hhz144.
