@@ -1,6 +1,8 @@
 """Notebooks are stored executed, thin, and with a place on the site."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import re
@@ -99,14 +101,40 @@ def test_every_notebook_is_on_the_site(path):
     assert f"({path.name})" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(e[-+]\d+)?")
+
+
+def _differs(stored, printed):
+    """Whether printed text is other than the stored text: numbers may differ by 1 %, errors (1.2e-07) by a factor of ten."""
+    if NUMBER.sub("#", stored) != NUMBER.sub("#", printed):
+        return True
+    for old, new in zip(NUMBER.finditer(stored), NUMBER.finditer(printed), strict=True):
+        close = {"rel": 0.01, "abs": 0.01} if old[1] is None else {"rel": 9.0}
+        if float(new[0]) != pytest.approx(float(old[0]), **close):
+            return True
+    return False
+
+
+def test_text_with_other_numbers_differs():
+    stored = "network  error 2.3e-06, cost 37.1"
+    assert not _differs(stored, "network  error 1.1e-06, cost 37.2")
+    assert _differs(stored, "network  error 2.3e-06, cost 39.1")
+    assert _differs(stored, "network  error 2.3e-04, cost 37.1")
+    assert _differs(stored, "network  fault 2.3e-06, cost 37.1")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_run_without_a_warning(path, tmp_path, monkeypatch):
+def test_notebooks_print_what_is_stored(path, tmp_path, monkeypatch):
     from matplotlib import pyplot
 
     matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": path.stem}
-    for number, cell in enumerate(_code(json.loads(path.read_text(encoding="utf-8")))):
-        exec(compile("".join(cell["source"]), f"{path.stem}, cell {number}", "exec"), scope)
+    for number, cell in enumerate(_code(json.loads(path.read_text(encoding="utf-8"))), 1):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("".join(cell["source"]), f"{path.stem}, cell {number}", "exec"), scope)
+        stored = "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
+        assert not _differs(stored, printed.getvalue()), f"cell {number} prints {printed.getvalue()}"
     pyplot.close("all")
