@@ -61,7 +61,7 @@ class PolicyIteration(AbstractFirstOrder):
         import abatax as ab
 
         solver = ab.solvers.PolicyIteration(parameters=100, steps=5, inner=20)
-        solution = ab.solve(ab.Equation(ab.models.LinearQuadratic()), solver, throw=False)
+        solution = ab.solve(ab.HJBProblem(ab.models.LinearQuadratic()), solver, throw=False)
         assert solution.stats["policy_gap"] < 0.5
         ```
     """

@@ -119,8 +119,9 @@ def policy(solution, points):
 def test_an_investor_whose_wealth_leaves_the_box_consumes_the_discount_rate(discount_rate, side):
     # the value is linear in log wealth; without margins the solve used to stall
     solution = ab.solve(investor(discount_rate))
-    np.testing.assert_allclose(policy(solution, np.linspace(0.0, 2.0, 21)), discount_rate, rtol=1e-5)
     report = solution.stats["faces"]
+    error = np.max(np.abs(policy(solution, np.linspace(0.0, 2.0, 21)) / discount_rate - 1.0))
+    assert error < min(report["change"], 3e-5)  # what the margins leave, below what the search for them reports
     assert report["chosen"]["x"][side].startswith("growth") and report["chosen"]["x"][1 - side].startswith("inflow")
     assert report["change"] <= 1e-3 and report["open"] == ""
     # what was chosen is part of the problem that is handed back

@@ -309,7 +309,7 @@ def test_the_remainder_before_the_technology_matters_until_its_arrival():
     scale = delta / (delta + rate)
     at = CollocationWorkspace(family, 1, basis)
     values = at.known.value + scale * 3.0
-    np.testing.assert_allclose(at.known.left[0], scale, rtol=1e-12)
+    np.testing.assert_allclose(at.known.remainder_scale[0], scale, rtol=1e-12)
     np.testing.assert_allclose(at.remainder(values) - at.remainder(at.known.value), 3.0, rtol=1e-9)
     basis = basis.scaled(np.array([3.0]), np.array([0.0]), np.zeros((1, 5)))
     np.testing.assert_allclose(basis.values_at(basis.start(), basis.points), values, rtol=1e-12)

@@ -225,8 +225,10 @@ FIRST_ORDER = [DeepGalerkin(parameters=80, points=150, steps=4, inner=20, start=
 def test_networks_reject_false_branches(model, solver):
     solution = solve(HJBProblem(model(productivity=None)), solver, throw=False)
     assert not solution.converged
-    if solver.start or isinstance(solver, GaussNewton):
+    if solver.start:
         assert result_name(solution.result) == "pinned"
+    elif isinstance(solver, GaussNewton):  # without a start the training ends on the false branch or nowhere
+        assert result_name(solution.result) in ("pinned", "untrained")
 
 
 @pytest.mark.parametrize("volatility, half_width", [(1.0, 1.0), (3.0, 3.0)])
