@@ -13,8 +13,7 @@ from ._figures import SavedFigure, store_figure
 from ._plots import draw_errors
 from ._style import HEIGHT, REFERENCE, dress, new_panel
 
-# Colours can be distinguished with every type of colour vision and have a contrast above 4.5; line styles distinguish them in grey.
-COLOURS = ("#3b2a7a", "#a8480a", "#14694a", "#8a1c5c", "#1c5f94", "#6b5a00")
+# Line styles distinguish the colours in grey.
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)))
 _LEAST = 1e-17  # position of an error of zero on a logarithmic axis
 _MOST = len(COLOURS)  # number of pairs in a figure with lines, the best first

@@ -17,6 +17,9 @@ WORST_CASE = "#8a1c5c"
 REFERENCE = "#444444"
 INK = "#1a1a1a"
 
+# Of several lines, in this order.
+COLOURS = (AVERSE, NEUTRAL, "#14694a", WORST_CASE, "#1c5f94", "#6b5a00")
+
 LINES = {AVERSE: "solid", NEUTRAL: (0, (5, 2)), WORST_CASE: (0, (1, 1.2)), REFERENCE: (0, (3, 1, 1, 1))}
 
 # 9 cm wide with letters of 8.5 points, which remain readable at a width of 7 cm
@@ -33,6 +36,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.titlepad": 7.0,
     "axes.unicode_minus": True,
+    "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
     "lines.linewidth": 1.8,
     "svg.hashsalt": "abatax",  # the same figure gives the same file
     "svg.fonttype": "path",
