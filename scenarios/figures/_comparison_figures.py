@@ -11,7 +11,7 @@ from ...validation.comparison import Record, rows_of
 from ..words import Records, label_of, share, significant
 from ._figures import SavedFigure, store_figure
 from ._plots import draw_errors
-from ._style import HEIGHT, REFERENCE, dress, new_panel
+from ._style import COLOURS, HEIGHT, REFERENCE, dress, new_panel
 
 # Line styles distinguish the colours in grey.
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)))
