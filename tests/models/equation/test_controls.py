@@ -69,7 +69,9 @@ def both_controls(model, points):
 def closed_form(model, points):
     problem = HJBProblem(model)
     return jax.vmap(
-        lambda p: problem.best_control(TIME, problem.state(p.x), p.value, p.costate, p.hessian, after(model))
+        lambda p: problem.best_control(
+            TIME, problem.state(p.x), Derivatives(p.value, p.costate, p.hessian, after(model))
+        )
     )(points)
 
 

@@ -21,7 +21,7 @@ from abatax.solvers import (
     result_advice,
     result_name,
 )
-from abatax.solvers._driver import _answer, _Options
+from abatax.solvers._driver import SolveOptions, _answer
 from abatax.solvers.base import read_archive, write_archive
 
 SOLVER = FiniteDifference(points=41)
@@ -125,7 +125,7 @@ def test_wrong_number_of_counts_is_named():
 
 
 def test_a_kind_of_problem_that_nothing_answers_is_named():
-    options = _Options(jax.random.key(0), None, 1, Recorder(), None, None, None)
+    options = SolveOptions(jax.random.key(0), None, 1, Recorder(), None, None, None)
     with pytest.raises(TypeError, match="`problem` is LinearQuadratic; what can be solved is an HJBProblem or a Disc"):
         _answer(PROBLEM.model, SOLVER, options)
 

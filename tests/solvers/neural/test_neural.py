@@ -64,6 +64,7 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(name, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_estimated_error_belongs_to_the_returned_networks():
     errors_by_step = []
     solver = dataclasses.replace(ADAM, learning_rate=0.1, schedule="constant", resample=1, steps=8, tolerance=1e-12)
@@ -108,6 +109,7 @@ def test_points_stay_in_the_box_and_change(sampling):
     assert errors(solution)["control"] < 0.01
 
 
+@pytest.mark.slow
 def test_half_of_the_trajectories_start_at_the_initial_state_of_simulations():
     solver, seen = dataclasses.replace(GAUSS, points=512, steps=1, resample=1, sampling="trajectories"), []
     ab.solve(ab.HJBProblem(MODEL), solver, throw=False, watch=lambda w: seen.append(w.finish.args[1].interior))

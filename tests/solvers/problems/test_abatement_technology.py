@@ -85,6 +85,7 @@ def test_never_to_emit_is_worth_less(usual):
     )
 
 
+@pytest.mark.slow
 def test_log_capital_is_not_additive(usual):
     # capital brings emissions: its log is worth less than 1/delta where emissions still rise with it
     assert at(usual)[1] < 99.8

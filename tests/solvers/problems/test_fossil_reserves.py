@@ -46,6 +46,7 @@ def test_the_right_branch_is_found(solution):
     assert drift > 0.02
 
 
+@pytest.mark.slow
 def test_simulation_carries_reserves_and_damages(solution):
     paths = ab.simulate(solution, years=25, shocks=False)
     carbon, emissions = np.asarray(paths.states.cumulative_emissions[0]), np.asarray(paths.controls.emissions[0])

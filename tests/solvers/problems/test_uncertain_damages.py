@@ -238,6 +238,7 @@ def test_paths_are_reproducible_from_their_key(averse, noisy):
     assert not np.any(np.asarray(noisy.states.temperature[:, 1:]) == np.asarray(other.states.temperature[:, 1:]))
 
 
+@pytest.mark.slow
 def test_noise_averages_to_the_quiet_path_in_the_first_years(quiet, noisy):
     # before any jump the policy is nearly linear over the spread of five years
     early = np.asarray(noisy.states.temperature[:, 5])
