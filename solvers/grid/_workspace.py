@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from ._finite_difference import FiniteDifference
 
 
-# Smallest and largest number of nodes per call of the compiled kernel; few shapes need few compilations.
+# Smallest and largest number of nodes per call of the compiled kernel; few shapes need few compilations. With a numerical maximiser
+# groups are small, because a group takes as many steps as its slowest node.
 _SMALLEST, _LARGEST = 256, 1024
 # Largest cell Péclet number (ratio of drift to noise in the largest cell) at which centred differences resolve the noise.
 _FAINT = 100.0
@@ -163,7 +164,8 @@ class Workspace:
     def chunk(self) -> int:
         """Nodes per call of the kernel."""
         finest = self.grid(self.solver.levels - 1).size
-        return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(_LARGEST // self.family, _SMALLEST))
+        largest = _LARGEST // self.family if isinstance(self.problem.model, ClosedFormControl) else _SMALLEST
+        return min(max(_SMALLEST, 1 << (finest - 1).bit_length()), max(largest, _SMALLEST))
 
     def chunks(self, count: int) -> Iterator[tuple[Int[np.ndarray, " node"], int]]:
         """Indices of `count` points in groups of the size of one kernel call, see `base.chunks`."""
@@ -217,7 +219,10 @@ class Workspace:
     def equation(self, shared, of_members, after, signs: tuple[int, ...] | None) -> Local:
         """Policies, residuals and linearisations at the given points; `signs` as in `evaluate_nodes`."""
         size, pieces = len(shared[0]), []
-        for index, _ in self.chunks(size):
+        # a group of nodes takes as many search steps as its slowest node, and nodes with state constraints take most
+        order = np.argsort(~shared[1].any(axis=(1, 2)), kind="stable")
+        for positions, _ in self.chunks(size):
+            index = order[positions]
             out = evaluate_nodes(
                 self.bare,
                 tuple(jnp.asarray(a[index]) for a in shared),
@@ -227,7 +232,8 @@ class Workspace:
                 self.coupled,
             )
             pieces.append(jax.tree.map(np.asarray, out))
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1)[:, :size], *pieces)
+        back = np.argsort(order)
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1)[:, back], *pieces)
 
     def missed(self, level: int, high: bool, values: Float[np.ndarray, "family node"], local: Local) -> bool:
         """Whether a finer scan of the controls finds a higher maximum than the numerical maximiser at any node of the region."""
