@@ -32,7 +32,7 @@ class GaussNewton(AbstractNeural):
 
     The problem determines all scales, see [`NetworkValue`][]. With up to five states, a coarse monotone finite-difference solution
     selects the branch. Boundary conditions and the verdict on the result are the same as in the other solvers: the result is
-    `unresolved` if the estimated error exceeds 1e-3.
+    `untrained` if the estimated error exceeds 1e-3.
 
     **Arguments:**
 
