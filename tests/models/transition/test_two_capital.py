@@ -266,6 +266,7 @@ def solution():
     return ab.solve(HJBProblem(settled()), ab.solvers.FiniteDifference(points=(13, 17, 13)))
 
 
+@pytest.mark.slow
 def test_values_and_policies_after_the_technology(solution):
     model = solution.problem.model
     x = model.state_at(880.0, 0.7, 1.2)

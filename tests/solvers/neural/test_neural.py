@@ -81,6 +81,7 @@ def test_the_estimated_error_belongs_to_the_returned_networks():
     assert solution.stats["unresolved"] == found[-1, 1] >= found[:-1, 0].min() < found[:-1, 0].max()
 
 
+@pytest.mark.slow
 def test_long_trainings_take_all_their_steps(monkeypatch):
     monkeypatch.setattr("abatax.solvers.base._solver.MOST_STEPS", 8)
     long = dataclasses.replace(ADAM, steps=15, start=0, tolerance=1e-12)
