@@ -97,7 +97,7 @@ class ProblemFamily(eqx.Module):
 
         **Raises:** `ValueError` if a parameter is missing, unknown or refused by the model.
         """
-        values = self._named(theta)
+        values = dict(zip(self.names, self.row(theta).tolist(), strict=True))
         model = configure(self.model.name, values, parameters_of(self.model), type(self.model))
         return HJBProblem(model, box=dict(self.box), extension=self.extension)
 
@@ -139,21 +139,27 @@ class ProblemFamily(eqx.Module):
         low, high = np.where(is_log[:, None], np.log(np.where(is_log[:, None], ends, 1.0)), ends).T
         return low, high, is_log
 
-    def _named(self, theta: Any) -> dict[str, float]:
+    def row(self, theta: Mapping[str, float] | Float[np.ndarray, " parameter"]) -> Float[np.ndarray, " parameter"]:
+        """Parameters in the order of `names`.
+
+        **Arguments:** `theta`: values by name, or already in that order.
+
+        **Raises:** `ValueError` if a parameter is missing or unknown.
+        """
         if not isinstance(theta, Mapping):
             row = np.asarray(theta, dtype=float)
             if row.shape != (len(self.ranges),):
                 raise ValueError(
                     f"`theta` has shape {row.shape}; give {len(self.ranges)} numbers: {', '.join(self.names)}."
                 )
-            theta = dict(zip(self.names, row.tolist(), strict=True))
+            return row
         unknown = [name for name in theta if name not in self.names]
         missing = [name for name in self.names if name not in theta]
         if unknown:
             raise ValueError(f"`theta` contains `{unknown[0]}`: {nearest(unknown[0], list(self.names))}")
         if missing:
             raise ValueError(f"`theta` lacks `{missing[0]}`; the parameters of the family are {', '.join(self.names)}.")
-        return {name: float(value) for name, value in theta.items()}
+        return np.array([float(theta[name]) for name in self.names])
 
 
 def _range(name: str, bounds: Sequence[Any]) -> Range:

@@ -54,9 +54,7 @@ class FamilySolution(eqx.Module):
 
         **Raises:** `ValueError` if these parameters were not solved.
         """
-        row = np.array(
-            [theta[name] for name in self.family.names] if isinstance(theta, Mapping) else theta, dtype=float
-        )
+        row = self.family.row(theta)
         distance = np.max(np.abs(self.family.to_unit(self.theta) - self.family.to_unit(row[None])), axis=1)
         nearest = int(np.argmin(distance))
         if distance[nearest] > 1e-9:
@@ -102,9 +100,9 @@ def solve_family(
     theta = np.atleast_2d(np.asarray(theta, dtype=float))
     problems = [family.at(row) for row in theta]
     for problem in problems:
-        check_posed(problem)
         problem.check_start()
     stacked = _stacked(problems)
+    check_posed(stacked, family=True)
     chosen: Any = default_solver(problems[0]) if solver is None else check_kind(problems[0], solver)
     options = SolveOptions(
         jr.key(0) if key is None else key,

@@ -10,7 +10,7 @@ from ...validation import Comparison
 from ...validation.comparison import Record, rows_of
 from ..words import Records, label_of, share, significant
 from ._figures import SavedFigure, store_figure
-from ._plots import draw_errors
+from ._plots import errors_panel, records_of
 from ._style import COLOURS, HEIGHT, REFERENCE, dress, new_panel
 
 # Line styles distinguish the colours in grey.
@@ -44,9 +44,7 @@ def save_comparison_figures(comparison: Comparison, folder: str | os.PathLike[st
 def _errors(comparison: Comparison, ranked: Records, folder) -> SavedFigure:
     """A chart of policy errors with seeds as dots, medians as bars and the constant policy as a line."""
     constant = comparison.target.constant_errors()["constant_policy_error"]
-    panel = new_panel(height=max(1.2, 0.26 * len(ranked) + 0.75), columns=1)
-    panel.figure.set_figwidth(7.6 if len(ranked) > 8 else 5.6)
-    draw_errors(panel.axes[0], comparison, ranked)
+    panel = errors_panel(comparison, ranked)
     names = [label_of(row) for row in ranked]
     best, last = ranked[0], ranked[-1]
     alt = f"Policy error of {len(names)} solvers and architectures, from {share(best['policy_error'])} ({names[0]})"
@@ -65,7 +63,7 @@ def _curves(comparison: Comparison, ranked: Records, folder) -> SavedFigure | No
     panel.figure.set_figwidth(5.6)
     ax, pieces, drawn = panel.axes[0], [], 0
     for row in ranked:
-        runs = [r for r in _records(comparison, row) if r.curve.get("seconds")]
+        runs = [r for r in records_of(comparison, row) if r.curve.get("seconds")]
         if not runs:
             continue
         times, middle = _median_curve(runs)
@@ -195,12 +193,7 @@ def _words(comparison: Comparison, name: str) -> str:
     return words if unit in ("", "1") else f"{words} ({unit})"
 
 
-def _records(comparison: Comparison, row: dict[str, Any]) -> list[Record]:
-    pair = row["solver"], row["architecture"]
-    return [r for r in comparison.records if (r.row["solver"], r.row["architecture"]) == pair and not r.row["failure"]]
-
-
 def _median_run(comparison: Comparison, row: dict[str, Any]) -> Record:
     """The run with the median policy error; of two middle runs the better."""
-    ordered = sorted(_records(comparison, row), key=lambda r: np.nan_to_num(r.row["policy_error"], nan=np.inf))
+    ordered = sorted(records_of(comparison, row), key=lambda r: np.nan_to_num(r.row["policy_error"], nan=np.inf))
     return ordered[(len(ordered) - 1) // 2]

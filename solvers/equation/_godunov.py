@@ -99,11 +99,11 @@ def lowest_after(
 def missed_gains(equation: Equation, points, control, derivatives: tuple) -> Float[jax.Array, "family node"]:
     """The gain of the Hamiltonian from a finer scan of the controls, at a batch of nodes of all members."""
 
-    def of_member(p, *of_members):
+    def of_member(p, *member_arrays):
         def gain(x, u, at):
             return p.missed_gain(jnp.asarray(_TIME), p.state(x), u, Derivatives(*at))
 
-        return jax.vmap(gain)(points, *of_members)
+        return jax.vmap(gain)(points, *member_arrays)
 
     return eqx.filter_vmap(of_member)(equation, control, derivatives)
 
@@ -134,26 +134,28 @@ class Upwind(NamedTuple):
         return cls(jnp.asarray(sign_array), jnp.asarray(order), jnp.asarray(sweeps))
 
 
-def evaluate_nodes(problem, shared, of_members, after, upwind: tuple[int, ...] | None, coupled: bool = False) -> Local:
+def evaluate_nodes(
+    problem, shared, member_arrays, after, upwind: tuple[int, ...] | None, coupled: bool = False
+) -> Local:
     """Policies, residuals and linearisations at a batch of nodes of all members.
 
     `upwind` selects the monotone scheme: for each state the sign of its drift, 0 if it must be determined. `coupled` requests the
     derivatives in the values after the jumps.
     """
-    return _evaluate(problem, shared, of_members, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
+    return _evaluate(problem, shared, member_arrays, after, Upwind.of(upwind, shared[0].shape[-1]), coupled)
 
 
 @compiled
-def _evaluate(problem, shared, of_members, after, upwind: Upwind, coupled: bool) -> Local:
-    def of_member(p, of_members, after):
-        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, of_members, after)
+def _evaluate(problem, shared, member_arrays, after, upwind: Upwind, coupled: bool) -> Local:
+    def of_member(p, member_arrays, after):
+        return jax.vmap(lambda s, o, a: at_node(p, s, o, a, upwind, coupled))(shared, member_arrays, after)
 
-    return eqx.filter_vmap(of_member)(problem, of_members, after)
+    return eqx.filter_vmap(of_member)(problem, member_arrays, after)
 
 
-def at_node(problem: Equation, shared, of_members, after, upwind: Upwind, coupled: bool = False) -> Local:
+def at_node(problem: Equation, shared, member_arrays, after, upwind: Upwind, coupled: bool = False) -> Local:
     """Policy, residual and linearisation at one node."""
-    (x, blocked), (value, forward, backward, hessian) = shared, of_members
+    (x, blocked), (value, forward, backward, hessian) = shared, member_arrays
     t, state = jnp.asarray(_TIME), problem.state(x)
 
     def hamiltonian(u, v, p, m, then=after):

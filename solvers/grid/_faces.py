@@ -309,7 +309,7 @@ class _Chooser:
         scales = np.concatenate([np.full(dimension, floor), np.sqrt(np.mean(controls**2, axis=(1, 2)))])
         return np.concatenate([costates, controls]), np.where(scales > 0.0, scales, 1.0)
 
-    def controls_at(self, workspace: Workspace, points, of_members) -> Float[np.ndarray, "control family point"]:
+    def controls_at(self, workspace: Workspace, points, member_arrays) -> Float[np.ndarray, "control family point"]:
         """The optimal controls for given values and derivatives, from the kernel that is compiled for the solve."""
         pieces = []
         for index, keep in workspace.chunks(len(points)):
@@ -317,7 +317,7 @@ class _Chooser:
             local = evaluate_nodes(
                 workspace.bare,
                 (states, jnp.zeros((len(index), points.shape[1], 2), dtype=bool)),
-                tuple(jnp.asarray(z[:, index]) for z in of_members),
+                tuple(jnp.asarray(z[:, index]) for z in member_arrays),
                 after_jumps(workspace.followed, states),
                 None,
                 False,

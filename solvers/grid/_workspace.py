@@ -216,7 +216,7 @@ class Workspace:
             after=tuple(np.where(on_kink[:, None], 0.0, weights) for weights in local.after),
         )
 
-    def equation(self, shared, of_members, after, signs: tuple[int, ...] | None) -> Local:
+    def equation(self, shared, member_arrays, after, signs: tuple[int, ...] | None) -> Local:
         """Policies, residuals and linearisations at the given points; `signs` as in `evaluate_nodes`."""
         size, pieces = len(shared[0]), []
         # a group of nodes takes as many search steps as its slowest node, and nodes with state constraints take most
@@ -226,7 +226,7 @@ class Workspace:
             out = evaluate_nodes(
                 self.bare,
                 tuple(jnp.asarray(a[index]) for a in shared),
-                tuple(jnp.asarray(a[:, index]) for a in of_members),
+                tuple(jnp.asarray(a[:, index]) for a in member_arrays),
                 tuple(jnp.asarray(a[:, index]) for a in after),
                 signs,
                 self.coupled,

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Float
 
 from ..base import compiled
-from ._first_order import AbstractFirstOrder, on_device, on_host
+from ._first_order import AbstractFirstOrder, to_device, to_host
 from ._network_parameters import with_parameters
 from ._optimizers import lifted, moved
 from ._residual_loss import losses, with_time_step
@@ -74,7 +74,7 @@ class DeepGalerkin(AbstractFirstOrder):
     balance: bool = eqx.field(static=True, default=True)
 
     def prepare(self, state, training):
-        moments = on_host(lifted(self.optimizer).init(training.basis.trees(state.unknowns)))
+        moments = to_host(lifted(self.optimizer).init(training.basis.trees(state.unknowns)))
         return Descent(moments, np.array(1.0), np.array(1.0), np.array(0))
 
     def improve(self, state, training, key):
@@ -83,7 +83,7 @@ class DeepGalerkin(AbstractFirstOrder):
         parameters, moments, faces, loss = _train(
             training.data,
             basis.trees(state.unknowns),
-            on_device(optimizer_state.moments),
+            to_device(optimizer_state.moments),
             jnp.asarray(optimizer_state.faces),
             self.time_step_pace(state, training),
             jnp.asarray(self.rates(state)),
@@ -94,7 +94,7 @@ class DeepGalerkin(AbstractFirstOrder):
         if not (np.isfinite(float(loss)) and np.all(np.isfinite(unknowns))):
             return self.recovered(state, training)
         norm = np.full(len(unknowns), np.sqrt(float(loss)))
-        optimizer_state = optimizer_state._replace(moments=on_host(moments), faces=np.asarray(faces))
+        optimizer_state = optimizer_state._replace(moments=to_host(moments), faces=np.asarray(faces))
         return state._replace(unknowns=unknowns, norm=norm, optimizer_state=optimizer_state)
 
     def optimizer_stats(self, state):

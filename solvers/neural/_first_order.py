@@ -59,11 +59,11 @@ class AbstractFirstOrder(AbstractNeural):
         return state._replace(status=np.array(NONFINITE)) if recoveries > _RECOVERIES else state
 
 
-def on_device(tree: Any) -> Any:
+def to_device(tree: Any) -> Any:
     """Arrays of a state as arguments of a compiled step."""
     return jax.tree.map(jnp.asarray, tree)
 
 
-def on_host(tree: Any) -> Any:
+def to_host(tree: Any) -> Any:
     """Arrays that a compiled step returns, as leaves of a state."""
     return jax.tree.map(np.asarray, tree)

@@ -1,6 +1,7 @@
 """Networks as functions of a vector of parameters: expansion to value functions, derivatives, and the fit to values."""
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ...models.base import Scalar
 from ..base import compiled
 from ._levenberg_marquardt import Step, levenberg_marquardt_step
 from ._network_policy import NetworkPolicy
@@ -38,23 +40,27 @@ def expanded(template: NetworkValue, unknowns: Float[Array, "network unknown"]) 
 
 def network_row(value: NetworkValue, z, discount, drift, variance) -> Float[Array, " unknown"]:
     """The derivative of a linear operator on the value function of one member at a point, in the network parameters."""
-    parameters, static = eqx.partition(value.network, eqx.is_inexact_array)
 
-    def operate(p):
-        v0, v1, v2 = three(eqx.tree_at(lambda v: v.network, value, eqx.combine(p, static)).learnt, z)
+    def operate(value):
+        v0, v1, v2 = three(value.learnt, z)
         return discount * v0 + drift @ v1 + jnp.sum(variance * v2)
 
-    return jax.flatten_util.ravel_pytree(jax.grad(operate)(parameters))[0]
+    return _parameter_gradient(operate, value)
 
 
 def slope_row(value: NetworkValue, z, direction) -> Float[Array, " unknown"]:
     """The derivative of a directional slope of the value function in the network parameters."""
+    return _parameter_gradient(lambda value: jax.jvp(value.learnt, (z,), (direction,))[1], value)
+
+
+def _parameter_gradient(functional: Callable[[NetworkValue], Scalar], value: NetworkValue) -> Float[Array, " unknown"]:
+    """The derivative of a functional of the value function of one member in the network parameters, as a vector."""
     parameters, static = eqx.partition(value.network, eqx.is_inexact_array)
 
-    def slope(p):
-        return jax.jvp(eqx.tree_at(lambda v: v.network, value, eqx.combine(p, static)).learnt, (z,), (direction,))[1]
+    def of_parameters(p):
+        return functional(eqx.tree_at(lambda v: v.network, value, eqx.combine(p, static)))
 
-    return jax.flatten_util.ravel_pytree(jax.grad(slope)(parameters))[0]
+    return jax.flatten_util.ravel_pytree(jax.grad(of_parameters)(parameters))[0]
 
 
 @compiled
@@ -84,12 +90,7 @@ def fit(
         return of_networks(learnt - targets), None
 
     def value_row(value, z):
-        parameters, static = eqx.partition(value.network, eqx.is_inexact_array)
-
-        def learnt(p):
-            return eqx.tree_at(lambda v: v.network, value, eqx.combine(p, static)).learnt(z)
-
-        return jax.flatten_util.ravel_pytree(jax.grad(learnt)(parameters))[0]
+        return _parameter_gradient(lambda value: value.learnt(z), value)
 
     def differentiate(unknowns, _):
         values = expanded(template, unknowns)

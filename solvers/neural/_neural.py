@@ -48,9 +48,7 @@ class NeuralState(NamedTuple):
     scale: Float[np.ndarray, " family"]
     slope: Float[np.ndarray, "family state"]
     optimizer_state: Any  # damping factors, or moments and learning rates
-    best_unknowns: Float[
-        np.ndarray, "network unknown"
-    ]  # unknowns with the smallest error on fresh points of the region
+    best_unknowns: Float[np.ndarray, "network unknown"]  # with the smallest error on fresh points of the region
     best_error: np.ndarray  # error of the best unknowns
     draws_without_improvement: np.ndarray  # number of draws since the error last fell noticeably
     norm: Float[np.ndarray, " network"]  # root mean square residual at the points, divided by delta and the range of V

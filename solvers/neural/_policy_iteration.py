@@ -1,3 +1,4 @@
+import functools
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ...models import Equation
+from ...neural_operators import NetworkOptions, architecture
 from ..base import compiled
-from ._first_order import AbstractFirstOrder, on_device, on_host
+from ._first_order import AbstractFirstOrder, to_device, to_host
 from ._network_parameters import with_parameters
 from ._network_policy import NetworkPolicy, control_bounds, score_scales
 from ._optimizers import lifted, moved
@@ -88,15 +90,14 @@ class PolicyIteration(AbstractFirstOrder):
         parameters = jax.tree.map(lambda leaf: leaf[:networks], eqx.filter(network, eqx.is_inexact_array))
         rule = lifted(self.optimizer)
         moments = rule.init(basis.trees(state.unknowns)), rule.init(parameters)
-        policies, moments = on_host((parameters, moments))
+        policies, moments = to_host((parameters, moments))
         return Turns(policies, scales, moments, np.array(1.0), np.array(0), np.array(np.nan))
 
     def _policy_network(self, training: TrainingSet) -> Any:
         """The initial policy networks, one per member, with stacked leaves."""
-        inputs, size = training.basis.template.inputs.size, len(training.problem.model.controls)
-        network = self.network.make(self.architecture, inputs, size, parameters=self.parameters, key=jr.key(size))
-        stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * training.family), eqx.filter(network, eqx.is_array))
-        return eqx.combine(stack, eqx.filter(network, eqx.is_array, inverse=True))
+        inputs, controls = training.basis.template.inputs.size, len(training.problem.model.controls)
+        network_class = architecture(self.architecture)
+        return _initial_policies(self.network, network_class, self.parameters, inputs, controls, training.family)
 
     def improve(self, state, training, key):
         if not np.isfinite(float(state.optimizer_state.gap)):
@@ -113,7 +114,7 @@ class PolicyIteration(AbstractFirstOrder):
         parameters, policies, moments, loss, gap = _take_turns(
             training.data,
             self._policy(training, optimizer_state),
-            on_device((basis.trees(state.unknowns), optimizer_state.policy, optimizer_state.moments)),
+            to_device((basis.trees(state.unknowns), optimizer_state.policy, optimizer_state.moments)),
             self.time_step_pace(state, training),
             (jnp.asarray(turns), jnp.asarray(rates)),
             key,
@@ -122,7 +123,7 @@ class PolicyIteration(AbstractFirstOrder):
         unknowns = basis.rows(parameters)
         if not (np.isfinite(float(loss)) and np.isfinite(float(gap)) and np.all(np.isfinite(unknowns))):
             return self.recovered(state, training)
-        policies, moments, gap = on_host((policies, moments, gap))
+        policies, moments, gap = to_host((policies, moments, gap))
         optimizer_state = optimizer_state._replace(policy=policies, moments=moments, gap=gap)
         return state._replace(
             unknowns=unknowns, norm=np.full(len(unknowns), np.sqrt(float(loss))), optimizer_state=optimizer_state
@@ -138,10 +139,20 @@ class PolicyIteration(AbstractFirstOrder):
         )
 
     def trained_policy(self, state, training):
-        return with_parameters(self._policy(training, state.optimizer_state), on_device(state.optimizer_state.policy))
+        return with_parameters(self._policy(training, state.optimizer_state), to_device(state.optimizer_state.policy))
 
     def optimizer_stats(self, state):
         return {"recoveries": int(state.optimizer_state.recoveries), "policy_gap": float(state.optimizer_state.gap)}
+
+
+@functools.lru_cache(maxsize=4)
+def _initial_policies(
+    network: NetworkOptions, network_class: type, parameters: int, inputs: int, controls: int, family: int
+) -> Any:
+    """Policy networks with stacked leaves, made once for all steps of a training, because their structure is needed in every step."""
+    single = network.make(network_class.name, inputs, controls, parameters=parameters, key=jr.key(controls))
+    stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * family), eqx.filter(single, eqx.is_array))
+    return eqx.combine(stack, eqx.filter(single, eqx.is_array, inverse=True))
 
 
 @compiled

@@ -16,7 +16,7 @@ _CANDIDATES = 4
 _APART = 1_000_000  # offset of the draw indices of candidates, so that they differ from all others
 # Number and length (yr) of the steps of the trajectories, on which half of the points lie. Every other trajectory starts at the
 # initial state of simulations. With all starts in the region, the errors of social costs along optimal paths of `net_zero` before
-# both jumps were 1.7 and 2.8 %; they are now .6 to 1.3 % (docs/solvers/neural.md).
+# both jumps were 1.7 and 2.8 %; they are now 0.6 to 1.3 % (docs/solvers/neural.md).
 _STEPS, _YEARS = 20, 4.0
 _FAR = 0.1  # largest drift of a step relative to the region: longer explicit steps of fast states would overshoot
 

@@ -73,7 +73,7 @@ class Paths(eqx.Module):
 
         **Returns:** the matplotlib axes.
 
-        **Raises:** `ValueError` if a variable is unknown.
+        **Raises:** `ValueError` if no variable is named or one is unknown.
 
         !!! example
 

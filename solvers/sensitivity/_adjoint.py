@@ -208,23 +208,23 @@ def _transposed(system: LinearSystem, right: Float[np.ndarray, " n"]) -> LinearS
 
 
 @compiled
-def _equation(problem, points, of_members):
-    def of_member(p, of_members):
+def _equation(problem, points, member_arrays):
+    def of_member(p, member_arrays):
         diff, rest = eqx.partition(p.model, eqx.is_inexact_array)
 
         def weighted(diff, after):
             equation = Equation(eqx.combine(diff, rest))
 
-            def at_node(x, of_members, after):
-                value, costate, hessian, control, _, weight = of_members
+            def at_node(x, member_arrays, after):
+                value, costate, hessian, control, _, weight = member_arrays
                 t, at = jnp.asarray(_TIME), Derivatives(value, costate, hessian, after)
                 return weight * equation.hamiltonian(t, equation.state(x), control, at)
 
-            return jnp.sum(jax.vmap(at_node)(points, of_members, after))
+            return jnp.sum(jax.vmap(at_node)(points, member_arrays, after))
 
-        return jax.grad(weighted, argnums=(0, 1))(diff, of_members[4])
+        return jax.grad(weighted, argnums=(0, 1))(diff, member_arrays[4])
 
-    return eqx.filter_vmap(of_member)(problem, of_members)
+    return eqx.filter_vmap(of_member)(problem, member_arrays)
 
 
 @compiled

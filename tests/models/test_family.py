@@ -89,3 +89,9 @@ def test_members_that_differ_in_more_than_numbers_are_refused():
     family = ab.ProblemFamily(Wider(), {"control_cost": (1.0, 2.0)})
     with pytest.raises(ValueError, match="members differ in regimes, boxes or sizes"):
         ab.solve_family(family, np.array([[1.0], [2.0]]), ab.solvers.FiniteDifference(points=21))
+
+
+def test_a_missing_parameter_of_a_solved_member_is_named(family):
+    solved = ab.solve_family(family, family.sample(2), ab.solvers.FiniteDifference(points=21))
+    with pytest.raises(ValueError, match="lacks `control_cost`"):
+        solved.at({"volatility": 0.2})

@@ -72,6 +72,8 @@ def test_paths_draw_the_median_of_their_realizations(solution):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.median(np.asarray(paths.states.state), axis=0))
     with pytest.raises(ValueError, match="`names` contains `warmth`"):
         paths.plot(["warmth"])
+    with pytest.raises(ValueError, match="`names` is empty; name one or more of state"):
+        paths.plot([])
 
 
 def test_a_validation_draws_what_it_exceeds_to_the_right_of_the_line():
